@@ -1,0 +1,178 @@
+import { type Call, type Fetch, send, type Transport, textOf } from './http.ts';
+import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
+import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
+import { encodeArguments, type IntegerMode, parseReply, type SqlArguments } from './values.ts';
+
+export interface ClientOptions {
+  /** `http://host[:port]`, or `…/{database}` for another database than `main`. */
+  readonly url: string;
+  readonly token?: string;
+  /** Milliseconds until a request without reply fails with outcome `unknown`. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** INTEGERs as `number` (beyond 2^53 as `bigint`), or always as `bigint`, which tells 5 from 5.0. */
+  readonly integers?: IntegerMode;
+  /** Tries in all of a request that fails retryably without effect. Default 4; 1 for none again. */
+  readonly attemptsMax?: number;
+  /** Another `fetch`: a service binding's, or one that goes through a proxy. */
+  readonly fetch?: Fetch;
+}
+
+/** Of a request: passed on to the server as they are, which refuses those that it does not know yet. */
+export interface QueryOptions {
+  readonly consistency?: 'strong' | 'session' | 'bounded' | 'eventual';
+  readonly maxStalenessMs?: number;
+  readonly session?: string;
+  readonly asOf?: string;
+  /** Same key, same result: a write whose reply was lost may be sent again with it. */
+  readonly idempotencyKey?: string;
+  /** How long the server may wait for partitions; the client waits as long and a little more. */
+  readonly timeoutMs?: number;
+  readonly atomicity?: 'all' | 'partition';
+  readonly signal?: AbortSignal;
+}
+
+export interface Statement {
+  readonly sql: string;
+  readonly args?: SqlArguments;
+}
+
+export interface Client {
+  readonly url: string;
+
+  /**
+   * Runs one statement.
+   *
+   * @example
+   * const { rows } = await db.query('SELECT name FROM cities WHERE country = ? LIMIT 3', ['IS']);
+   * const city = (await db.query('SELECT * FROM cities WHERE name = :name', { name: 'Vík' })).first();
+   */
+  query(sql: string, args?: SqlArguments, options?: QueryOptions): Promise<QueryResult>;
+
+  /**
+   * Runs statements in order, all or nothing.
+   *
+   * @example
+   * await db.batch([
+   *   { sql: 'UPDATE accounts SET balance = balance - ? WHERE id = ?', args: [10, 1] },
+   *   { sql: 'INSERT INTO entries (account, amount) VALUES (?, ?)', args: [1, -10] },
+   * ]);
+   */
+  batch(statements: readonly (Statement | string)[], options?: QueryOptions): Promise<BatchResult>;
+
+  /**
+   * Loads rows in bulk, streamed, several requests at a time. `source` gives rows (objects by column name),
+   * or the text or bytes of NDJSON or CSV.
+   *
+   * @example
+   * await db.import('cities', [{ country: 'IS', name: 'Vík' }]);
+   * await db.import('cities', createReadStream('cities.ndjson'), { importId: 'cities-2026-11' });
+   */
+  import(table: string, source: ImportSource, options?: ImportOptions): Promise<ImportResult>;
+
+  /**
+   * The whole database as SQL that `sqlite3` loads, as it comes.
+   *
+   * @example
+   * for await (const bytes of await db.export()) process.stdout.write(bytes);
+   */
+  export(options?: { readonly signal?: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
+
+  /** Hosts, partitions, what each owns, and versions. */
+  network(): Promise<Record<string, unknown>>;
+
+  /** Tables and migrations. */
+  schema(): Promise<Record<string, unknown>>;
+
+  /** Any other call of the API: sends `body` as JSON and gives the reply's JSON. */
+  call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+}
+
+const TIMEOUT_DEFAULT_MS = 30_000;
+const ATTEMPTS_DEFAULT = 4;
+/** Added to a request's own `timeoutMs`, so that the server's answer to an expiry arrives before the client gives up. */
+const TIMEOUT_GRACE_MS = 1_000;
+
+/**
+ * A client for one database. It holds no connection and needs no closing.
+ *
+ * @example
+ * const db = createClient({ url: 'http://127.0.0.1:8787', token: process.env.ATOLL_TOKEN });
+ * const result = await db.query('SELECT count(*) FROM cities');
+ * result.value(); // 171075
+ */
+export function createClient(options: ClientOptions): Client {
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_DEFAULT_MS;
+  const integers = options.integers ?? 'number';
+  const transport: Transport = {
+    url: baseUrl(options.url),
+    token: options.token,
+    fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+    attemptsMax: options.attemptsMax ?? ATTEMPTS_DEFAULT,
+    wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  };
+
+  const json = async (call: Omit<Call, 'timeoutMs'>, ownTimeoutMs?: number, mode: IntegerMode = 'number') => {
+    const limit = ownTimeoutMs === undefined ? timeoutMs : ownTimeoutMs + TIMEOUT_GRACE_MS;
+    const reply = await send(transport, { ...call, timeoutMs: limit });
+    const text = await textOf(transport, reply, limit);
+    return text === '' ? null : parseReply(text, mode);
+  };
+  const post = (path: string, body: string, own: QueryOptions) =>
+    json({ method: 'POST', path, body, ...signalOf(own) }, own.timeoutMs, integers);
+
+  return {
+    url: transport.url,
+    query: async (sql, args, own = {}) =>
+      queryResult(
+        await post('/v1/query', `{${statementFields({ sql, args: args ?? [] })}${fields(own)}}`, own),
+      ),
+    batch: async (statements, own = {}) => {
+      const list = statements.map((statement) =>
+        typeof statement === 'string'
+          ? `{"sql":${JSON.stringify(statement)}}`
+          : `{${statementFields(statement)}}`,
+      );
+      return batchResult(await post('/v1/batch', `{"statements":[${list.join(',')}]${fields(own)}}`, own));
+    },
+    import: (table, source, own = {}) => importInto(transport, table, source, own),
+    export: async (own = {}) => {
+      const call: Call = {
+        method: 'GET',
+        path: '/v1/export',
+        timeoutMs: Number.POSITIVE_INFINITY,
+        ...signalOf(own),
+      };
+      const reply = await send(transport, call);
+      return reply.body ?? new ReadableStream({ start: (controller) => controller.close() });
+    },
+    network: async () => (await json({ method: 'GET', path: '/v1/network' })) as Record<string, unknown>,
+    schema: async () => (await json({ method: 'GET', path: '/v1/schema' })) as Record<string, unknown>,
+    call: (method, path, body) =>
+      json({ method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }),
+  };
+}
+
+function baseUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+    throw new TypeError(`not an Atoll URL: ${JSON.stringify(url)}; it looks like http://127.0.0.1:8787`);
+  }
+  return url.replace(/\/+$/, '');
+}
+
+function statementFields(statement: Statement): string {
+  const args = statement.args;
+  const empty = args === undefined || (Array.isArray(args) && args.length === 0);
+  return `"sql":${JSON.stringify(statement.sql)}${empty ? '' : `,"args":${encodeArguments(args)}`}`;
+}
+
+/** The request's other fields, as JSON text that follows those of the statement. */
+function fields(options: QueryOptions): string {
+  const { signal: _, ...sent } = options;
+  const text = JSON.stringify(sent);
+  return text === '{}' ? '' : `,${text.slice(1, -1)}`;
+}
+
+function signalOf(options: { readonly signal?: AbortSignal }): { signal?: AbortSignal } {
+  return options.signal === undefined ? {} : { signal: options.signal };
+}

@@ -1,0 +1,21 @@
+/** Atoll's client: everything over `fetch`, so that it runs in Node, Workers, browsers, Deno and Bun. */
+export {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type QueryOptions,
+  type Statement,
+} from './client.ts';
+export { AtollError, type AtollErrorFields, type Outcome } from './error.ts';
+export type { Fetch } from './http.ts';
+export type { ImportFormat, ImportOptions, ImportProgress, ImportResult, ImportSource } from './import.ts';
+export { type BatchResult, type Plan, QueryResult } from './result.ts';
+export {
+  type IntegerMode,
+  RawText,
+  Real,
+  real,
+  type SqlArguments,
+  type SqlInput,
+  type SqlOutput,
+} from './values.ts';

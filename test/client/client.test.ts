@@ -1,0 +1,162 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { AtollError, createClient, real } from '../../src/client/index.ts';
+import { type FakeHandler, type FakeServer, failure, fakeServer } from './fake-server.ts';
+
+let server: FakeServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+async function client(handler: FakeHandler, options: { attemptsMax?: number; timeoutMs?: number } = {}) {
+  server = await fakeServer(handler);
+  return {
+    db: createClient({ url: `${server.url}/`, token: 'secret', ...options }),
+    requests: server.requests,
+  };
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<AtollError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  expect(error).toBeInstanceOf(AtollError);
+  return error as AtollError;
+}
+
+const EMPTY = { body: { columns: [], rows: [], rowsAffected: 0, lastInsertRowid: null } };
+
+describe('query and batch', () => {
+  test('a query carries the token, typed arguments and options, and no option that was not given', async () => {
+    const { db, requests } = await client(() => EMPTY);
+    await db.query('SELECT ?, ?', [1, real(2)], { consistency: 'strong' });
+    await db.query('SELECT 1');
+    expect(requests[0]).toMatchObject({ method: 'POST', path: '/v1/query' });
+    expect(requests[0]?.headers.authorization).toBe('Bearer secret');
+    expect(requests[0]?.body).toBe('{"sql":"SELECT ?, ?","args":[1,2.0],"consistency":"strong"}');
+    expect(requests[1]?.body).toBe('{"sql":"SELECT 1"}');
+  });
+
+  test('an answer gives rows, objects, the first row and a single value', async () => {
+    const { db } = await client(() => ({
+      body: '{"columns":["id","name"],"rows":[[{"$int":"9007199254740993"},"a"],[2,"b"]],"rowsAffected":0,"lastInsertRowid":{"$int":"9007199254740995"},"session":"s1","plan":{"kind":"route"}}',
+    }));
+    const result = await db.query('SELECT id, name FROM t');
+    expect(result.rows[1]).toEqual([2, 'b']);
+    expect(result.objects()).toEqual([
+      { id: 9007199254740993n, name: 'a' },
+      { id: 2, name: 'b' },
+    ]);
+    expect(result.first()).toEqual({ id: 9007199254740993n, name: 'a' });
+    expect(result.value()).toBe(9007199254740993n);
+    expect(result).toMatchObject({
+      lastInsertRowid: 9007199254740995n,
+      session: 's1',
+      plan: { kind: 'route' },
+    });
+  });
+
+  test('a batch takes statements with and without arguments', async () => {
+    const { db, requests } = await client(() => ({
+      body: { results: [EMPTY.body, EMPTY.body], session: 's' },
+    }));
+    const { results } = await db.batch(['DELETE FROM t', { sql: 'SELECT :a', args: { a: null } }]);
+    expect(results).toHaveLength(2);
+    expect(requests[0]?.body).toBe(
+      '{"statements":[{"sql":"DELETE FROM t"},{"sql":"SELECT :a","args":{"a":null}}]}',
+    );
+  });
+
+  test('a base URL may name a database; anything but http is refused', async () => {
+    const { requests } = await client(() => EMPTY);
+    await createClient({ url: `${server?.url}/other` }).query('SELECT 1');
+    expect(requests[0]?.path).toBe('/other/v1/query');
+    expect(requests[0]?.headers.authorization).toBeUndefined();
+    expect(() => createClient({ url: 'libsql://x' })).toThrow(/looks like http/);
+  });
+});
+
+describe('errors', () => {
+  test('an Atoll error keeps every field', async () => {
+    const { db } = await client(() =>
+      failure(409, { code: 'constraint', message: 'UNIQUE failed', line: 7 }),
+    );
+    const error = await errorOf(db.query('INSERT …'));
+    expect(error).toMatchObject({
+      code: 'constraint',
+      message: 'UNIQUE failed',
+      status: 409,
+      outcome: 'none',
+    });
+    expect(error.detail).toEqual({ line: 7 });
+  });
+
+  test('a proxy that answers HTML with 502 leaves the outcome unknown', async () => {
+    const { db, requests } = await client(() => ({ status: 502, body: '<html>bad gateway</html>' }));
+    expect(await errorOf(db.query('DELETE FROM t'))).toMatchObject({ code: 'http-502', outcome: 'unknown' });
+    expect(requests).toHaveLength(1);
+  });
+
+  test('a broken connection is unknown and is not sent again', async () => {
+    const { db, requests } = await client(() => ({ body: null }));
+    expect(await errorOf(db.query('DELETE FROM t'))).toMatchObject({ code: 'network', outcome: 'unknown' });
+    expect(requests).toHaveLength(1);
+  });
+
+  test('silence is a timeout with outcome unknown', async () => {
+    const { db } = await client(() => new Promise(() => undefined), { timeoutMs: 50 });
+    expect(await errorOf(db.query('SELECT 1'))).toMatchObject({
+      code: 'timeout',
+      outcome: 'unknown',
+      status: 0,
+    });
+  });
+
+  test('an address where nothing listens is unreachable, with nothing applied', async () => {
+    const { db } = await client(() => EMPTY, { attemptsMax: 2 });
+    await server?.close();
+    expect(await errorOf(db.query('SELECT 1'))).toMatchObject({ code: 'unreachable', outcome: 'none' });
+  });
+});
+
+describe('retries', () => {
+  test('what is retryable without effect is tried again', async () => {
+    let calls = 0;
+    const { db } = await client(() =>
+      ++calls < 3 ? failure(503, { code: 'stale', retryable: true }, { 'retry-after': '0' }) : EMPTY,
+    );
+    await db.query('INSERT …');
+    expect(calls).toBe(3);
+  });
+
+  test.each([
+    ['retryable with outcome unknown', { retryable: true, outcome: 'unknown' }],
+    ['not retryable', { retryable: false, outcome: 'none' }],
+  ])('what is %s is not', async (_, fields) => {
+    const { db, requests } = await client(() => failure(503, { code: 'x', ...fields }));
+    await errorOf(db.query('INSERT …'));
+    expect(requests).toHaveLength(1);
+  });
+
+  test('tries end at attemptsMax, and at once when the server asks for more time than is left', async () => {
+    const { db, requests } = await client(() => failure(503, { code: 'busy', retryable: true }), {
+      attemptsMax: 2,
+    });
+    await errorOf(db.query('SELECT 1'));
+    expect(requests).toHaveLength(2);
+    await server?.close();
+    const patient = await client(() =>
+      failure(429, { code: 'slow', retryable: true }, { 'retry-after': '3600' }),
+    );
+    expect(await errorOf(patient.db.query('SELECT 1'))).toMatchObject({ retryAfterMs: 3_600_000 });
+    expect(patient.requests).toHaveLength(1);
+  });
+});
+
+test('an export streams', async () => {
+  const { db } = await client(() => ({ body: 'CREATE TABLE t (a);\n' }));
+  let text = '';
+  for await (const bytes of await db.export()) text += new TextDecoder().decode(bytes);
+  expect(text).toBe('CREATE TABLE t (a);\n');
+});
