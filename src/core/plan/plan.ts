@@ -1,0 +1,289 @@
+import type { Affinity, Collation } from '../schema/table.ts';
+import type { SqlValue } from '../sqlite/value.ts';
+
+/**
+ * What the router does with a statement: plain data, independent of argument values, so that it can be cached by SQL
+ * text and schema version. `bind.ts` turns a plan and arguments into partitions; `merge/` turns their rows into the
+ * answer. The order, route before scatter before refusal, is that of Citus's planner
+ * (https://docs.citusdata.com/en/stable/develop/reference_sql.html).
+ */
+export type Plan =
+  | RoutePlan
+  | ScatterPlan
+  | ScatterWritePlan
+  | ReferenceWritePlan
+  | SystemReadPlan
+  | SchemaPlan
+  | PragmaPlan
+  | ExplainPlan
+  | TransactionControlPlan
+  | RefusedPlan;
+
+// --- Keys ----------------------------------------------------------------------------------------------------------
+
+/** Where a key column's value comes from. `index` is the parameter's, from 1. */
+export type KeySource =
+  | { readonly kind: 'literal'; readonly value: SqlValue }
+  | { readonly kind: 'parameter'; readonly index: number };
+
+/** One source for each column of the partition key, in its declared order. */
+export type KeyTuple = readonly KeySource[];
+
+/** What decides the token of a key value; all partitioned tables of one statement agree on it. */
+export interface KeyClass {
+  readonly affinity: Affinity;
+  readonly collation: Collation;
+}
+
+export interface Tables {
+  /** Names as in the schema, views expanded, each once. */
+  readonly partitioned: readonly string[];
+  readonly reference: readonly string[];
+}
+
+// --- Plans ---------------------------------------------------------------------------------------------------------
+
+/** The statement runs, as it was written, in one partition. */
+export interface RoutePlan {
+  readonly kind: 'route';
+  readonly access: 'read' | 'write';
+  readonly pin: Pin;
+  readonly tables: Tables;
+  /** Other tables that triggers and foreign-key actions of this write may write; the partition checks ownership. */
+  readonly reaches: readonly string[];
+  readonly reason: string;
+}
+
+export type Pin =
+  /**
+   * The partition of these key values. Several tuples (INSERT of several rows) must all belong to the same partition, or the
+   * statement is refused as `multi-partition-write` at bind time; a plan with one tuple never is.
+   */
+  | { readonly kind: 'key'; readonly columns: readonly KeyClass[]; readonly tuples: readonly KeyTuple[] }
+  /** Any partition has the answer: no tables, or reference tables only. */
+  | { readonly kind: 'any' }
+  /** INSERT into a table whose key is the generated id: any partition, which issues ids that it owns. */
+  | { readonly kind: 'generated' };
+
+/** Every target runs `sql`; `merge` combines the rows. Only reads. */
+export interface ScatterPlan {
+  readonly kind: 'scatter';
+  readonly targets: Targets;
+  /** Parameters are explicit, `?1` to `?n`; `parameters[i]` says what to bind to `?(i + 1)`. */
+  readonly sql: string;
+  readonly parameters: readonly ParameterSource[];
+  readonly merge: Merge;
+  readonly tables: Tables;
+  readonly reason: string;
+}
+
+export type Targets =
+  | { readonly kind: 'all' }
+  /** The partitions that own any of these keys: `key IN (…)`. */
+  | { readonly kind: 'keys'; readonly columns: readonly KeyClass[]; readonly tuples: readonly KeyTuple[] };
+
+/** What a partition's parameter is bound to. */
+export type ParameterSource =
+  /** `time`: the argument stands where SQLite reads a time, so that the text 'now' becomes the router's instant. */
+  | { readonly kind: 'argument'; readonly index: number; readonly time: boolean }
+  /** The router's instant as `YYYY-MM-DD HH:MM:SS.SSS`, the same for all partitions. */
+  | { readonly kind: 'now' }
+  /** LIMIT plus OFFSET of the merge, or -1. */
+  | { readonly kind: 'row-bound' };
+
+/**
+ * A write that may touch several partitions. Without `atomicity: 'partition'` the router answers
+ * `multi-partition-write` with `message`. With it, and if `perPartition` is sound, each target runs the statement as it
+ * was written (`rows` null), or INSERT VALUES with the rows of its own keys (`rows` given).
+ */
+export interface ScatterWritePlan {
+  readonly kind: 'scatter-write';
+  readonly targets: Targets;
+  /** For INSERT … VALUES: how to cut the statement by rows. */
+  readonly rows: InsertRows | null;
+  readonly perPartition: { readonly sound: true } | { readonly sound: false; readonly message: string };
+  readonly message: string;
+  readonly tables: Tables;
+  readonly reaches: readonly string[];
+  readonly reason: string;
+}
+
+/** `prefix` + chosen rows joined by `, ` + `suffix` is the statement for one partition; parameters keep their numbers. */
+export interface InsertRows {
+  readonly prefix: string;
+  readonly rows: readonly string[];
+  readonly suffix: string;
+  /** Key of each row; null where the executing partition generates it. */
+  readonly keys: readonly (KeyTuple | null)[];
+  readonly columns: readonly KeyClass[];
+}
+
+/** A write of a reference table: the system partition executes it once. */
+export interface ReferenceWritePlan {
+  readonly kind: 'reference-write';
+  readonly tables: Tables;
+  readonly reaches: readonly string[];
+  readonly reason: string;
+}
+
+/** A read of Atoll's own tables (`atoll_partitions`, …), which live in the system partition. */
+export interface SystemReadPlan {
+  readonly kind: 'system';
+  readonly tables: readonly string[];
+  readonly reason: string;
+}
+
+export interface SchemaPlan {
+  readonly kind: 'schema';
+  readonly reason: string;
+}
+
+/** A PRAGMA that reads the schema: any partition answers it, as it was written. */
+export interface PragmaPlan {
+  readonly kind: 'pragma';
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface ExplainPlan {
+  readonly kind: 'explain';
+  readonly of: Plan;
+}
+
+/** BEGIN, COMMIT, …: for the router's sessions; a statement alone is refused. */
+export interface TransactionControlPlan {
+  readonly kind: 'transaction-control';
+  readonly action: 'begin' | 'commit' | 'rollback' | 'savepoint' | 'rollback-to' | 'release';
+  readonly code: 'unsupported';
+  readonly message: string;
+}
+
+export type RefusalCode =
+  | 'unsupported'
+  | 'multi-partition-write'
+  | 'no-such-table'
+  | 'no-such-column'
+  | 'syntax'
+  | 'internal-name'
+  | 'forbidden-statement'
+  | 'key-change'
+  | 'needs-global-index';
+
+export interface RefusedPlan {
+  readonly kind: 'refused';
+  readonly code: RefusalCode;
+  /** Says what to change. */
+  readonly message: string;
+}
+
+// --- Merge ---------------------------------------------------------------------------------------------------------
+
+/**
+ * The steps over the partitions' rows, in this order: combine (concat or ordered merge; or aggregate), having, project,
+ * distinct, sort, limit, cut. A row of a partition is `width` visible values, then hidden ones.
+ */
+export interface Merge {
+  /** Names of the answer's columns; null: the first `width` names that a partition gives. */
+  readonly columns: readonly string[] | null;
+  /** Visible columns: what is behind them is cut off at the end. */
+  readonly width: number;
+  /** Whether the partitions' rows come sorted by `order`, so that they are merged and not sorted. */
+  readonly sorted: boolean;
+  readonly aggregate: Aggregation | null;
+  /** Collations of the visible columns, or null: keep duplicates. */
+  readonly distinct: readonly Collation[] | null;
+  readonly order: readonly SortKey[];
+  readonly limit: RowLimit | null;
+}
+
+export interface SortKey {
+  /** Index into the row, hidden columns included. */
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nulls: 'first' | 'last';
+  readonly collation: Collation;
+}
+
+export interface RowLimit {
+  readonly count: Scalar;
+  readonly offset: Scalar | null;
+}
+
+/** Partial rows are grouped anew; `project` makes the answer's row (visible, then hidden for sorting) from each group. */
+export interface Aggregation {
+  /** Group columns are the first ones of a partial row; none: one group, also over no rows. */
+  readonly group: readonly Collation[];
+  readonly folds: readonly Fold[];
+  readonly having: Scalar | null;
+  /** Expressions over slots: see {@link Scalar}, `slot`. */
+  readonly project: readonly Scalar[];
+}
+
+/**
+ * How one aggregate is folded from partial columns of the partial row. Its result is slot `group.length + i`, after
+ * the group columns.
+ */
+export type Fold =
+  | { readonly kind: 'count'; readonly column: number }
+  | { readonly kind: 'sum'; readonly column: number }
+  | { readonly kind: 'total'; readonly column: number }
+  /** Total and count. */
+  | { readonly kind: 'average'; readonly total: number; readonly count: number }
+  | {
+      readonly kind: 'extreme';
+      readonly want: 'min' | 'max';
+      readonly column: number;
+      readonly collation: Collation;
+    }
+  /** A column of the row that has the extreme `of` (index of a fold), as SQLite's bare columns; null: of any row. */
+  | { readonly kind: 'carry'; readonly column: number; readonly of: number | null }
+  /** Partial rows are grouped by `column` too: folded here over its distinct values. */
+  | {
+      readonly kind: 'distinct';
+      readonly of: 'count' | 'sum' | 'total' | 'avg';
+      readonly column: number;
+      readonly collation: Collation;
+    };
+
+/**
+ * An expression that the router evaluates by itself, with SQLite's semantics (`evaluate/`). Operators carry the affinity
+ * and collation that SQLite's rules give the comparison, resolved when the plan is made.
+ */
+export type Scalar =
+  | { readonly kind: 'constant'; readonly value: SqlValue }
+  | { readonly kind: 'argument'; readonly index: number }
+  | { readonly kind: 'slot'; readonly index: number }
+  | { readonly kind: 'unary'; readonly operator: '-' | '~' | 'NOT'; readonly operand: Scalar }
+  | {
+      readonly kind: 'arithmetic';
+      readonly operator: ArithmeticOperator;
+      readonly left: Scalar;
+      readonly right: Scalar;
+    }
+  | { readonly kind: 'logic'; readonly operator: 'AND' | 'OR'; readonly left: Scalar; readonly right: Scalar }
+  | {
+      readonly kind: 'compare';
+      readonly operator: CompareOperator;
+      readonly left: Scalar;
+      readonly right: Scalar;
+      readonly comparison: Comparison;
+    }
+  | { readonly kind: 'null-test'; readonly negated: boolean; readonly operand: Scalar }
+  | {
+      readonly kind: 'case';
+      readonly branches: readonly { readonly when: Scalar; readonly result: Scalar }[];
+      readonly otherwise: Scalar;
+    }
+  | { readonly kind: 'cast'; readonly operand: Scalar; readonly affinity: Affinity }
+  | { readonly kind: 'call'; readonly function: ScalarFunction; readonly arguments: readonly Scalar[] };
+
+export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%' | '&' | '|' | '<<' | '>>' | '||';
+export type CompareOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'IS' | 'IS NOT';
+export type ScalarFunction = 'abs' | 'coalesce' | 'round' | 'typeof' | 'length' | 'min' | 'max';
+
+/** Affinity applied to each side before comparing (null: none), and the collation for texts. */
+export interface Comparison {
+  readonly left: Affinity | null;
+  readonly right: Affinity | null;
+  readonly collation: Collation;
+}
