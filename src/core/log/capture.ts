@@ -1,0 +1,89 @@
+import { assert } from '../../base/assert.ts';
+import type { TableId } from '../../base/brand.ts';
+import type { Table } from '../schema/table.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { quoteName } from '../sqlite/quote.ts';
+import { addLayout, type Layout, readLayouts, retireLayout } from './layout.ts';
+
+/** The kind of an image, as `image % 4` in the log. Part of the format on disk. */
+export const CREATE_AFTER = 0;
+export const DELETE_BEFORE = 1;
+export const UPDATE_BEFORE = 2;
+export const UPDATE_AFTER = 3;
+
+/**
+ * Starts to log a table: its layout and its triggers. Call it when the table exists, in the transaction
+ * that creates it and before its first row.
+ */
+export function createLog(port: SqlitePort, table: Table): Layout {
+  const layout = addLayout(port, table);
+  createTriggers(port, layout);
+  return layout;
+}
+
+/**
+ * Runs an ALTER TABLE, and whatever else changes the shape of a logged table, in `alter`, with the log out
+ * of its way (SQLite refuses to drop a column that a trigger names), then logs the table in its new shape.
+ */
+export function alterLog(port: SqlitePort, before: Table, after: Table, alter: () => void): Layout {
+  assert(before.id === after.id, 'ALTER TABLE does not change the table id');
+  dropTriggers(port, before.id);
+  alter();
+  return createLog(port, after);
+}
+
+/** Ends the log of a table, before or after DROP TABLE. Images already logged stay readable. */
+export function dropLog(port: SqlitePort, tableId: TableId): void {
+  dropTriggers(port, tableId);
+  retireLayout(port, tableId);
+}
+
+/**
+ * Creates the log's triggers anew. Of several triggers SQLite fires the one created last first, and the
+ * log must see a row before a user's AFTER trigger changes it again: so call this whenever a user trigger
+ * was created on the table.
+ */
+export function refreshLog(port: SqlitePort, tableId: TableId): void {
+  const layout = [...readLayouts(port).values()].find((each) => each.tableId === tableId && each.current);
+  assert(layout !== undefined, () => `table ${tableId} is not logged`);
+  dropTriggers(port, tableId);
+  createTriggers(port, layout);
+}
+
+const EVENTS = ['insert', 'delete', 'update'] as const;
+type Event = (typeof EVENTS)[number];
+
+/** Prefix of every trigger of the log: schema reads hide them. */
+function triggerName(tableId: TableId, event: Event): string {
+  return `_atoll_log_${tableId}_${event}`;
+}
+
+function dropTriggers(port: SqlitePort, tableId: TableId): void {
+  for (const event of EVENTS) port.query(`DROP TRIGGER IF EXISTS ${triggerName(tableId, event)}`);
+}
+
+function createTriggers(port: SqlitePort, layout: Layout): void {
+  for (const event of EVENTS) port.query(triggerSql(layout, event));
+}
+
+function triggerSql(layout: Layout, event: Event): string {
+  const images =
+    event === 'insert'
+      ? [imageSql(layout, CREATE_AFTER, 'NEW')]
+      : event === 'delete'
+        ? [imageSql(layout, DELETE_BEFORE, 'OLD')]
+        : [imageSql(layout, UPDATE_BEFORE, 'OLD'), imageSql(layout, UPDATE_AFTER, 'NEW')];
+  return (
+    `CREATE TRIGGER ${triggerName(layout.tableId, event)} AFTER ${event.toUpperCase()} ` +
+    `ON ${quoteName(layout.table)} BEGIN ${images.join(' ')} END`
+  );
+}
+
+function imageSql(layout: Layout, kind: number, row: 'NEW' | 'OLD'): string {
+  const slots = layout.columns.map((_, slot) => `c${slot}`);
+  const values = layout.columns.map((column) => `${row}.${quoteName(column)}`);
+  return (
+    `INSERT INTO _atoll_log(commit_id, image, ${slots.join(', ')}) VALUES ` +
+    `((SELECT last_commit_id + 1 FROM _atoll_head), ${layout.layout * 4 + kind}, ${values.join(', ')});`
+  );
+}

@@ -1,0 +1,59 @@
+import { bindExact, selectExact } from '../sqlite/exact.ts';
+import type { PortValue, SqlitePort } from '../sqlite/port.ts';
+import { quoteName } from '../sqlite/quote.ts';
+import type { SqlValue } from '../sqlite/value.ts';
+import type { Image } from './commit.ts';
+import { sameValue } from './encoding.ts';
+import type { Layout } from './layout.ts';
+
+/** Statements on single rows of a logged table, with exact values. */
+
+/** A column of the layout as SQL. A hidden rowid stays bare: quoted it might be taken for text. */
+export function columnSql(layout: Layout, index: number): string {
+  const name = layout.columns[index] ?? '';
+  return layout.hiddenRowid && index === 0 ? name : quoteName(name);
+}
+
+export function insertRow(port: SqlitePort, layout: Layout, image: Image): void {
+  const bound = image.map(bindExact);
+  const columns = layout.columns.map((_, index) => columnSql(layout, index));
+  port.query(
+    `INSERT INTO ${quoteName(layout.table)}(${columns.join(', ')}) VALUES (${bound.map((each) => each.sql).join(', ')})`,
+    ...bound.map((each) => each.binding),
+  );
+}
+
+export function deleteRow(port: SqlitePort, layout: Layout, image: Image): void {
+  const { sql, bindings } = whereKey(layout, image);
+  port.query(`DELETE FROM ${quoteName(layout.table)} ${sql}`, ...bindings);
+}
+
+/**
+ * Makes the row `from` the row `to`. Only what differs is set: fewer parameters than the 100 that workerd
+ * allows, less work on indexes; the log has whole images all the same.
+ */
+export function updateRow(port: SqlitePort, layout: Layout, from: Image, to: Image): void {
+  const changed = layout.columns.flatMap((_, i) => (sameValue(from[i] ?? null, to[i] ?? null) ? [] : [i]));
+  if (changed.length === 0) changed.push(layout.key[0] ?? 0);
+  const bound = changed.map((index) => bindExact(to[index] ?? null));
+  const sets = changed.map((index, i) => `${columnSql(layout, index)} = ${bound[i]?.sql ?? 'NULL'}`);
+  const { sql, bindings } = whereKey(layout, from);
+  port.query(
+    `UPDATE ${quoteName(layout.table)} SET ${sets.join(', ')} ${sql}`,
+    ...bound.map((each) => each.binding),
+    ...bindings,
+  );
+}
+
+/** The row with the key of `image`; null if there is none. */
+export function readRow(port: SqlitePort, layout: Layout, image: Image): SqlValue[] | null {
+  const columns = layout.columns.map((_, index) => columnSql(layout, index));
+  const { sql, bindings } = whereKey(layout, image);
+  return selectExact(port, columns, `FROM ${quoteName(layout.table)} ${sql}`, bindings)[0] ?? null;
+}
+
+function whereKey(layout: Layout, image: Image): { sql: string; bindings: PortValue[] } {
+  const bound = layout.key.map((index) => bindExact(image[index] ?? null));
+  const terms = layout.key.map((index, i) => `${columnSql(layout, index)} = ${bound[i]?.sql ?? 'NULL'}`);
+  return { sql: `WHERE ${terms.join(' AND ')}`, bindings: bound.map((each) => each.binding) };
+}

@@ -1,0 +1,101 @@
+import { assert } from '../../base/assert.ts';
+import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
+import type { Change, Image } from './commit.ts';
+import { keyText, type Layout, type Layouts } from './layout.ts';
+import { readChangesBetween } from './read.ts';
+import { deleteRow, insertRow, readRow, updateRow } from './rows.ts';
+import { sameStored } from './stored.ts';
+
+/**
+ * Row changes replayed one by one, in their order or backwards, do what they did, with two exceptions:
+ * foreign-key actions, which cannot be switched off inside a transaction, may fire once more and touch rows
+ * beside; and a row may for a moment stand in another one's way (UNIQUE). Both leave traces in the log
+ * that the triggers write meanwhile, before-images included. So the end state is known for every row that
+ * was touched, and {@link settle} brings the rows there.
+ */
+
+/** A row and what it shall be: null for absent. `image` carries the key. */
+export interface Target {
+  readonly layout: Layout;
+  readonly image: Image;
+  readonly state: Image | null;
+}
+
+export type Targets = Map<string, Target>;
+
+/** Rounds of corrections. Each action chain is cut by restoring what it touched; more is a defect (chosen). */
+const ROUNDS_MAX = 20;
+
+/**
+ * Runs a change of rows that the log knows already: user triggers are silent, foreign keys are checked at
+ * the end. Inside a transaction.
+ */
+export function replaying<T>(port: SqlitePort, body: () => T): T {
+  port.query('UPDATE _atoll_head SET applying = 1');
+  port.query('PRAGMA defer_foreign_keys = ON');
+  const result = body();
+  port.query('PRAGMA defer_foreign_keys = OFF');
+  port.query('UPDATE _atoll_head SET applying = 0');
+  return result;
+}
+
+/** Runs one row statement; false if a constraint stood in its way, which {@link settle} then clears. */
+export function attempt(body: () => void): boolean {
+  try {
+    body();
+    return true;
+  } catch (error) {
+    if (error instanceof SqliteError && error.kind === 'constraint') return false;
+    throw error;
+  }
+}
+
+/** Adds to `targets` the rows that `changes` touched and that nobody meant: they shall be as they were before. */
+export function restoreOthers(layouts: Layouts, targets: Targets, changes: readonly Change[]): void {
+  const meant = new Set(targets.keys());
+  const seen = new Set<string>();
+  for (const change of changes) {
+    const layout = layoutOf(layouts, change);
+    for (const [image, state] of [
+      [change.before, change.before],
+      [change.after, null],
+    ] as const) {
+      if (image === null) continue;
+      const key = keyText(layout, image);
+      if (meant.has(key) || seen.has(key)) continue;
+      seen.add(key);
+      targets.set(key, { layout, image, state });
+    }
+  }
+}
+
+/** Brings every target to its state, and whatever is touched on the way back to where it was. */
+export function settle(port: SqlitePort, layouts: Layouts, targets: Targets, afterSeq: number): void {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    restoreOthers(layouts, targets, readChangesBetween(port, layouts, afterSeq + 1, Number.MAX_SAFE_INTEGER));
+    let clean = true;
+    for (const target of targets.values()) if (!correct(port, target, round)) clean = false;
+    if (clean) return;
+  }
+  assert(false, 'replayed rows do not settle');
+}
+
+/** Corrects one row; true if there was nothing to correct. */
+function correct(port: SqlitePort, { layout, image, state }: Target, round: number): boolean {
+  const row = readRow(port, layout, image);
+  if (row === null && state === null) return true;
+  if (row !== null && state !== null && sameStored(row, state)) return true;
+  attempt(() => {
+    if (state === null) deleteRow(port, layout, image);
+    else if (row === null) insertRow(port, layout, state);
+    // Two rows that hold each other's unique value never make room by updates: one steps out for a round.
+    else if (!attempt(() => updateRow(port, layout, row, state)) && round > 0) deleteRow(port, layout, row);
+  });
+  return false;
+}
+
+export function layoutOf(layouts: Layouts, change: Change): Layout {
+  const layout = layouts.get(change.layout);
+  assert(layout !== undefined, () => `no layout ${change.layout}`);
+  return layout;
+}

@@ -1,0 +1,91 @@
+/**
+ * UTF-8 without TextEncoder, which `core` does not have; strict as https://www.rfc-editor.org/rfc/rfc3629:
+ * no overlong forms, no surrogates, nothing past U+10FFFF.
+ */
+
+/** Bytes of `text`. A lone surrogate becomes U+FFFD, as SQLite hosts make of it. */
+export function encodeUtf8(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length * 3);
+  return bytes.slice(0, writeUtf8(text, bytes, 0));
+}
+
+/** Writes `text` into `target` at `offset`, which must have room for 3 bytes per unit; returns the end. */
+export function writeUtf8(text: string, target: Uint8Array, offset: number): number {
+  let at = offset;
+  for (let i = 0; i < text.length; i++) {
+    let code = text.charCodeAt(i);
+    if (code < 0x80) {
+      target[at++] = code;
+      continue;
+    }
+    if (code < 0x800) {
+      target[at++] = 0xc0 | (code >> 6);
+      target[at++] = 0x80 | (code & 63);
+      continue;
+    }
+    if (code >= 0xd800 && code <= 0xdfff) {
+      const low = code < 0xdc00 && i + 1 < text.length ? text.charCodeAt(i + 1) : 0;
+      if (low >= 0xdc00 && low <= 0xdfff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        i++;
+        target[at++] = 0xf0 | (code >> 18);
+        target[at++] = 0x80 | ((code >> 12) & 63);
+        target[at++] = 0x80 | ((code >> 6) & 63);
+        target[at++] = 0x80 | (code & 63);
+        continue;
+      }
+      code = 0xfffd;
+    }
+    target[at++] = 0xe0 | (code >> 12);
+    target[at++] = 0x80 | ((code >> 6) & 63);
+    target[at++] = 0x80 | (code & 63);
+  }
+  return at;
+}
+
+/** Text of `bytes`, or null when they are not valid UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  let text = '';
+  let units: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const size = sequenceSize(bytes, at);
+    if (size === 0) return null;
+    units.push(codePoint(bytes, at, size));
+    at += size;
+    if (units.length === 4096) {
+      text += String.fromCodePoint(...units);
+      units = [];
+    }
+  }
+  return text + String.fromCodePoint(...units);
+}
+
+/** Length of the valid sequence at `at`; 0 when it is not valid. Table 3-7 of the Unicode standard. */
+function sequenceSize(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  const second = bytes[at + 1] ?? 0;
+  if (first >= 0xc2 && first <= 0xdf) return continuation(second) ? 2 : 0;
+  const third = bytes[at + 2] ?? 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    const low = first === 0xe0 ? 0xa0 : 0x80;
+    const high = first === 0xed ? 0x9f : 0xbf;
+    return second >= low && second <= high && continuation(third) ? 3 : 0;
+  }
+  if (first < 0xf0 || first > 0xf4) return 0;
+  const low = first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xf4 ? 0x8f : 0xbf;
+  const fourth = bytes[at + 3] ?? 0;
+  return second >= low && second <= high && continuation(third) && continuation(fourth) ? 4 : 0;
+}
+
+function continuation(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
+}
+
+function codePoint(bytes: Uint8Array, at: number, size: number): number {
+  const first = bytes[at] ?? 0;
+  let code = size === 1 ? first : first & (0xff >> (size + 1));
+  for (let i = 1; i < size; i++) code = (code << 6) | ((bytes[at + i] ?? 0) & 63);
+  return code;
+}

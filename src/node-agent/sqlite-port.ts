@@ -1,0 +1,228 @@
+import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { sqliteError } from '../core/sqlite/error.ts';
+import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../core/sqlite/port.ts';
+import { splitStatements } from '../core/sqlite/split.ts';
+import { refusesLikeWorkerd } from './sqlite-authorizer.ts';
+
+/**
+ * workerd's limits (SQL.md section 3), imposed here so that a statement behaves the same on every host.
+ * Its limit on the length of a value is not known and stays SQLite's.
+ */
+const LIMITS = {
+  sqlLength: 100_000,
+  column: 100,
+  exprDepth: 100,
+  compoundSelect: 5,
+  vdbeOp: 25_000,
+  functionArg: 127,
+  likePatternLength: 50,
+  variableNumber: 100,
+} as const;
+
+/** Prepared statements kept by SQL text, the least recently used go first (chosen). */
+const STATEMENTS_MAX = 256;
+
+export interface NodeSqliteOptions {
+  /** Refuse what workerd refuses; off only for tools that own their file. Default true. */
+  readonly restricted?: boolean;
+  /** `FULL` survives power loss; `OFF` is for tests. Default `FULL`. */
+  readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
+}
+
+/** node:sqlite with workerd's semantics: {@link SqlitePort} over one database file, or `:memory:`. */
+export class NodeSqlitePort implements SqlitePort {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+  /** Set while the port itself runs BEGIN and the like, which it refuses to others. */
+  #own = false;
+
+  constructor(path: string, options: NodeSqliteOptions = {}) {
+    const restricted = options.restricted ?? true;
+    this.#database = new DatabaseSync(path, {
+      defensive: true,
+      enableForeignKeyConstraints: true,
+      enableDoubleQuotedStringLiterals: true,
+      readBigInts: true,
+      returnArrays: true,
+      ...(restricted ? { limits: LIMITS } : {}),
+    });
+    this.#database.exec('PRAGMA recursive_triggers = ON');
+    if (path !== ':memory:') this.#database.exec('PRAGMA journal_mode = WAL');
+    this.#database.exec(`PRAGMA synchronous = ${options.synchronous ?? 'FULL'}`);
+    if (restricted)
+      this.#database.setAuthorizer((action, first, second) =>
+        !this.#own && refusesLikeWorkerd(action, first, second) ? constants.SQLITE_DENY : constants.SQLITE_OK,
+      );
+  }
+
+  query(sql: string, ...bindings: readonly PortValue[]): PortResult {
+    try {
+      const statement = this.#last(sql);
+      const rows = statement.all(...bindings) as unknown as unknown[][];
+      for (const row of rows) doublesOfIntegers(row);
+      return { columns: columnsOf(statement), rows: rows as PortValue[][] };
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  queryBounded(
+    sql: string,
+    bindings: readonly PortValue[],
+    bytesMax: number,
+  ): PortResult & { readonly truncated: boolean } {
+    try {
+      const statement = this.#last(sql);
+      const columns = columnsOf(statement);
+      const rows: PortValue[][] = [];
+      let bytes = 0;
+      for (const raw of statement.iterate(...bindings)) {
+        const row = raw as unknown as unknown[];
+        doublesOfIntegers(row);
+        bytes += rowBytes(row as PortValue[]);
+        if (bytes > bytesMax) return { columns, rows, truncated: true };
+        rows.push(row as PortValue[]);
+      }
+      return { columns, rows, truncated: false };
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  transaction<T>(body: () => T): T {
+    const depth = this.#depth;
+    this.#control(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT s${depth}`);
+    this.#depth = depth + 1;
+    try {
+      const result = body();
+      this.#control(depth === 0 ? 'COMMIT' : `RELEASE s${depth}`);
+      return result;
+    } catch (error) {
+      // A full disk or a lost file may have ended the transaction already.
+      if (this.#database.isTransaction)
+        this.#control(depth === 0 ? 'ROLLBACK' : `ROLLBACK TO s${depth}; RELEASE s${depth}`);
+      throw error;
+    } finally {
+      this.#depth = depth;
+    }
+  }
+
+  databaseSize(): number {
+    return this.#privileged(() => {
+      const [row] = this.#last(
+        'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
+      ).all();
+      return Number((row as unknown as unknown[] | undefined)?.[0] ?? 0);
+    });
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  /** Runs all statements of `sql` but the last, and gives the last, prepared. */
+  #last(sql: string): StatementSync {
+    const cached = this.#statements.get(sql);
+    if (cached !== undefined) {
+      this.#statements.delete(sql);
+      this.#statements.set(sql, cached);
+      return cached;
+    }
+    const statements = splitStatements(sql);
+    const last = statements.pop();
+    if (last === undefined) throw new SqliteError('syntax', 'SQLITE_ERROR', NO_STATEMENT);
+    if (statements.length > 0) {
+      for (const statement of statements) this.#database.exec(statement);
+      return this.#database.prepare(last);
+    }
+    const prepared = this.#database.prepare(last);
+    this.#statements.set(sql, prepared);
+    if (this.#statements.size > STATEMENTS_MAX) {
+      const [oldest] = this.#statements.keys();
+      if (oldest !== undefined) this.#statements.delete(oldest);
+    }
+    return prepared;
+  }
+
+  #control(sql: string): void {
+    try {
+      this.#privileged(() => this.#database.exec(sql));
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  #privileged<T>(body: () => T): T {
+    this.#own = true;
+    try {
+      return body();
+    } finally {
+      this.#own = false;
+    }
+  }
+}
+
+const NO_STATEMENT = 'SQL code did not contain a statement.';
+
+function columnsOf(statement: StatementSync): string[] {
+  return statement.columns().map((column) => column.name);
+}
+
+/** workerd reads INTEGER as a double; in place, as rows are ours alone. */
+function doublesOfIntegers(row: unknown[]): void {
+  for (let i = 0; i < row.length; i++) {
+    const value = row[i];
+    if (typeof value === 'bigint') row[i] = Number(value);
+  }
+}
+
+/** Bytes a row counts for: text by UTF-16 unit, anything else that has no length 8. */
+function rowBytes(row: readonly PortValue[]): number {
+  let bytes = 0;
+  for (const value of row)
+    bytes += typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
+  return bytes;
+}
+
+/** Primary result codes: https://www.sqlite.org/rescode.html. */
+const PRIMARY: Readonly<Record<number, string>> = {
+  1: 'SQLITE_ERROR',
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  7: 'SQLITE_NOMEM',
+  8: 'SQLITE_READONLY',
+  9: 'SQLITE_INTERRUPT',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  18: 'SQLITE_TOOBIG',
+  19: 'SQLITE_CONSTRAINT',
+  20: 'SQLITE_MISMATCH',
+  23: 'SQLITE_AUTH',
+  25: 'SQLITE_RANGE',
+  26: 'SQLITE_NOTADB',
+};
+
+const CONSTRAINT: Readonly<Record<number, string>> = {
+  1: 'SQLITE_CONSTRAINT_CHECK',
+  2: 'SQLITE_CONSTRAINT_COMMITHOOK',
+  3: 'SQLITE_CONSTRAINT_FOREIGNKEY',
+  5: 'SQLITE_CONSTRAINT_NOTNULL',
+  6: 'SQLITE_CONSTRAINT_PRIMARYKEY',
+  7: 'SQLITE_CONSTRAINT_TRIGGER',
+  8: 'SQLITE_CONSTRAINT_UNIQUE',
+  10: 'SQLITE_CONSTRAINT_ROWID',
+  12: 'SQLITE_CONSTRAINT_DATATYPE',
+};
+
+function translated(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof SqliteError) return error;
+  const code = (error as { errcode?: unknown }).errcode;
+  if (typeof code !== 'number') return error;
+  const primary = PRIMARY[code & 0xff] ?? 'SQLITE_ERROR';
+  const extended = primary === 'SQLITE_CONSTRAINT' ? (CONSTRAINT[code >> 8] ?? '') : '';
+  return sqliteError(primary, extended, error.message);
+}
