@@ -1,3 +1,4 @@
+import { asciiLower } from '../../base/ascii.ts';
 import { assert, present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import type { Table } from '../schema/table.ts';
@@ -25,6 +26,10 @@ export interface Layout {
   readonly hiddenRowid: boolean;
   /** Indexes into `columns` of what identifies a row: its rowid or, WITHOUT ROWID, its PRIMARY KEY. */
   readonly key: readonly number[];
+  /** Parent keys, as indexes into `columns`, of foreign keys ON UPDATE … by which the table refers to itself: see order.ts. */
+  readonly ownParentKeys: readonly (readonly number[])[];
+  /** Columns of foreign keys, as indexes into `columns`: see settle.ts. */
+  readonly childColumns: readonly number[];
 }
 
 /** Slots of a log row: SQLite's limit of 100 columns in workerd, less seq, commit_id and image (imposed). */
@@ -34,7 +39,7 @@ export const SLOTS_MAX = 97;
 export const TABLE_COLUMNS_MAX = SLOTS_MAX - 1;
 
 /** Stands for the format of a table's images. */
-type Definition = Pick<Layout, 'table' | 'columns' | 'hiddenRowid' | 'key'>;
+type Definition = Omit<Layout, 'layout' | 'tableId' | 'current'>;
 
 export function definitionOf(table: Table): Definition {
   const stored = table.columns.filter((column) => column.generated === 'no');
@@ -49,8 +54,37 @@ export function definitionOf(table: Table): Definition {
         (table.withoutRowid ? column.primaryKeyIndex > 0 : column.name === table.rowidColumn) ? [index] : [],
       );
   assert(key.length > 0, () => `${table.name}: no key`);
-  return { table: table.name, columns, hiddenRowid, key };
+  return {
+    table: table.name,
+    columns,
+    hiddenRowid,
+    key,
+    ownParentKeys: ownParentKeys(table, columns),
+    childColumns: indexesOf(
+      columns,
+      table.foreignKeys.flatMap((each) => each.columns),
+    ),
+  };
 }
+
+function ownParentKeys(table: Table, columns: readonly string[]): number[][] {
+  const primaryKey = table.columns
+    .filter((column) => column.primaryKeyIndex > 0)
+    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
+    .map((column) => column.name);
+  return table.foreignKeys
+    .filter((each) => asciiLower(each.parent) === asciiLower(table.name) && ACTS.test(each.onUpdate))
+    .map((each) => (each.parentColumns.length === 0 ? primaryKey : each.parentColumns))
+    .map((key) => indexesOf(columns, key));
+}
+
+/** Generated columns have no index. */
+function indexesOf(columns: readonly string[], names: readonly string[]): number[] {
+  const lower = columns.map(asciiLower);
+  return names.map((name) => lower.indexOf(asciiLower(name))).filter((index) => index >= 0);
+}
+
+const ACTS = /^(CASCADE|SET NULL|SET DEFAULT)$/i;
 
 /** The element id: what identifies the row of `image` among its table's rows. */
 export function keyOf(layout: Layout, image: readonly SqlValue[]): SqlValue[] {

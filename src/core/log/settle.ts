@@ -85,13 +85,27 @@ function correct(port: SqlitePort, { layout, image, state }: Target, round: numb
   const row = readRow(port, layout, image);
   if (row === null && state === null) return true;
   if (row !== null && state !== null && sameStored(row, state)) return true;
-  attempt(() => {
+  const done = attempt(() => {
     if (state === null) deleteRow(port, layout, image);
     else if (row === null) insertRow(port, layout, state);
-    // Two rows that hold each other's unique value never make room by updates: one steps out for a round.
-    else if (!attempt(() => updateRow(port, layout, row, state)) && round > 0) deleteRow(port, layout, row);
+    else updateRow(port, layout, row, state);
   });
+  if (done || round === 0 || row === null) return false;
+  // Two rows that hold each other's unique value never make room by updates: one steps out for a round.
+  if (state !== null) attempt(() => deleteRow(port, layout, row));
+  else detach(port, layout, row);
   return false;
+}
+
+/**
+ * Rows that refer to each other hold each other fast (RESTRICT, SET NULL on NOT NULL): lets one go, by a
+ * reference to nothing, which deferred foreign keys allow until the row is deleted.
+ */
+function detach(port: SqlitePort, layout: Layout, row: Image): void {
+  for (const nothing of [null, '\u0000nothing', -(2n ** 62n) - 1n, 1.5e-300]) {
+    const loose = row.map((value, index) => (layout.childColumns.includes(index) ? nothing : value));
+    if (attempt(() => updateRow(port, layout, row, loose))) return;
+  }
 }
 
 export function layoutOf(layouts: Layouts, change: Change): Layout {

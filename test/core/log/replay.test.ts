@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
+import { checkReplay, type Scratch } from './replay-property.ts';
+
+const scratch: Scratch = (body) => {
+  const port = new NodeSqlitePort(':memory:', { synchronous: 'OFF' });
+  try {
+    return body(port);
+  } finally {
+    port.close();
+  }
+};
+
+test('apply, undo and redo of random histories are exact', () => {
+  const coverage = checkReplay(scratch, 300);
+  for (const count of Object.values(coverage)) expect(count).toBeGreaterThan(0);
+});
