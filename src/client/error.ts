@@ -8,7 +8,7 @@ export interface AtollErrorFields {
   readonly outcome: Outcome;
   /** HTTP status; 0 when no reply came. */
   readonly status: number;
-  /** Whatever else the server said: the line of an import, the list by partition, … */
+  /** Facts for programs: the line of an import, a limit, the outcome by partition. */
   readonly detail?: Readonly<Record<string, unknown>>;
   /** Milliseconds the server asked to wait before another try. */
   readonly retryAfterMs?: number;
@@ -63,14 +63,14 @@ export function errorFromReply(status: number, headers: Headers, body: string): 
       outcome: status >= 500 && !gatewayBusy ? 'unknown' : 'none',
     });
   }
-  const { code, message, retryable, outcome, ...detail } = parsed;
+  const { code, message, retryable, outcome, detail } = parsed;
   return new AtollError({
     ...base,
     code: typeof code === 'string' ? code : `http-${status}`,
     message: typeof message === 'string' ? message : `the server answered ${status}`,
     retryable: retryable === true,
     outcome: outcome === 'none' || outcome === 'partial' ? outcome : 'unknown',
-    detail,
+    ...(typeof detail === 'object' && detail !== null ? { detail: detail as Record<string, unknown> } : {}),
   });
 }
 

@@ -80,7 +80,7 @@ describe('query and batch', () => {
 describe('errors', () => {
   test('an Atoll error keeps every field', async () => {
     const { db } = await client(() =>
-      failure(409, { code: 'constraint', message: 'UNIQUE failed', line: 7 }),
+      failure(409, { code: 'constraint', message: 'UNIQUE failed', detail: { line: 7 } }),
     );
     const error = await errorOf(db.query('INSERT …'));
     expect(error).toMatchObject({

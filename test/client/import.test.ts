@@ -115,7 +115,7 @@ describe('import', () => {
   test('a bad line stops the import with the error that names it', async () => {
     const { db } = await client(({ query }) =>
       query.get('importId') === 'run.1'
-        ? failure(400, { code: 'bad-line', line: 4711 })
+        ? failure(400, { code: 'bad-line', detail: { line: 4711 } })
         : { body: { rows: 1 } },
     );
     const line = `"${'x'.repeat(1 << 20)}"\n`;

@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { Command, Option } from 'commander';
+import {
+  AtollError,
+  type Client,
+  type ScriptStatement,
+  SqlSyntaxError,
+  splitScript,
+} from '../../client/index.ts';
+import { type AnswerFormat, renderAnswer } from '../answer.ts';
+import { type ConnectionOptions, connect } from '../connection.ts';
+import { CliError, describeFailure, EXIT } from '../failure.ts';
+import { withConnection } from '../options.ts';
+import { runPrompt } from '../prompt/prompt.ts';
+import { styleFor, widthOf } from '../terminal/style.ts';
+
+interface Options extends ConnectionOptions {
+  readonly execute?: string[];
+  readonly json?: boolean;
+  readonly csv?: boolean;
+}
+
+export function sqlCommand(): Command {
+  return withConnection(new Command('sql'))
+    .description('run a statement, a file, or a prompt with history')
+    .argument('[file]', 'a file of statements; `-` reads standard input')
+    .addOption(new Option('-e, --execute <sql>', 'run this (may be given several times)').argParser(collect))
+    .option('--json', 'answers as one JSON object per row, which `atoll import` reads')
+    .addOption(new Option('--csv', 'answers as CSV').conflicts('json'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ atoll sql                                   a prompt; .help lists its commands
+  $ atoll sql -e "SELECT * FROM cities WHERE country = 'IS'"
+  $ atoll sql schema.sql                        every statement of a file, in order
+  $ atoll sql --csv -e "SELECT …" > answer.csv`,
+    )
+    .action(runSql);
+}
+
+function collect(value: string, earlier: string[] | undefined): string[] {
+  return [...(earlier ?? []), value];
+}
+
+async function runSql(file: string | undefined, options: Options): Promise<void> {
+  if (options.execute !== undefined && file !== undefined) {
+    throw new CliError('-e and a file cannot be run at once', 'give one of them', EXIT.usage);
+  }
+  const client = connect(options, { integers: 'bigint' });
+  const format: AnswerFormat = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table';
+  if (options.execute !== undefined) return runScript(client, options.execute.join(';\n'), format, undefined);
+  if (file !== undefined && file !== '-')
+    return runScript(client, await readFile(file, 'utf8'), format, file);
+  if (file === '-' || !process.stdin.isTTY) return runScript(client, await text(process.stdin), format, '-');
+  return runPrompt(client);
+}
+
+/** Runs statements one after another and stops at the first that fails, naming its line. */
+async function runScript(client: Client, script: string, format: AnswerFormat, file?: string): Promise<void> {
+  const statements = parse(script, file);
+  for (const { sql, line } of statements) {
+    const startedAt = performance.now();
+    try {
+      const result = await client.query(sql);
+      const options = { width: widthOf(process.stdout), style: styleFor(process.stdout) };
+      process.stdout.write(renderAnswer(result, format, { ...options, ms: performance.now() - startedAt }));
+    } catch (error) {
+      throw located(error, file, line, statements);
+    }
+  }
+}
+
+function parse(script: string, file: string | undefined): ScriptStatement[] {
+  try {
+    return splitScript(script);
+  } catch (error) {
+    if (!(error instanceof SqlSyntaxError)) throw error;
+    throw new CliError(
+      `${file === undefined ? '' : `${file}:${error.line}: `}${error.message}`,
+      file === undefined ? undefined : 'nothing of the file was run',
+    );
+  }
+}
+
+function located(
+  error: unknown,
+  file: string | undefined,
+  line: number,
+  all: readonly ScriptStatement[],
+): unknown {
+  if (!(error instanceof AtollError) || file === undefined) return error;
+  const { message, hint } = describeFailure(error);
+  const done = all.findIndex((statement) => statement.line === line);
+  return new CliError(`${file}:${line}: ${message}`, hint ?? `the ${done} statements before it were run`);
+}

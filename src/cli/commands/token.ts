@@ -1,0 +1,80 @@
+import { Command, Option } from 'commander';
+import type { SqlOutput } from '../../client/index.ts';
+import { type ConnectionOptions, connect } from '../connection.ts';
+import { CliError, EXIT } from '../failure.ts';
+import { withConnection } from '../options.ts';
+import { styleFor, widthOf } from '../terminal/style.ts';
+import { renderTable } from '../terminal/table.ts';
+
+interface CreateOptions extends ConnectionOptions {
+  readonly role: string;
+  readonly database?: string[];
+  readonly expires: string;
+}
+
+export function tokenCommand(): Command {
+  const token = new Command('token').description('make, list and revoke tokens (needs an admin token)');
+  withConnection(token.command('create'))
+    .description('make a token and print it')
+    .addOption(
+      new Option('--role <role>', 'what it allows').choices(['read', 'write', 'admin']).default('read'),
+    )
+    .option('--database <name...>', 'databases it is good for (default: main)')
+    .option('--expires <time>', 'how long it is good: 30m, 12h, 90d', '90d')
+    .addHelpText('after', '\nExamples:\n  $ atoll token create --role read --expires 7d')
+    .action(create);
+  withConnection(token.command('list')).description('show tokens, without the secrets').action(list);
+  withConnection(token.command('revoke'))
+    .description('end a token now')
+    .argument('<id>', 'as `atoll token list` shows it')
+    .action(revoke);
+  return token.addHelpText(
+    'after',
+    '\nExamples:\n  $ atoll token create --role write\n  $ atoll token list\n  $ atoll token revoke 4f2c…',
+  );
+}
+
+async function create(options: CreateOptions): Promise<void> {
+  const made = (await connect(options).call('POST', '/v1/tokens', {
+    role: options.role,
+    databases: options.database ?? ['main'],
+    expiresInSeconds: seconds(options.expires),
+  })) as { token: string; id?: string };
+  // The token alone goes to standard output, so that a script can catch it.
+  if (made.id !== undefined) process.stderr.write(`token ${made.id}, role ${options.role}\n`);
+  process.stdout.write(`${made.token}\n`);
+}
+
+async function list(options: ConnectionOptions): Promise<void> {
+  const { tokens } = (await connect(options).call('GET', '/v1/tokens')) as {
+    tokens: Record<string, unknown>[];
+  };
+  const columns = [...new Set(tokens.flatMap((entry) => Object.keys(entry)))];
+  const rows = tokens.map((entry) => columns.map((column) => cell(entry[column])));
+  const table = renderTable(columns, rows, {
+    width: widthOf(process.stdout),
+    style: styleFor(process.stdout),
+  });
+  process.stdout.write(tokens.length === 0 ? 'no tokens\n' : `${table}\n`);
+}
+
+async function revoke(id: string, options: ConnectionOptions): Promise<void> {
+  await connect(options).call('DELETE', `/v1/tokens/${encodeURIComponent(id)}`);
+  process.stdout.write(`revoked ${id}\n`);
+}
+
+function cell(value: unknown): SqlOutput {
+  if (value === null || value === undefined) return null;
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+function seconds(text: string): number {
+  const match = /^(\d+)([smhd])$/.exec(text);
+  const unit = SECONDS[match?.[2] ?? ''];
+  if (match === null || unit === undefined) {
+    throw new CliError(`not a length of time: ${text}`, 'write it as 30m, 12h or 90d', EXIT.usage);
+  }
+  return Number(match[1]) * unit;
+}

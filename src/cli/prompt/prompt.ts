@@ -1,0 +1,111 @@
+import { createInterface, type Interface } from 'node:readline/promises';
+import { type Client, isComplete, SqlSyntaxError, splitScript } from '../../client/index.ts';
+import { renderAnswer } from '../answer.ts';
+import { describeFailure } from '../failure.ts';
+import { planReason, planSummary } from '../plan-text.ts';
+import { styleFor, widthOf } from '../terminal/style.ts';
+import { runDotCommand } from './dot-command.ts';
+import { historyFile, readHistory, writeHistory } from './history.ts';
+
+export interface PromptStreams {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WriteStream;
+  readonly history: string;
+}
+
+/** What dot commands change. */
+export interface PromptState {
+  showPlan: boolean;
+}
+
+const PROMPT = 'atoll> ';
+const CONTINUATION = '  ...> ';
+
+/**
+ * Reads statements, which end with `;` and may go over lines, and dot commands, until `.quit` or the end of the
+ * input. An error is shown and the prompt goes on. Ctrl-C drops what is typed; on an empty line it says how to leave.
+ */
+export async function runPrompt(
+  client: Client,
+  streams: PromptStreams = { input: process.stdin, output: process.stdout, history: historyFile() },
+): Promise<void> {
+  const { input, output } = streams;
+  const style = styleFor(output);
+  const lines = createInterface({ input, output, history: readHistory(streams.history), historySize: 1_000 });
+  const state: PromptState = { showPlan: false };
+  let history: string[] = [];
+  lines.on('history', (entries: string[]) => {
+    history = [...entries];
+  });
+  output.write(`${style.dim(`${client.url} · .help for help, .quit to leave`)}\n`);
+
+  let typed = '';
+  const ask = (): void => {
+    lines.setPrompt(typed === '' ? PROMPT : CONTINUATION);
+    lines.prompt();
+  };
+  lines.on('SIGINT', () => {
+    if (typed === '' && lines.line === '') output.write(`\n${style.dim('.quit or Ctrl-D leaves')}`);
+    typed = '';
+    output.write('\n');
+    lines.write(null, { ctrl: true, name: 'e' });
+    lines.write(null, { ctrl: true, name: 'u' });
+    ask();
+  });
+
+  ask();
+  for await (const line of lines) {
+    if (typed === '' && line.trimStart().startsWith('.')) {
+      if (/^\s*\.(quit|exit)\b/.test(line)) break;
+      await shown(output, () => runDotCommand(line.trim(), client, state, output));
+    } else {
+      typed += `${line}\n`;
+      if (typed.trim() === '') typed = '';
+      if (isComplete(typed)) {
+        const script = typed;
+        typed = '';
+        await shown(output, () => runTyped(client, script, state, output));
+      }
+    }
+    ask();
+  }
+  closePrompt(lines);
+  if (history.length > 0) writeHistory(streams.history, history);
+}
+
+function closePrompt(lines: Interface): void {
+  lines.close();
+}
+
+async function runTyped(
+  client: Client,
+  script: string,
+  state: PromptState,
+  output: NodeJS.WriteStream,
+): Promise<void> {
+  const style = styleFor(output);
+  for (const { sql } of splitScript(script)) {
+    const startedAt = performance.now();
+    const result = await client.query(sql);
+    const ms = performance.now() - startedAt;
+    if (state.showPlan && result.plan !== undefined) {
+      const reason = planReason(result.plan);
+      output.write(
+        `${style.dim(`plan: ${planSummary(result.plan)}${reason === '' ? '' : ` (${reason})`}`)}\n`,
+      );
+    }
+    output.write(renderAnswer(result, 'table', { width: widthOf(output), style, ms }));
+  }
+}
+
+async function shown(output: NodeJS.WriteStream, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    const style = styleFor(output);
+    const { message, hint } =
+      error instanceof SqlSyntaxError ? { message: error.message, hint: undefined } : describeFailure(error);
+    output.write(`${style.red('error:')} ${message}\n`);
+    if (hint !== undefined) output.write(`${style.cyan('hint:')}  ${hint}\n`);
+  }
+}
