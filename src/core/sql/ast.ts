@@ -503,8 +503,8 @@ export interface TableOption extends Span {
 }
 
 /**
- * Atoll's own clauses of a table. SQLite never sees them: cut their span out. Written as a comment
- * (`/*atoll PARTITION BY (a) * /`), the span is the whole comment, so that other tools can run the same text.
+ * Atoll's own clauses of a table. SQLite never sees them: cut their span out. Written
+ * inside a comment that opens with the word `atoll`, the span is the whole comment: other tools can run the same text.
  */
 export type AtollClause = PartitionBy | Reference | AppendOnly;
 

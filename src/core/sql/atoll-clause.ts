@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.ts';
 import { parseNames } from './name.ts';
 import * as T from './token.ts';
 
-/** Atoll's clauses of CREATE TABLE, as many as stand here, bare or in `/*atoll … *\/` comments. */
+/** Atoll's clauses of CREATE TABLE, as many as stand here, bare or in comments that open with `atoll`. */
 export function parseAtollClauses(cursor: Cursor): AtollClause[] {
   const clauses: AtollClause[] = [];
   for (;;) {
@@ -18,8 +18,8 @@ export function parseAtollClauses(cursor: Cursor): AtollClause[] {
 }
 
 /**
- * The clauses of one comment. The first of them spans the whole comment and further ones nothing at its end, so
- * that cutting out every clause's span leaves SQLite's own text.
+ * The clauses of one comment. One of them spans the whole comment and the others nothing at its end, so that cutting
+ * out every clause's span leaves SQLite's own text. PARTITION BY is that one, since its columns must lie inside.
  */
 function parseComment(cursor: Cursor): AtollClause[] {
   const { start } = cursor;
@@ -31,6 +31,7 @@ function parseComment(cursor: Cursor): AtollClause[] {
   if (clauses.length === 0) cursor.fail('PARTITION BY', 'REFERENCE', 'APPEND ONLY');
   cursor.expect(T.ATOLL_CLOSE);
   const { end } = cursor;
+  clauses.sort((a, b) => Number(b.kind === 'partition-by') - Number(a.kind === 'partition-by'));
   return clauses.map((clause, index) => ({ ...clause, start: index === 0 ? start : end, end }));
 }
 

@@ -97,7 +97,8 @@ function parseTableConstraints(cursor: Cursor): TableConstraint[] {
 
 function parseTableOptions(cursor: Cursor): TableOption[] {
   const options: TableOption[] = [];
-  if (cursor.kind !== T.WITHOUT && !isName(cursor.kind)) return options;
+  // A comma before the first is one of SQLite's own leniences.
+  if (!cursor.take(T.COMMA) && cursor.kind !== T.WITHOUT && !isName(cursor.kind)) return options;
   do options.push(parseTableOption(cursor));
   while (cursor.take(T.COMMA));
   return options;

@@ -97,32 +97,26 @@ const MOMENT_STARTS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Words and up to two signed numbers in parentheses; null if there is none. SQLite reads any word as part of the
- * type, so GENERATED ALWAYS arrives here too and is cut off again (as in sqlite3AddColumn).
+ * Words and up to two signed numbers in parentheses; null if there is none. To SQLite's grammar GENERATED ALWAYS are
+ * two more words of the type (sqlite3AddColumn cuts them off again); here they begin the constraint that follows.
  */
 export function parseTypeName(cursor: Cursor): TypeName | null {
-  if (!isBareName(cursor.kind)) return null;
+  if (!continuesType(cursor)) return null;
   const { start } = cursor;
-  let end = start;
-  let generated = -1;
-  while (isBareName(cursor.kind)) {
-    generated = cursor.kind === T.GENERATED && cursor.peek(1) === T.ALWAYS ? end : generated;
-    cursor.advance();
-    end = cursor.end;
-    if (generated >= 0 && cursor.previous === T.ALWAYS && !isBareName(cursor.kind)) {
-      return generated === start ? null : typeName(cursor, start, generated);
-    }
-  }
+  do cursor.advance();
+  while (continuesType(cursor));
   if (cursor.take(T.OPEN)) {
     parseSignedNumber(cursor);
     if (cursor.take(T.COMMA)) parseSignedNumber(cursor);
     cursor.expect(T.CLOSE);
   }
-  return typeName(cursor, start, cursor.end);
+  const { end } = cursor;
+  return { kind: 'type-name', start, end, text: cursor.sql.slice(start, end) };
 }
 
-function typeName(cursor: Cursor, start: number, end: number): TypeName {
-  return { kind: 'type-name', start, end, text: cursor.sql.slice(start, end) };
+function continuesType(cursor: Cursor): boolean {
+  if (cursor.kind === T.GENERATED && cursor.peek(1) === T.ALWAYS && cursor.peek(2) === T.AS) return false;
+  return isBareName(cursor.kind);
 }
 
 /** `+1`, `-1.5`, `2`. */

@@ -12,7 +12,7 @@ type ChildField<N> = {
 /** Every kind with every field that holds nodes: leaving one out, or naming another, does not compile. */
 type ChildTable = { readonly [K in Kind]: { readonly [F in ChildField<NodeOf<K>>]: 1 } };
 
-/** Fields in source order; that order is the order of walking. */
+/** Fields in source order; that order is the order of walking. (`LIMIT m, n` alone can be the other way round.) */
 const TABLE: ChildTable = {
   identifier: {},
   'qualified-name': { schema: 1, name: 1 },
@@ -123,6 +123,11 @@ export const KINDS = Object.keys(TABLE) as readonly Kind[];
 
 /** Calls `visit` with each child of `node`, in source order. */
 export function forEachChild(node: Node, visit: (child: Node) => void): void {
+  if (node.kind === 'limit' && node.offset !== null && node.offset.start < node.count.start) {
+    visit(node.offset);
+    visit(node.count);
+    return;
+  }
   const fields = FIELDS.get(node.kind) as readonly string[];
   for (const field of fields) {
     const child = (node as unknown as Record<string, Node | readonly Node[] | null>)[field];

@@ -1,0 +1,182 @@
+import { asciiLower } from '../../../base/ascii.ts';
+import type { Schema } from '../../schema/catalogue.ts';
+import type { ForeignKey, Table, Trigger } from '../../schema/table.ts';
+import type { CreateTrigger, Delete, Insert, Update } from '../ast.ts';
+import { Analyzer, keyClassesOf, newFindings } from './analyzer.ts';
+import { sameClass } from './graph.ts';
+import { nodeOf } from './model.ts';
+import { refuse } from './refusal.ts';
+import { triggerStatement } from './view.ts';
+import { analyseChange, analyseInsert, scopeOf } from './write.ts';
+
+export type WriteEvent = 'INSERT' | 'UPDATE' | 'DELETE';
+
+const CACHE = new WeakMap<Schema, Map<string, readonly string[]>>();
+
+/**
+ * The other tables that triggers and foreign-key actions may write, transitively, when `table` is written.
+ *
+ * Refuses what a partition alone cannot do rightly: a trigger that reads or changes rows of other keys (it would see and touch
+ * only those that happen to live in the same partition), or writes a reference table. Rows that a trigger inserts
+ * are checked where they are written.
+ */
+export function reachOf(schema: Schema, table: Table, events: readonly WriteEvent[]): readonly string[] {
+  let cache = CACHE.get(schema);
+  if (cache === undefined) {
+    cache = new Map();
+    CACHE.set(schema, cache);
+  }
+  const key = `${events.join()} ${table.name}`;
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const walker = new ReachWalker(schema);
+  for (const event of events) walker.write(table, event);
+  const reached = [...walker.reached].filter((name) => name !== table.name).sort();
+  cache.set(key, reached);
+  return reached;
+}
+
+class ReachWalker {
+  readonly reached = new Set<string>();
+  readonly #schema: Schema;
+  readonly #seen = new Set<string>();
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+  }
+
+  write(table: Table, event: WriteEvent): void {
+    const key = `${event} ${table.name}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    for (const trigger of this.#schema.triggersOn(table.name)) this.#trigger(table, event, trigger);
+    if (event === 'INSERT') return;
+    for (const child of this.#schema.catalogue.tables) {
+      for (const foreignKey of child.foreignKeys) {
+        if (asciiLower(foreignKey.parent) === asciiLower(table.name)) {
+          this.#foreignKey(table, event, child, foreignKey);
+        }
+      }
+    }
+  }
+
+  #trigger(table: Table, event: WriteEvent, trigger: Trigger): void {
+    const ast = triggerStatement(trigger);
+    if (ast.event !== event) return;
+    const analyzer = new Analyzer(this.#schema, trigger.sql);
+    const rowNew = analyzer.unread(table, 'new');
+    const rowOld = analyzer.unread(table, 'old');
+    const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
+    for (const column of key) {
+      analyzer.graph.edge(nodeOf(rowNew, column), nodeOf(rowOld, column));
+      analyzer.graph.edge(nodeOf(rowOld, column), nodeOf(rowNew, column));
+    }
+    const scope = scopeOf([rowNew, rowOld], null);
+    if (ast.when !== null) analyzer.expression(ast.when, scope, null, newFindings());
+    this.#body(table, trigger, ast, analyzer, scope);
+    const reached = key.map((column) => analyzer.graph.reachedFrom(nodeOf(rowNew, column)));
+    for (const use of analyzer.uses) {
+      const covered =
+        key.length > 0 &&
+        use.key.length === key.length &&
+        use.key.every((node, i) => reached[i]?.has(node) === true);
+      if (covered) continue;
+      refuse(
+        'unsupported',
+        `the trigger "${trigger.name}" uses rows of "${use.table.name}" that may belong to other partition keys: ` +
+          (key.length > 0
+            ? `compare its key with NEW.${key[0]} or OLD.${key[0]}`
+            : 'it is on a reference table'),
+      );
+    }
+  }
+
+  #body(
+    table: Table,
+    trigger: Trigger,
+    ast: CreateTrigger,
+    analyzer: Analyzer,
+    scope: ReturnType<typeof scopeOf>,
+  ): void {
+    for (const statement of ast.body) {
+      if (statement.kind === 'select') {
+        analyzer.select(statement, scope, null);
+        continue;
+      }
+      const model =
+        statement.kind === 'insert'
+          ? analyseInsert(analyzer, statement, scope)
+          : analyseChange(analyzer, statement, scope);
+      if (model.table.placement.kind !== table.placement.kind) {
+        refuse(
+          'unsupported',
+          `the trigger "${trigger.name}" on "${table.name}" writes "${model.table.name}": ` +
+            'one of them is a reference table, the other is partitioned',
+        );
+      }
+      this.reached.add(model.table.name);
+      for (const event of eventsOf(model.ast)) this.write(model.table, event);
+    }
+  }
+
+  #foreignKey(parent: Table, event: WriteEvent, child: Table, foreignKey: ForeignKey): void {
+    if (parent.placement.kind === 'reference' && child.placement.kind === 'partitioned') {
+      refuse(
+        'unsupported',
+        `rows of "${child.name}" in other partitions refer to the reference table "${parent.name}": ` +
+          'its rows cannot be deleted, replaced or updated while that foreign key is there',
+      );
+    }
+    if (!colocated(parent, child, foreignKey)) {
+      refuse(
+        'unsupported',
+        `the foreign key of "${child.name}" to "${parent.name}" does not contain both partition keys`,
+      );
+    }
+    const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
+    if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
+    this.reached.add(child.name);
+    this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE');
+  }
+}
+
+/** Whether children live with their parents: both are reference tables, or the foreign key maps key to key. */
+function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean {
+  if (parent.placement.kind === 'reference') return true;
+  if (child.placement.kind === 'reference') return false;
+  const parentKey = parent.placement.key;
+  const childKey = child.placement.key;
+  const classes = keyClassesOf(parent);
+  const own = keyClassesOf(child);
+  if (parentKey.length !== childKey.length) return false;
+  const parentColumns = foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
+  return childKey.every((name, i) => {
+    const place = foreignKey.columns.findIndex((column) => asciiLower(column) === asciiLower(name));
+    const counterpart = parentColumns[place];
+    const [a, b] = [classes[i], own[i]];
+    return (
+      counterpart !== undefined &&
+      asciiLower(counterpart) === asciiLower(parentKey[i] ?? '') &&
+      a !== undefined &&
+      b !== undefined &&
+      sameClass(a, b)
+    );
+  });
+}
+
+function primaryKeyOf(table: Table): string[] {
+  return table.columns
+    .filter((column) => column.primaryKeyIndex > 0)
+    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
+    .map((column) => column.name);
+}
+
+/** What a statement may do to its target: REPLACE deletes, an upsert updates. */
+export function eventsOf(ast: Insert | Update | Delete): WriteEvent[] {
+  if (ast.kind === 'delete') return ['DELETE'];
+  if (ast.kind === 'update') return ast.or === 'REPLACE' ? ['UPDATE', 'DELETE'] : ['UPDATE'];
+  const events: WriteEvent[] = ['INSERT'];
+  if (ast.upserts.some((upsert) => upsert.set !== null)) events.push('UPDATE');
+  if (ast.or === 'REPLACE') events.push('DELETE');
+  return events;
+}
