@@ -1,4 +1,4 @@
-import { RawText, type SqlValue } from '../core/sqlite/value.ts';
+import { RawText, type SqlValue } from '../base/sql-value.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { AtollError } from './error.ts';
 import { isUtf8 } from './utf8.ts';

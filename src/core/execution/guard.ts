@@ -1,0 +1,61 @@
+import { AtollError } from '../../protocol/error.ts';
+import type { Node, Statement } from '../sql/ast.ts';
+import { walk } from '../sql/walk.ts';
+
+/** PRAGMAs that only read the schema. Every other one would change the connection that all requests share. */
+const READING_PRAGMAS = new Set([
+  'table_info',
+  'table_xinfo',
+  'table_list',
+  'index_list',
+  'index_info',
+  'index_xinfo',
+  'foreign_key_list',
+]);
+
+/**
+ * What a partition runs for a client at all, whatever the router has planned: reads and writes of users' rows.
+ *
+ * @throws AtollError that says what to change
+ */
+export function guardStatement(statement: Statement): void {
+  switch (statement.kind) {
+    case 'select':
+    case 'insert':
+    case 'update':
+    case 'delete':
+      break;
+    case 'pragma':
+      if (READING_PRAGMAS.has(statement.name.name.name.toLowerCase())) break;
+      throw new AtollError(
+        'forbidden-statement',
+        `PRAGMA ${statement.name.name.name} is not allowed: it would change other requests' answers`,
+      );
+    default:
+      throw new AtollError(
+        'forbidden-statement',
+        `${statement.kind.toUpperCase().replaceAll('-', ' ')} does not run in a partition`,
+      );
+  }
+  walk(statement, {
+    enter: (node) => {
+      guardNode(node);
+      return undefined;
+    },
+  });
+}
+
+function guardNode(node: Node): void {
+  if (node.kind === 'identifier' && /^_(atoll|cf)_/i.test(node.name)) {
+    throw new AtollError(
+      'internal-name',
+      `${node.name}: names that begin with ${node.name.slice(0, node.name.indexOf('_', 1) + 1)} are internal`,
+    );
+  }
+  if ((node.kind === 'insert' || node.kind === 'update') && node.or === 'ROLLBACK') {
+    throw new AtollError(
+      'forbidden-statement',
+      'OR ROLLBACK would undo other work in the same transaction; use OR ABORT',
+    );
+  }
+}

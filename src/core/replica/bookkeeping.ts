@@ -1,0 +1,84 @@
+import type { TableId } from '../../base/brand.ts';
+import type { Affinity, Table } from '../schema/table.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+
+/**
+ * Atoll's own logged tables in every partition: what they hold changes only by logged changes, is undone with
+ * them and travels like rows. Their ids are below those of users' tables, for ever.
+ */
+
+/** Name, affinity, position in the PRIMARY KEY (0: none). */
+export type InternalColumn = readonly [name: string, affinity: Affinity, primaryKeyIndex: number];
+
+export function internalTable(id: number, name: string, columns: readonly InternalColumn[]): Table {
+  return {
+    id: id as TableId,
+    name,
+    columns: columns.map(([columnName, affinity, primaryKeyIndex]) => ({
+      name: columnName,
+      declaredType: affinity,
+      affinity,
+      collation: 'BINARY',
+      notNull: false,
+      defaultSql: null,
+      generated: 'no',
+      primaryKeyIndex,
+    })),
+    withoutRowid: true,
+    strict: false,
+    rowidColumn: null,
+    rowidName: null,
+    placement: { kind: 'partitioned', key: [] },
+    foreignKeys: [],
+    indexes: [],
+  };
+}
+
+/** `mark`: the first id of a table that was never issued here. */
+export const MARKS = internalTable(1, '_atoll_marks', [
+  ['table_id', 'INTEGER', 1],
+  ['mark', 'INTEGER', 0],
+]);
+
+/** How far an import got here: lines of `import_id` up to `line` are in. */
+export const IMPORTS = internalTable(2, '_atoll_imports', [
+  ['import_id', 'TEXT', 1],
+  ['line', 'INTEGER', 0],
+]);
+
+/**
+ * What this partition knows of the system partition, one row each: `system_index`, up to which its log is
+ * applied here (in the system partition itself: `feed_index`, its last entry that others follow); `hold`, the
+ * proposal of a schema change whose check has passed here and whose fate is not known yet.
+ */
+export const PROGRESS = internalTable(3, '_atoll_progress', [
+  ['name', 'TEXT', 1],
+  ['value', 'INTEGER', 0],
+]);
+
+export const BOOKKEEPING: readonly Table[] = [MARKS, IMPORTS, PROGRESS];
+
+export function createInternalTable(port: SqlitePort, table: Table): void {
+  const columns = table.columns.map((each) => `${each.name} ${each.declaredType}`);
+  const key = table.columns.filter((each) => each.primaryKeyIndex > 0).map((each) => each.name);
+  port.query(
+    `CREATE TABLE ${table.name} (${columns.join(', ')}, PRIMARY KEY (${key.join(', ')})) WITHOUT ROWID`,
+  );
+}
+
+type Progress = 'system_index' | 'feed_index' | 'hold';
+
+export function readProgress(port: SqlitePort, name: Progress): number | null {
+  const row = port.query('SELECT value FROM _atoll_progress WHERE name = ?', name).rows[0];
+  return row === undefined || row[0] === null ? null : Number(row[0]);
+}
+
+export function writeProgress(port: SqlitePort, name: Progress, value: number | null): void {
+  if (value === null) port.query('DELETE FROM _atoll_progress WHERE name = ?', name);
+  else
+    port.query(
+      'INSERT INTO _atoll_progress VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2',
+      name,
+      value,
+    );
+}

@@ -1,0 +1,153 @@
+import { assert, present } from '../../base/assert.ts';
+import type { CommitId } from '../../base/brand.ts';
+import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import type { Feed, FeedEntry } from '../../protocol/feed.ts';
+import { applyChanges } from '../log/apply.ts';
+import type { Change } from '../log/commit.ts';
+import { decodeChanges, encodeChanges } from '../log/encoding.ts';
+import { readLayouts } from '../log/layout.ts';
+import { readCommit } from '../log/read.ts';
+import { applySchemaChange, type SchemaChange } from '../schema/change.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { readProgress, writeProgress } from './bookkeeping.ts';
+import type { Replica } from './replica.ts';
+import { recordSchema } from './schema-versions.ts';
+
+/** Entries in one message (chosen: a partition that is far behind asks again). */
+const ENTRIES_MAX = 256;
+
+/** Payload of the system partition's entries that partitions follow; other entries have none. */
+export type FeedPayload =
+  | { readonly feed: 'schema'; readonly proposal: number; readonly change: SchemaChange }
+  | { readonly feed: 'write' };
+
+/** Of the system partition: the feed after `from`. Indexes are its commit ids. */
+export function readFeed(replica: Replica, from: number): Feed {
+  assert(replica.isSystem, 'only the system partition has a feed');
+  const { rows } = replica.port.query(
+    `SELECT commit_id FROM _atoll_commits WHERE commit_id > ? AND payload LIKE '{"feed":%' ORDER BY commit_id LIMIT ${ENTRIES_MAX}`,
+    from,
+  );
+  return { from, entries: rows.map(([id]) => readEntry(replica, Number(id) as CommitId)) };
+}
+
+function readEntry(replica: Replica, index: CommitId): FeedEntry {
+  const commit = present(readCommit(replica.port, index), () => `feed entry ${index} is gone`);
+  const payload = JSON.parse(String(commit.header.payload)) as FeedPayload;
+  if (payload.feed === 'schema') {
+    return { index, kind: 'schema', proposal: payload.proposal, change: payload.change };
+  }
+  const reference = referenceTableIds(replica);
+  const changes = commit.changes.filter((change) => reference.has(change.tableId));
+  return { index, kind: 'write', changes: toBase64(encodeChanges(changes)) };
+}
+
+function referenceTableIds(replica: Replica): Set<number> {
+  return new Set(
+    replica.schema.catalogue.tables
+      .filter((table) => table.placement.kind === 'reference')
+      .map((table) => table.id),
+  );
+}
+
+/** Whether the open transaction has changed a reference table, so that its entry belongs to the feed. */
+export function changesReference(replica: Replica, changes: readonly Change[]): boolean {
+  const reference = referenceTableIds(replica);
+  return changes.some((change) => reference.has(change.tableId));
+}
+
+/**
+ * Applies what follows this partition's place in the feed; entries it has are skipped, so that a repeat does
+ * no harm. False, and nothing done, when entries between are missing: pull them first.
+ */
+export function applyFeed(replica: Replica, feed: Feed, now: number): boolean {
+  assert(!replica.isSystem, 'the system partition does not follow itself');
+  if (feed.from > replica.systemIndex) return false;
+  for (const entry of feed.entries) {
+    if (entry.index <= replica.systemIndex) continue;
+    try {
+      replica.port.transaction(() => {
+        applyEntry(replica, entry);
+        writeProgress(replica.port, 'system_index', entry.index);
+        replica.append(entry.kind === 'schema' ? 'schema' : 'write', payloadOf(entry), now);
+      });
+    } finally {
+      replica.reload();
+    }
+  }
+  return true;
+}
+
+function payloadOf(entry: FeedEntry): string {
+  return entry.kind === 'schema' ? JSON.stringify(entry.change) : `{"system":${entry.index}}`;
+}
+
+function applyEntry(replica: Replica, entry: FeedEntry): void {
+  const { port } = replica;
+  if (entry.kind === 'write') {
+    const bytes = present(fromBase64(entry.changes), 'a feed entry is base64');
+    applyChanges(port, inOwnLayouts(port, decodeChanges(bytes)));
+    return;
+  }
+  const change = entry.change as SchemaChange;
+  assert(
+    change.version === replica.schema.version + 1,
+    () => `schema ${change.version} after ${replica.schema.version}`,
+  );
+  applySchemaChange(port, replica.schema.catalogue, change);
+  recordSchema(port, change);
+  if (readProgress(port, 'hold') === entry.proposal) writeProgress(port, 'hold', null);
+  replica.schemaApplied(change.catalogue);
+}
+
+/** Layouts are numbered by each partition; at the same schema version a table's columns are the same. */
+function inOwnLayouts(port: SqlitePort, changes: readonly Change[]): Change[] {
+  const current = new Map<number, number>();
+  for (const layout of readLayouts(port).values())
+    if (layout.current) current.set(layout.tableId, layout.layout);
+  return changes.map((change) => ({
+    ...change,
+    layout: present(current.get(change.tableId), () => `table ${change.tableId} of the feed is not here`),
+  }));
+}
+
+export type CheckResult = { readonly kind: 'passed' } | { readonly kind: 'failed'; readonly error: unknown };
+
+/**
+ * First half of a schema change in a partition: runs it, undoes it, and holds writes from now on, so that what was
+ * checked stays true until the change is published or withdrawn.
+ */
+export function checkSchemaChange(
+  replica: Replica,
+  proposal: number,
+  change: SchemaChange,
+  now: number,
+): CheckResult {
+  const { port } = replica;
+  assert(
+    change.version === replica.schema.version + 1,
+    () => `schema ${change.version} after ${replica.schema.version}`,
+  );
+  try {
+    port.transaction(() => {
+      applySchemaChange(port, replica.schema.catalogue, change);
+      throw new Undo();
+    });
+  } catch (error) {
+    if (!(error instanceof Undo)) return { kind: 'failed', error };
+  }
+  setHold(replica, proposal, now);
+  return { kind: 'passed' };
+}
+
+/** Thrown to undo what was only tried. */
+export class Undo extends Error {}
+
+/** Logged, since whoever leads after this must hold as well. */
+export function setHold(replica: Replica, proposal: number | null, now: number): void {
+  replica.port.transaction(() => {
+    writeProgress(replica.port, 'hold', proposal);
+    replica.append('lock', null, now);
+  });
+  replica.reload();
+}

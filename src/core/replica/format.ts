@@ -1,0 +1,56 @@
+import { assert } from '../../base/assert.ts';
+import { createLog } from '../log/capture.ts';
+import { createLogTables } from '../log/tables.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { BOOKKEEPING, createInternalTable } from './bookkeeping.ts';
+import { IDENTITY_DDL } from './identity.ts';
+import { SCHEMA_DDL } from './schema-versions.ts';
+
+/**
+ * Version of what a partition's file holds besides users' tables. History, newest first:
+ *
+ * - 1: first version.
+ */
+export const FORMAT_VERSION = 1;
+
+/** Step n upgrades a file of version n + 1 to n + 2, in one transaction. */
+const UPGRADES: readonly ((port: SqlitePort) => void)[] = [];
+assert(UPGRADES.length === FORMAT_VERSION - 1, 'every version but the first has a step that leads to it');
+
+/** A file that a newer Atoll has written: this one must leave it alone. */
+export class NewerFormatError extends Error {
+  override name = 'NewerFormatError';
+  constructor(found: number) {
+    super(`the data has format version ${found}, this Atoll knows ${FORMAT_VERSION}: run the newer Atoll`);
+  }
+}
+
+/** The file's format version, or null for a file that Atoll has not created. */
+export function readFormat(port: SqlitePort): number | null {
+  const exists = port.query(`SELECT 1 FROM sqlite_schema WHERE name = '_atoll_format'`).rows.length > 0;
+  return exists ? Number(port.query('SELECT format_version FROM _atoll_format').rows[0]?.[0]) : null;
+}
+
+/** Creates everything internal in an empty file, in the transaction that is open. */
+export function createFormat(port: SqlitePort): void {
+  port.query('CREATE TABLE _atoll_format (format_version INTEGER NOT NULL)');
+  port.query('INSERT INTO _atoll_format VALUES (?)', FORMAT_VERSION);
+  port.query(IDENTITY_DDL);
+  port.query(SCHEMA_DDL);
+  createLogTables(port);
+  for (const table of BOOKKEEPING) {
+    createInternalTable(port, table);
+    createLog(port, table);
+  }
+}
+
+/** Brings an existing file to the present version, step by step. */
+export function upgradeFormat(port: SqlitePort, found: number): void {
+  if (found > FORMAT_VERSION) throw new NewerFormatError(found);
+  for (let version = found; version < FORMAT_VERSION; version++) {
+    port.transaction(() => {
+      UPGRADES[version - 1]?.(port);
+      port.query('UPDATE _atoll_format SET format_version = ?', version + 1);
+    });
+  }
+}

@@ -1,0 +1,121 @@
+import { assert } from '../../base/assert.ts';
+import type { Token } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import { type Allocation, allocate, allocateOwned } from '../schema/identifier-range.ts';
+import { tokenOfKey } from '../schema/partition-key.ts';
+import type { Table } from '../schema/table.ts';
+import { covers } from '../schema/token-map.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { quoteName } from '../sqlite/quote.ts';
+import type { Identity } from './identity.ts';
+
+/**
+ * Ids set aside by one logged mark. Marks are logged before an id under them is issued; a larger block logs
+ * fewer marks and leaves larger gaps after an eviction (chosen).
+ */
+const BLOCK = 64;
+
+/**
+ * Issues generated ids from the partition's range. What lies between the issued ids and the logged mark is
+ * known in memory only, and given up when the object is evicted.
+ */
+export class Identifiers {
+  readonly #port: SqlitePort;
+  readonly #identity: Identity;
+  /** Per table: the next id to issue, and the logged mark that it must stay below. */
+  readonly #tables = new Map<number, { next: number; mark: number }>();
+  /** As it was when the open client transaction began, of the tables it has taken from. */
+  readonly #before = new Map<number, { next: number; mark: number }>();
+
+  constructor(port: SqlitePort, identity: Identity) {
+    this.#port = port;
+    this.#identity = identity;
+  }
+
+  /** A client's transaction begins: {@link rollback} returns to this. */
+  begin(): void {
+    this.#before.clear();
+  }
+
+  /** The client's transaction was undone, and its marks with it; no id of it was shown. */
+  rollback(): void {
+    for (const [table, state] of this.#before) this.#tables.set(table, state);
+    this.#before.clear();
+  }
+
+  /** More was undone than one client's transaction: what is on disk counts. */
+  forget(): void {
+    this.#tables.clear();
+    this.#before.clear();
+  }
+
+  /** `count` ids for rows of `table`; logs the mark in the transaction that is open. */
+  take(table: Table, count: number): number[] {
+    const state = this.#state(table);
+    if (!this.#before.has(table.id)) this.#before.set(table.id, { ...state });
+    const { identifiers, ranges } = this.#identity;
+    const range = { start: identifiers.start, end: identifiers.end, next: state.next };
+    const allocation = isPartitionedById(table)
+      ? this.#takeOwned(table, count, range, ranges)
+      : allocate(range, count);
+    if (allocation.kind !== 'allocated') {
+      throw new AtollError('storage-full', `this partition has no generated ids left for ${table.name}`);
+    }
+    state.next = allocation.range.next;
+    if (state.next > state.mark) this.#logMark(table, state);
+    return [...allocation.ids];
+  }
+
+  /** Ids may also be given by clients here, within this partition: those present are passed over. */
+  #takeOwned(
+    table: Table,
+    count: number,
+    range: Parameters<typeof allocate>[0],
+    ranges: Identity['ranges'],
+  ): Allocation {
+    const id = quoteName(table.rowidColumn ?? table.rowidName ?? 'rowid');
+    const present = `SELECT 1 FROM ${quoteName(table.name)} WHERE ${id} = ?`;
+    return allocateOwned(range, count, (candidate) => {
+      const token: Token = tokenOfKey([BigInt(candidate)], [{ affinity: 'INTEGER', collation: 'BINARY' }]);
+      return covers(ranges, token) && this.#port.query(present, candidate).rows.length === 0;
+    });
+  }
+
+  #state(table: Table): { next: number; mark: number } {
+    let state = this.#tables.get(table.id);
+    if (state === undefined) {
+      const row = this.#port.query('SELECT mark FROM _atoll_marks WHERE table_id = ?', table.id).rows[0];
+      const mark = row === undefined ? this.#identity.identifiers.start : Number(row[0]);
+      state = { next: mark, mark };
+      this.#tables.set(table.id, state);
+    }
+    if (table.placement.kind === 'reference') this.#passExisting(table, state);
+    return state;
+  }
+
+  /** A reference table's ids may be given by clients, and all its rows are here: continue after the largest. */
+  #passExisting(table: Table, state: { next: number; mark: number }): void {
+    const id = quoteName(table.rowidColumn ?? table.rowidName ?? 'rowid');
+    const largest = Number(
+      this.#port.query(`SELECT max(${id}) FROM ${quoteName(table.name)}`).rows[0]?.[0] ?? 0,
+    );
+    const { end } = this.#identity.identifiers;
+    if (largest >= state.next && largest < end) state.next = largest + 1;
+  }
+
+  #logMark(table: Table, state: { next: number; mark: number }): void {
+    state.mark = Math.min(state.next + BLOCK, this.#identity.identifiers.end);
+    assert(state.next <= state.mark, 'an id past the range');
+    this.#port.query(
+      'INSERT INTO _atoll_marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET mark = ?2',
+      table.id,
+      state.mark,
+    );
+  }
+}
+
+/** Whether the generated id is itself the partition key, so that the partition must issue ids that it owns. */
+export function isPartitionedById(table: Table): boolean {
+  if (table.placement.kind !== 'partitioned' || table.placement.key.length !== 1) return false;
+  return table.placement.key[0] === (table.rowidColumn ?? table.rowidName);
+}

@@ -1,0 +1,15 @@
+import type { Epoch, SchemaVersion } from '../../base/brand.ts';
+import type { AtollError } from '../../protocol/error.ts';
+
+/** What became of one request. */
+export type ExecuteOutcome =
+  /** `body` is the public API's answer. */
+  | { readonly kind: 'done'; readonly body: string }
+  /** Nothing of it was applied. */
+  | { readonly kind: 'error'; readonly error: AtollError }
+  /** The router's network information is older than the partition's: it must plan anew. */
+  | { readonly kind: 'stale'; readonly epoch: Epoch; readonly schema: SchemaVersion }
+  /** The partition must first apply the system partition's log, at least up to what the request names. */
+  | { readonly kind: 'behind' }
+  /** A schema change is being decided: writes wait until it is published or withdrawn. */
+  | { readonly kind: 'held'; readonly proposal: number };

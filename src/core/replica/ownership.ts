@@ -1,0 +1,56 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { present } from '../../base/assert.ts';
+import type { TableId } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { Image } from '../log/commit.ts';
+import { type Layout, readLayouts } from '../log/layout.ts';
+import { readCaptured } from '../log/read.ts';
+import type { Schema } from '../schema/catalogue.ts';
+import { tokenOfKey } from '../schema/partition-key.ts';
+import { keyColumns } from '../schema/placement.ts';
+import type { Table } from '../schema/table.ts';
+import { covers } from '../schema/token-map.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import type { SqlValue } from '../sqlite/value.ts';
+import type { Identity } from './identity.ts';
+
+/**
+ * Checks what the open transaction has changed: every row belongs here. Needed where analysis does not prove it:
+ * rows that triggers, foreign-key actions or an INSERT … SELECT wrote.
+ *
+ * @throws AtollError `multi-partition-write`
+ */
+export function checkOwnership(port: SqlitePort, schema: Schema, identity: Identity): void {
+  const changes = readCaptured(port);
+  if (changes.length === 0) return;
+  const layouts = readLayouts(port);
+  const tables = new Map<TableId, Table>(schema.catalogue.tables.map((table) => [table.id, table]));
+  for (const change of changes) {
+    const table = tables.get(change.tableId);
+    if (table === undefined) continue; // Bookkeeping belongs to every partition.
+    if (table.placement.kind === 'reference') {
+      if (identity.partition === 0) continue;
+      throw new AtollError(
+        'multi-partition-write',
+        `${table.name} is a reference table: a trigger or foreign-key action of a partitioned table cannot write it yet`,
+      );
+    }
+    if (change.after === null) continue;
+    const layout = present(layouts.get(change.layout), 'a change has a layout');
+    const token = tokenOfKey(keyOfImage(table, layout, change.after), keyColumns(table));
+    if (covers(identity.ranges, token)) continue;
+    throw new AtollError(
+      'multi-partition-write',
+      `the statement writes a row of ${table.name} that belongs to another partition; ` +
+        'a trigger, foreign-key action or INSERT … SELECT must stay with one partition key',
+    );
+  }
+}
+
+function keyOfImage(table: Table, layout: Layout, image: Image): SqlValue[] {
+  if (table.placement.kind !== 'partitioned') return [];
+  return table.placement.key.map((name) => {
+    const index = layout.columns.findIndex((column) => asciiLower(column) === asciiLower(name));
+    return image[index] ?? null;
+  });
+}

@@ -1,0 +1,229 @@
+import { assert, present } from '../../base/assert.ts';
+import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { ExecuteRequest } from '../../protocol/execute.ts';
+import { HybridClock } from '../clock/hybrid-clock.ts';
+import { readArguments } from '../execution/arguments.ts';
+import { failureOf } from '../execution/failure.ts';
+import { type ExecutionContext, run, type StatementResult } from '../execution/run.ts';
+import { finishCommit } from '../log/append.ts';
+import type { CommitInput, CommitKind } from '../log/commit.ts';
+import { readCaptured } from '../log/read.ts';
+import { readHead } from '../log/tables.ts';
+import { type Catalogue, Schema } from '../schema/catalogue.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { readProgress, writeProgress } from './bookkeeping.ts';
+import { changesReference, type FeedPayload } from './feed.ts';
+import { createFormat, readFormat, upgradeFormat } from './format.ts';
+import { Identifiers } from './identifiers.ts';
+import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import type { ExecuteOutcome } from './outcome.ts';
+import { checkOwnership } from './ownership.ts';
+import { PreparedStatements, type Ready } from './prepared-statements.ts';
+import { encodeBatch, encodeQuery } from './reply.ts';
+import { readCatalogue } from './schema-versions.ts';
+
+/** Largest answer of one statement, bytes of values (chosen: well below an object's 128 MB of memory). */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
+ * time come in, outcomes go out; everything that must survive is in the file when a call returns.
+ */
+export class Replica {
+  readonly port: SqlitePort;
+  readonly clock: HybridClock;
+  /** Of the entries that this start of the leader appends: above all earlier ones. */
+  readonly term: Term;
+  #identity: Identity;
+  #schema: Schema;
+  #identifiers: Identifiers;
+  #prepared: PreparedStatements;
+  #systemIndex: number;
+  #hold: number | null;
+  readonly #context: ExecutionContext;
+
+  private constructor(port: SqlitePort) {
+    this.port = port;
+    const head = readHead(port);
+    this.#identity = readIdentity(port);
+    this.clock = new HybridClock({
+      node: this.#identity.node,
+      floor: head.lastTimestamp === ('' as Timestamp) ? null : head.lastTimestamp,
+    });
+    const last = port.query('SELECT max(term) FROM _atoll_commits').rows[0]?.[0] ?? 0;
+    this.term = (Math.max(Number(last), head.baseTerm) + 1) as Term;
+    this.#schema = new Schema(readCatalogue(port));
+    this.#identifiers = new Identifiers(port, this.#identity);
+    this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
+    this.#systemIndex = readProgress(port, 'system_index') ?? 0;
+    this.#hold = readProgress(port, 'hold');
+    this.#context = {
+      port,
+      answerBytesMax: ANSWER_BYTES_MAX,
+      takeIdentifiers: (table, count) => this.#identifiers.take(table, count),
+    };
+  }
+
+  /** The replica that the file holds, upgraded to the present format; null for a file without one. */
+  static open(port: SqlitePort): Replica | null {
+    const found = readFormat(port);
+    if (found === null) return null;
+    upgradeFormat(port, found);
+    return new Replica(port);
+  }
+
+  /** Makes an empty file a replica. Creation is explicit: a file that has lost its data stays empty. */
+  static create(port: SqlitePort, identity: Identity): Replica {
+    assert(readFormat(port) === null, 'the file holds a replica already');
+    port.transaction(() => {
+      createFormat(port);
+      writeIdentity(port, identity);
+    });
+    return new Replica(port);
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  get schema(): Schema {
+    return this.#schema;
+  }
+
+  get isSystem(): boolean {
+    return this.#identity.partition === 0;
+  }
+
+  /** Up to which commit of the system partition its log is applied here. */
+  get systemIndex(): number {
+    return this.#systemIndex;
+  }
+
+  /** The proposal of a schema change that this partition has checked and waits for, holding its writes. */
+  get hold(): number | null {
+    return this.#hold;
+  }
+
+  /** The file's schema has just changed, in a transaction that is still open: entries carry the new version. */
+  schemaApplied(catalogue: Catalogue): void {
+    this.#schema = new Schema(catalogue);
+    this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
+  }
+
+  /** Takes what is in memory from the file again, after a change or an undo of what it is derived from. */
+  reload(): void {
+    this.#identity = readIdentity(this.port);
+    const catalogue = readCatalogue(this.port);
+    if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
+    this.#identifiers = new Identifiers(this.port, this.#identity);
+    this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
+    this.#systemIndex = readProgress(this.port, 'system_index') ?? 0;
+    this.#hold = readProgress(this.port, 'hold');
+  }
+
+  /**
+   * Runs requests in their order, all in one SQLite transaction (group commit), each atomic by itself: one that
+   * fails leaves nothing and does not disturb the others. When this returns, the outcomes hold once the
+   * transaction is durable.
+   */
+  execute(requests: readonly ExecuteRequest[], now: number): ExecuteOutcome[] {
+    const [only] = requests;
+    if (requests.length === 1 && only !== undefined && only.read) return [this.#executeOne(only, now)];
+    try {
+      return this.port.transaction(() => requests.map((request) => this.#executeOne(request, now)));
+    } catch (error) {
+      // The whole group is undone: memory that ran ahead of the file follows it back.
+      this.reload();
+      throw error;
+    }
+  }
+
+  #executeOne(request: ExecuteRequest, now: number): ExecuteOutcome {
+    const obstacle = this.#obstacle(request);
+    if (obstacle !== null) return obstacle;
+    try {
+      if (request.read) return { kind: 'done', body: this.#read(request) };
+      return { kind: 'done', body: this.port.transaction(() => this.#write(request, now)) };
+    } catch (error) {
+      if (!request.read) this.#identifiers.rollback();
+      return { kind: 'error', error: failureOf(error) };
+    }
+  }
+
+  /** Ownership and schema are checked where the request executes: whatever the router knew may have changed. */
+  #obstacle(request: ExecuteRequest): ExecuteOutcome | null {
+    const { epoch } = this.#identity;
+    if (request.schema > this.#schema.version) return { kind: 'behind' };
+    if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
+    if (request.epoch !== epoch || request.schema !== this.#schema.version) {
+      return { kind: 'stale', epoch, schema: this.#schema.version };
+    }
+    if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
+    return null;
+  }
+
+  #read(request: ExecuteRequest): string {
+    const statements = this.#ready(request);
+    if (statements.some(({ ready }) => ready.access === 'write')) {
+      throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
+    }
+    return this.#encode(
+      request,
+      statements.map(({ ready, args }) => this.#run(ready, args)),
+    );
+  }
+
+  #write(request: ExecuteRequest, now: number): string {
+    this.#identifiers.begin();
+    const statements = this.#ready(request);
+    const results = statements.map(({ ready, args }) => this.#run(ready, args));
+    if (statements.some(({ ready }) => ready.mayEscape)) {
+      checkOwnership(this.port, this.#schema, this.#identity);
+    }
+    if (this.isSystem && changesReference(this, readCaptured(this.port))) {
+      this.appendFeed('write', { feed: 'write' }, now);
+    } else {
+      this.append('write', null, now);
+    }
+    return this.#encode(request, results);
+  }
+
+  #ready(request: ExecuteRequest): { ready: Ready; args: unknown }[] {
+    return request.statements.map(({ sql, args }) => ({ ready: this.#prepared.get(sql), args }));
+  }
+
+  #run(ready: Ready, args: unknown): StatementResult {
+    return run(this.#context, ready, readArguments(ready.parsed, args));
+  }
+
+  #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
+    if (request.shape === 'batch') return encodeBatch(results, this.#identity.partition);
+    return encodeQuery(present(results[0], 'a query is one statement'), this.#identity.partition);
+  }
+
+  /** Of the system partition: commit id of its last entry that partitions follow. */
+  get feedIndex(): number {
+    return readProgress(this.port, 'feed_index') ?? 0;
+  }
+
+  /** Finishes an entry that every partition follows. */
+  appendFeed(kind: 'write' | 'schema', payload: FeedPayload, now: number): void {
+    writeProgress(this.port, 'feed_index', readHead(this.port).lastCommitId + 1);
+    this.append(kind, JSON.stringify(payload), now);
+  }
+
+  /** Finishes an entry of the log over what was changed since the last one; see `finishCommit`. */
+  append(kind: CommitKind, payload: CommitInput['payload'], now: number): void {
+    finishCommit(this.port, {
+      term: this.term,
+      timestamp: this.clock.now(now),
+      kind,
+      transactionId: null,
+      commitTimestamp: null,
+      epoch: this.#identity.epoch as Epoch,
+      schemaVersion: this.#schema.version,
+      payload,
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import { asciiLower } from '../../base/ascii.ts';
+import type { SchemaVersion, TableId } from '../../base/brand.ts';
+import type { Table, Trigger } from './table.ts';
+
+export interface View {
+  readonly name: string;
+  /** The whole CREATE VIEW statement, as SQLite keeps it. */
+  readonly sql: string;
+  readonly columns: readonly string[];
+}
+
+/**
+ * A database's schema at one version: plain data that travels as JSON. The system partition makes it by
+ * asking SQLite after a change (`introspect.ts`); everybody else receives it.
+ */
+export interface Catalogue {
+  readonly version: SchemaVersion;
+  /** The next table's id; ids are never used twice. */
+  readonly nextTableId: TableId;
+  readonly tables: readonly Table[];
+  readonly views: readonly View[];
+  readonly triggers: readonly Trigger[];
+}
+
+/** Lower ids are Atoll's own tables', for ever: `core/replica/bookkeeping.ts` and `system-tables.ts`. */
+export const FIRST_USER_TABLE_ID = 100 as TableId;
+
+export const EMPTY_CATALOGUE: Catalogue = {
+  version: 0 as SchemaVersion,
+  nextTableId: FIRST_USER_TABLE_ID,
+  tables: [],
+  views: [],
+  triggers: [],
+};
+
+/** Look-ups over a catalogue. SQLite's names are equal when they differ in ASCII case only. */
+export class Schema {
+  readonly catalogue: Catalogue;
+  readonly version: SchemaVersion;
+  readonly #tables = new Map<string, Table>();
+  readonly #views = new Map<string, View>();
+  readonly #triggers = new Map<string, Trigger[]>();
+
+  constructor(catalogue: Catalogue) {
+    this.catalogue = catalogue;
+    this.version = catalogue.version;
+    for (const table of catalogue.tables) this.#tables.set(asciiLower(table.name), table);
+    for (const view of catalogue.views) this.#views.set(asciiLower(view.name), view);
+    for (const trigger of catalogue.triggers) {
+      const key = asciiLower(trigger.table);
+      const list = this.#triggers.get(key);
+      if (list === undefined) this.#triggers.set(key, [trigger]);
+      else list.push(trigger);
+    }
+  }
+
+  table(name: string): Table | undefined {
+    return this.#tables.get(asciiLower(name));
+  }
+
+  view(name: string): View | undefined {
+    return this.#views.get(asciiLower(name));
+  }
+
+  /** Triggers on a table or view. */
+  triggersOn(name: string): readonly Trigger[] {
+    return this.#triggers.get(asciiLower(name)) ?? [];
+  }
+}

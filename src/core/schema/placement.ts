@@ -1,0 +1,110 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { present } from '../../base/assert.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { PlainTable } from './introspect.ts';
+import type { Column, ForeignKey, Placement, Table } from './table.ts';
+
+/** What a CREATE TABLE or ALTER TABLE says about a table's place. */
+export type DeclaredPlacement =
+  | { readonly kind: 'partition-by'; readonly columns: readonly string[] }
+  | { readonly kind: 'reference' };
+
+type Placed = PlainTable & { readonly placement: Placement };
+
+/**
+ * A new table's placement. Said: as said. Not said: by the first foreign key that points at another table's
+ * partition key, so that parents and children live together; else by the PRIMARY KEY; else by the rowid.
+ */
+export function resolvePlacement(
+  table: PlainTable,
+  declared: DeclaredPlacement | undefined,
+  placed: (name: string) => Placed | undefined,
+): Placement {
+  if (declared?.kind === 'reference') return { kind: 'reference' };
+  if (declared !== undefined) {
+    return { kind: 'partitioned', key: declared.columns.map((name) => keyColumn(table, name).name) };
+  }
+  const colocated = colocatedKey(table, placed);
+  if (colocated !== null) return { kind: 'partitioned', key: colocated };
+  const primaryKey = table.columns
+    .filter((column) => column.primaryKeyIndex > 0)
+    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
+    .map((column) => column.name);
+  if (primaryKey.length > 0) return { kind: 'partitioned', key: primaryKey };
+  return { kind: 'partitioned', key: [present(table.rowidName, 'a table without a key has a rowid')] };
+}
+
+function keyColumn(table: PlainTable, name: string): Column {
+  const column = table.columns.find((each) => asciiLower(each.name) === asciiLower(name));
+  if (column === undefined) {
+    throw new AtollError('no-such-column', `PARTITION BY: ${table.name} has no column ${name}`);
+  }
+  if (column.generated !== 'no') {
+    throw new AtollError(
+      'unsupported',
+      `PARTITION BY: ${table.name}.${name} is a generated column; name a stored one`,
+    );
+  }
+  return column;
+}
+
+function colocatedKey(
+  table: PlainTable,
+  placed: (name: string) => Placed | undefined,
+): readonly string[] | null {
+  for (const foreignKey of table.foreignKeys) {
+    if (asciiLower(foreignKey.parent) === asciiLower(table.name)) continue;
+    const parent = placed(foreignKey.parent);
+    if (parent === undefined || parent.placement.kind !== 'partitioned') continue;
+    const key = childColumnsFor(foreignKey, parent, parent.placement.key);
+    if (key !== null) return key;
+  }
+  return null;
+}
+
+/** The foreign key's own columns that stand for the parent's partition key, in that key's order; null if some do not. */
+export function childColumnsFor(
+  foreignKey: ForeignKey,
+  parent: PlainTable,
+  parentKey: readonly string[],
+): readonly string[] | null {
+  const parentColumns = parentColumnsOf(foreignKey, parent);
+  const columns: string[] = [];
+  for (const key of parentKey) {
+    const index = parentColumns.findIndex((name) => asciiLower(name) === asciiLower(key));
+    const column = index < 0 ? undefined : foreignKey.columns[index];
+    if (column === undefined) return null;
+    columns.push(column);
+  }
+  return columns;
+}
+
+/** A foreign key that names no parent columns means the PRIMARY KEY. */
+export function parentColumnsOf(foreignKey: ForeignKey, parent: PlainTable): readonly string[] {
+  if (foreignKey.parentColumns.length > 0) return foreignKey.parentColumns;
+  return parent.columns
+    .filter((column) => column.primaryKeyIndex > 0)
+    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
+    .map((column) => column.name);
+}
+
+/** Affinity and collation of a table's key columns: what its tokens depend on. */
+export function keyColumns(table: Table): readonly Pick<Column, 'affinity' | 'collation'>[] {
+  if (table.placement.kind !== 'partitioned') return [];
+  return table.placement.key.map((name) => {
+    const column = table.columns.find((each) => asciiLower(each.name) === asciiLower(name));
+    return column ?? { affinity: 'INTEGER', collation: 'BINARY' };
+  });
+}
+
+/** Whether equal keys of both tables are in the same partition. */
+export function areColocated(a: Table, b: Table): boolean {
+  if (a.placement.kind !== 'partitioned' || b.placement.kind !== 'partitioned') return false;
+  const [left, right] = [keyColumns(a), keyColumns(b)];
+  return (
+    left.length === right.length &&
+    left.every(
+      (column, i) => column.affinity === right[i]?.affinity && column.collation === right[i]?.collation,
+    )
+  );
+}

@@ -1,0 +1,75 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { AtollError } from '../../protocol/error.ts';
+import { type Catalogue, Schema } from './catalogue.ts';
+import { areColocated, childColumnsFor } from './placement.ts';
+import type { ForeignKey, Index, Table } from './table.ts';
+
+/** A result of all columns and their types must fit SQLite's 100 columns, and the log four more (imposed). */
+export const COLUMNS_MAX = 96;
+
+/**
+ * What a catalogue must satisfy beyond SQLite's own rules, so that partitions can each enforce it alone.
+ *
+ * @throws AtollError that says what to change
+ */
+export function validateCatalogue(catalogue: Catalogue): void {
+  const schema = new Schema(catalogue);
+  for (const table of catalogue.tables) {
+    if (table.columns.length > COLUMNS_MAX) {
+      throw new AtollError(
+        'too-large',
+        `${table.name} has ${table.columns.length} columns; a table may have ${COLUMNS_MAX}`,
+      );
+    }
+    if (!table.withoutRowid && table.rowidName === null) {
+      throw new AtollError(
+        'unsupported',
+        `${table.name}: columns named rowid, _rowid_ and oid hide the rowid; rename one`,
+      );
+    }
+    for (const index of table.indexes) validateUnique(table, index);
+    for (const foreignKey of table.foreignKeys) validateForeignKey(schema, table, foreignKey);
+  }
+}
+
+/** Each partition enforces UNIQUE by itself, which is enough exactly when equal values share a partition. */
+function validateUnique(table: Table, index: Index): void {
+  if (!index.unique || table.placement.kind === 'reference') return;
+  const columns = new Set(index.columns.map((name) => (name === null ? null : asciiLower(name))));
+  if (table.placement.key.every((name) => columns.has(asciiLower(name)))) return;
+  const shown = index.columns.map((name) => name ?? 'an expression').join(', ');
+  const key = table.placement.key.join(', ');
+  throw new AtollError(
+    'needs-global-index',
+    `${table.name}: UNIQUE or PRIMARY KEY (${shown}) does not contain the partition key (${key}), so it would hold in each partition only; ` +
+      `add ${key} to it, or PARTITION BY one of its columns, or make the table REFERENCE`,
+  );
+}
+
+function validateForeignKey(schema: Schema, table: Table, foreignKey: ForeignKey): void {
+  const parent = schema.table(foreignKey.parent);
+  const name = `${table.name} (${foreignKey.columns.join(', ')}) REFERENCES ${foreignKey.parent}`;
+  if (parent === undefined) {
+    throw new AtollError('no-such-table', `${name}: there is no such table; create it first`);
+  }
+  if (parent.placement.kind === 'reference') return;
+  if (table.placement.kind === 'reference') {
+    throw new AtollError(
+      'unsupported',
+      `${name}: a reference table cannot refer to a partitioned one; partition it too`,
+    );
+  }
+  const columns = childColumnsFor(foreignKey, parent, parent.placement.key);
+  const own = table.placement.key;
+  const same =
+    columns !== null &&
+    columns.length === own.length &&
+    columns.every((column, i) => asciiLower(column) === asciiLower(own[i] ?? ''));
+  if (!same || !areColocated(table, parent)) {
+    throw new AtollError(
+      'unsupported',
+      `${name}: checked across partitions, which needs distributed transactions; ` +
+        `partition both tables by the columns that this key joins (with the same types), or make ${parent.name} REFERENCE`,
+    );
+  }
+}

@@ -1,0 +1,84 @@
+import * as v from 'valibot';
+import { AtollError } from '../protocol/error.ts';
+import type { WireStatement } from '../protocol/execute.ts';
+
+/** Statements in one batch (chosen: they run in one synchronous turn of the partition). */
+export const BATCH_STATEMENTS_MAX = 1_000;
+/** Longest wait that a caller may ask for, ms (chosen; Durable Object calls have no limit of their own). */
+const TIMEOUT_MS_MAX = 120_000;
+export const TIMEOUT_MS_DEFAULT = 30_000;
+
+const statementFields = {
+  sql: v.string(),
+  args: v.optional(v.union([v.array(v.unknown()), v.record(v.string(), v.unknown())])),
+};
+
+/** Fields that are documented, and refused until their feature is there: see {@link refuseFuture}. */
+const future = {
+  maxStalenessMs: v.optional(v.unknown()),
+  session: v.optional(v.unknown()),
+  asOf: v.optional(v.unknown()),
+  idempotencyKey: v.optional(v.unknown()),
+};
+
+const common = {
+  ...future,
+  consistency: v.optional(v.picklist(['strong', 'session', 'bounded', 'eventual'])),
+  atomicity: v.optional(v.picklist(['all', 'partition'])),
+  timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
+};
+
+const Query = v.strictObject({ ...statementFields, ...common });
+const Batch = v.strictObject({
+  statements: v.pipe(
+    v.array(v.strictObject(statementFields)),
+    v.minLength(1),
+    v.maxLength(BATCH_STATEMENTS_MAX),
+  ),
+  ...common,
+});
+
+export interface ClientRequest {
+  readonly shape: 'query' | 'batch';
+  readonly statements: readonly WireStatement[];
+  readonly atomicity: 'all' | 'partition';
+  readonly timeoutMs: number;
+}
+
+export function readQuery(body: unknown): ClientRequest {
+  const { sql, args, ...rest } = parse(Query, body);
+  return { shape: 'query', statements: [{ sql, args }], ...options(rest) };
+}
+
+export function readBatch(body: unknown): ClientRequest {
+  const { statements, ...rest } = parse(Batch, body);
+  return { shape: 'batch', statements, ...options(rest) };
+}
+
+function options(
+  fields: Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>,
+): Pick<ClientRequest, 'atomicity' | 'timeoutMs'> {
+  refuseFuture(fields);
+  return { atomicity: fields.atomicity ?? 'all', timeoutMs: fields.timeoutMs ?? TIMEOUT_MS_DEFAULT };
+}
+
+function refuseFuture(fields: Record<string, unknown>): void {
+  for (const name of Object.keys(future)) {
+    if (fields[name] === undefined) continue;
+    throw new AtollError('unsupported', `${name} is not there yet: leave it out`);
+  }
+  if (fields.consistency !== undefined && fields.consistency !== 'strong') {
+    throw new AtollError(
+      'unsupported',
+      `consistency "${fields.consistency}" is not there yet: every read is "strong"; leave it out`,
+    );
+  }
+}
+
+export function parse<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, body);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue);
+  throw new AtollError('bad-request', path === null ? issue.message : `${path}: ${issue.message}`);
+}

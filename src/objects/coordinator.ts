@@ -1,0 +1,125 @@
+import type { PartitionId } from '../base/brand.ts';
+import { failureOf } from '../core/execution/failure.ts';
+import { readFeed } from '../core/replica/feed.ts';
+import type { Proposal, System } from '../core/replica/system.ts';
+import { AtollError } from '../protocol/error.ts';
+import type { Feed } from '../protocol/feed.ts';
+import type { SchemaChangeReply } from '../protocol/schema.ts';
+import type { Peers } from './peers.ts';
+
+/** How long after a failed delivery the system partition tries again, ms (chosen). */
+const RETRY_MS = 2_000;
+
+/**
+ * What the system partition does with the others: creates them, takes schema changes through check and
+ * publication, and delivers the feed. What it must not forget is in its tables; a start finishes or withdraws
+ * what an earlier instance left.
+ */
+export class Coordinator {
+  readonly #system: System;
+  readonly #peers: Peers;
+  readonly #setAlarm: (at: number) => void;
+  /** Schema changes run one after another. */
+  #changes: Promise<unknown> = Promise.resolve();
+  /** Where the next delivery starts; a partition that is not so far pulls what it lacks. */
+  #delivered: number;
+
+  constructor(system: System, peers: Peers, setAlarm: (at: number) => void) {
+    this.#system = system;
+    this.#peers = peers;
+    this.#setAlarm = setAlarm;
+    this.#delivered = system.replica.feedIndex;
+    const undecided = system.undecided();
+    if (undecided !== null) {
+      // Whoever was deciding it is gone, and nobody was told that it was published.
+      system.withdraw(undecided, 'the system partition restarted before it was decided', Date.now());
+      this.#setAlarm(Date.now());
+    }
+  }
+
+  /** Creates the partitions that do not exist yet. May be repeated without harm. */
+  async createPartitions(): Promise<void> {
+    await Promise.all(
+      this.#system.uncreated().map(async (identity) => {
+        await this.#call(identity.partition, 'create', { identity });
+        this.#system.confirmCreated(identity.partition, Date.now());
+      }),
+    );
+  }
+
+  changeSchema(statements: readonly string[]): Promise<SchemaChangeReply> {
+    const change = this.#changes.then(() => this.#changeSchema(statements));
+    this.#changes = change.catch(() => undefined);
+    return change;
+  }
+
+  async #changeSchema(statements: readonly string[]): Promise<SchemaChangeReply> {
+    const proposal = this.#propose(statements);
+    if (proposal === null) {
+      return { version: this.#system.replica.schema.version, changed: false, pending: [] };
+    }
+    await this.#check(proposal);
+    this.#system.publish(proposal, Date.now());
+    await this.deliver();
+    return { version: proposal.change.version, changed: true, pending: this.#system.behindSchema() };
+  }
+
+  #propose(statements: readonly string[]): Proposal | null {
+    try {
+      return this.#system.propose(statements, Date.now());
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  /** Every partition must pass; otherwise the proposal is withdrawn and nothing has changed anywhere. */
+  async #check({ proposal, change }: Proposal): Promise<void> {
+    const system = this.#system.replica.feedIndex;
+    const partitions = this.#system.partitionIds();
+    const answers = await Promise.allSettled(
+      partitions.map((partition) => this.#call(partition, 'schema-check', { proposal, change, system })),
+    );
+    const failed = answers.findIndex((answer) => answer.status === 'rejected');
+    if (failed < 0) return;
+    const { reason } = answers[failed] as PromiseRejectedResult;
+    const error =
+      reason instanceof AtollError
+        ? new AtollError(reason.code, `partition ${partitions[failed]}: ${reason.message}`, 'none')
+        : new AtollError(
+            'unavailable',
+            `partition ${partitions[failed]} does not answer; the schema is unchanged`,
+            'none',
+          );
+    this.#system.withdraw(proposal, error.message, Date.now());
+    const fate = { proposal, state: 'withdrawn' };
+    await Promise.allSettled(partitions.map((partition) => this.#call(partition, 'schema-fate', fate)));
+    throw error;
+  }
+
+  /**
+   * Brings every partition up to the end of the feed. Returns those that did not confirm; they are tried again
+   * later, and catch up by themselves when they are touched.
+   */
+  async deliver(): Promise<PartitionId[]> {
+    const { replica } = this.#system;
+    const upTo = replica.feedIndex;
+    const version = replica.schema.version;
+    const partitions = this.#system.partitionIds();
+    const latest: Feed = readFeed(replica, this.#delivered);
+    const answers = await Promise.allSettled(
+      partitions.map((partition) => this.#call(partition, 'feed', latest)),
+    );
+    const done = partitions.filter((_, index) => answers[index]?.status === 'fulfilled');
+    const missing = partitions.filter((_, index) => answers[index]?.status === 'rejected');
+    const behind = new Set(this.#system.behindSchema());
+    const news = done.filter((partition) => behind.has(partition));
+    if (news.length > 0) this.#system.recordApplied(version, news, Date.now());
+    if (missing.length === 0) this.#delivered = Math.max(this.#delivered, upTo);
+    else this.#setAlarm(Date.now() + RETRY_MS);
+    return missing;
+  }
+
+  #call<Answer>(partition: PartitionId, type: string, message: unknown): Promise<Answer> {
+    return this.#peers.call(this.#system.replica.identity.database, partition, type, message);
+  }
+}

@@ -1,0 +1,56 @@
+import type { ExecuteOutcome } from '../core/replica/outcome.ts';
+import type { ExecuteRequest } from '../protocol/execute.ts';
+
+interface Waiting {
+  readonly request: ExecuteRequest;
+  readonly resolve: (outcome: ExecuteOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit (Gray, Reuter, "Transaction Processing", 1993, section 9.4.7): while one group is made durable, the
+ * writes that arrive form the next. A lone write does not wait.
+ */
+export class ExecutionQueue {
+  readonly #execute: (requests: readonly ExecuteRequest[]) => ExecuteOutcome[];
+  readonly #durable: () => Promise<void>;
+  #waiting: Waiting[] = [];
+  #running = false;
+
+  /** `durable` resolves when all that was written is on disk. */
+  constructor(
+    execute: (requests: readonly ExecuteRequest[]) => ExecuteOutcome[],
+    durable: () => Promise<void>,
+  ) {
+    this.#execute = execute;
+    this.#durable = durable;
+  }
+
+  /** Rejects when the group could not be committed: then it is not known whether the request was applied. */
+  run(request: ExecuteRequest): Promise<ExecuteOutcome> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      if (!this.#running) {
+        this.#running = true;
+        // Requests that arrived in the same turn of the event loop join this group.
+        queueMicrotask(() => void this.#drain());
+      }
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        const outcomes = this.#execute(group.map(({ request }) => request));
+        // The output gate holds the replies until the write is durable: they may leave as they are.
+        group.forEach(({ resolve }, index) => resolve(outcomes[index] as ExecuteOutcome));
+        await this.#durable();
+      } catch (error) {
+        for (const { reject } of group) reject(error);
+      }
+    }
+    this.#running = false;
+  }
+}

@@ -1,0 +1,259 @@
+import { DurableObject } from 'cloudflare:workers';
+import { AutoRouter, type IRequest } from 'itty-router';
+import type { PartitionId } from '../base/brand.ts';
+import { failureOf } from '../core/execution/failure.ts';
+import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica/feed.ts';
+import type { Identity } from '../core/replica/identity.ts';
+import type { ExecuteOutcome } from '../core/replica/outcome.ts';
+import { Replica } from '../core/replica/replica.ts';
+import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
+import type { SchemaChange } from '../core/schema/change.ts';
+import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
+import type { ExecuteRequest } from '../protocol/execute.ts';
+import type { Feed } from '../protocol/feed.ts';
+import { DEADLINE_HEADER } from '../protocol/rpc.ts';
+import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { ObjectEnvironment } from '../workers/environment.ts';
+import { Coordinator } from './coordinator.ts';
+import { ExecutionQueue } from './execution-queue.ts';
+import { Peers } from './peers.ts';
+import { ObjectSqlitePort } from './sqlite-port.ts';
+
+/** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
+const HOLD_POLL_MS = 200;
+const SYSTEM_PARTITION = 0 as PartitionId;
+
+/** One partition: a thin shell around its Replica, which does all the work synchronously. */
+export class PartitionObject extends DurableObject<ObjectEnvironment> {
+  readonly #port: ObjectSqlitePort;
+  readonly #peers: Peers;
+  readonly #queue: ExecutionQueue;
+  #replica: Replica | null;
+  #system: System | null = null;
+  #coordinator: Coordinator | null = null;
+  readonly #router = AutoRouter({
+    catch: (error: unknown) => this.#failed(error),
+    missing: () => errorResponse(new AtollError('not-found', 'no such message')),
+  });
+
+  constructor(ctx: DurableObjectState, env: ObjectEnvironment) {
+    super(ctx, env);
+    this.#port = new ObjectSqlitePort(ctx.storage);
+    this.#peers = new Peers(env.PARTITION);
+    this.#replica = Replica.open(this.#port);
+    if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
+    this.#queue = new ExecutionQueue(
+      (requests) => this.#here.execute(requests, Date.now()),
+      () => this.ctx.storage.sync(),
+    );
+    this.#route();
+  }
+
+  #serveSystem(system: System): Coordinator {
+    this.#system = system;
+    this.#replica = system.replica;
+    this.#coordinator = new Coordinator(system, this.#peers, (at) => void this.ctx.storage.setAlarm(at));
+    return this.#coordinator;
+  }
+
+  #route(): void {
+    const messages: Record<string, (body: never) => unknown> = {
+      create: (body: { identity: Identity }) => this.#create(body.identity),
+      feed: (body: Feed) => this.#follow(body),
+      'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
+      'schema-check': (body: SchemaCheck) => this.#checkSchema(body),
+      'schema-fate': (body: SchemaFate) => this.#learnFate(body),
+      'schema-state': (body: { proposal: number }) => ({
+        proposal: body.proposal,
+        state: this.#asSystem.stateOf(body.proposal),
+      }),
+      'schema-change': (body: SchemaChangeRequest) => this.#coordinating.changeSchema(body.statements),
+      found: (body: { database: string; partitions: number; signingKey: string }) => this.#found(body),
+      network: () => this.#asSystem.network(),
+      status: () => this.#status(),
+    };
+    this.#router.post('/execute', (request: IRequest) => this.#execute(request));
+    for (const [type, handle] of Object.entries(messages)) {
+      this.#router.post(`/${type}`, async (request: IRequest) =>
+        Response.json((await handle((await request.json()) as never)) ?? {}),
+      );
+    }
+  }
+
+  override fetch(request: Request): Promise<Response> {
+    return this.#router.fetch(request);
+  }
+
+  /** The system partition's: deliver again what some partition has not confirmed. */
+  override async alarm(): Promise<void> {
+    if (this.#coordinator === null) return;
+    await this.#coordinator.createPartitions();
+    await this.#coordinator.deliver();
+  }
+
+  // --- Executing -----------------------------------------------------------------------------------------
+
+  async #execute(incoming: IRequest): Promise<Response> {
+    const request = (await incoming.json()) as ExecuteRequest;
+    let outcome = await this.#attempt(request);
+    const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
+    while (outcome.kind === 'behind' || outcome.kind === 'held') {
+      if (Date.now() > deadline) throw new AtollError('busy', 'a schema change is being decided; try again');
+      if (outcome.kind === 'behind') await this.#catchUp();
+      else await this.#askFate(outcome.proposal);
+      outcome = await this.#attempt(request);
+    }
+    if (outcome.kind === 'done') {
+      if (this.#coordinator !== null && !request.read) await this.#deliver(this.#coordinator);
+      return new Response(outcome.body, { headers: JSON_HEADERS });
+    }
+    if (outcome.kind === 'error') return errorResponse(outcome.error);
+    return Response.json({ epoch: outcome.epoch, schema: outcome.schema }, { status: 421 });
+  }
+
+  async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
+    if (!request.read) return this.#queue.run(request);
+    return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
+  }
+
+  /** A write of a reference table is answered when every partition has it: later strong reads see it anywhere. */
+  async #deliver(coordinator: Coordinator): Promise<void> {
+    const missing = await coordinator.deliver();
+    if (missing.length === 0) return;
+    throw new AtollError(
+      'unavailable',
+      `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
+      'unknown',
+    );
+  }
+
+  // --- Following the system partition -----------------------------------------------------------------------
+
+  async #follow(feed: Feed): Promise<{ system: number }> {
+    if (!applyFeed(this.#here, feed, Date.now())) await this.#catchUp();
+    return { system: this.#here.systemIndex };
+  }
+
+  async #catchUp(): Promise<void> {
+    const replica = this.#here;
+    for (;;) {
+      const from = replica.systemIndex;
+      const feed = await this.#callSystem<Feed>('feed-read', { from });
+      applyFeed(replica, feed, Date.now());
+      if (feed.entries.length === 0 || replica.systemIndex === from) return;
+    }
+  }
+
+  async #checkSchema({ proposal, change, system }: SchemaCheck): Promise<{ passed: true }> {
+    if (this.#here.systemIndex < system) await this.#catchUp();
+    const result = checkSchemaChange(this.#here, proposal, change as SchemaChange, Date.now());
+    if (result.kind === 'failed') throw failureOf(result.error);
+    return { passed: true };
+  }
+
+  #learnFate({ proposal, state }: SchemaFate): void {
+    if (state === 'withdrawn' && this.#here.hold === proposal) setHold(this.#here, null, Date.now());
+  }
+
+  /** Writes are held for a proposal: its end may have been told to an earlier instance, or not at all. */
+  async #askFate(proposal: number): Promise<void> {
+    await scheduler.wait(HOLD_POLL_MS);
+    if (this.#here.hold !== proposal || this.#system !== null) return;
+    const fate = await this.#callSystem<SchemaFate>('schema-state', { proposal });
+    if (fate.state === 'published') await this.#catchUp();
+    else this.#learnFate(fate);
+  }
+
+  #callSystem<Answer>(type: string, message: unknown): Promise<Answer> {
+    return this.#peers.call(this.#here.identity.database, SYSTEM_PARTITION, type, message);
+  }
+
+  // --- Creation ------------------------------------------------------------------------------------------
+
+  #create(identity: Identity): { created: boolean } {
+    const existing = this.#replica?.identity;
+    if (existing === undefined) {
+      this.#replica = Replica.create(this.#port, identity);
+      return { created: true };
+    }
+    if (existing.history === identity.history && existing.partition === identity.partition)
+      return { created: false };
+    throw new AtollError(
+      'already-exists',
+      `this object holds partition ${existing.partition} of another history`,
+    );
+  }
+
+  async #found(body: { database: string; partitions: number; signingKey: string }): Promise<unknown> {
+    const { database, partitions, signingKey } = body;
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
+      throw new AtollError('bad-request', `partitions must be from 1 to ${PARTITIONS_MAX}`);
+    }
+    const coordinator =
+      this.#coordinator ??
+      this.#serveSystem(
+        System.found(
+          this.#port,
+          { database, partitions, signingKey, history: crypto.randomUUID() },
+          Date.now(),
+        ),
+      );
+    const present = this.#asSystem.partitionIds().length;
+    if (present !== partitions) {
+      throw new AtollError(
+        'already-exists',
+        `the cluster has ${present} partitions, not ${partitions}: leave it, or name ${present}`,
+      );
+    }
+    await coordinator.createPartitions();
+    await coordinator.deliver();
+    return this.#asSystem.network();
+  }
+
+  #status(): unknown {
+    const { identity, schema, systemIndex, hold } = this.#here;
+    return {
+      partition: identity.partition,
+      epoch: identity.epoch,
+      schema: schema.version,
+      systemIndex,
+      hold,
+      bytes: this.#port.databaseSize(),
+    };
+  }
+
+  get #here(): Replica {
+    if (this.#replica === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#replica;
+  }
+
+  get #asSystem(): System {
+    if (this.#system === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#system;
+  }
+
+  get #coordinating(): Coordinator {
+    if (this.#coordinator === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#coordinator;
+  }
+
+  /** An expected error is answered. A defect is logged and ends the object: the next request rebuilds it from its file. */
+  #failed(error: unknown): Response {
+    const shown = toAtollError(error);
+    if (!(error instanceof AtollError)) {
+      console.error(`partition ${this.#replica?.identity.partition}: defect`, error);
+      this.ctx.waitUntil(scheduler.wait(0).then(() => this.ctx.abort('defect')));
+    }
+    return errorResponse(shown);
+  }
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+function errorResponse(error: AtollError): Response {
+  const { status, body } = encodeError(error);
+  return new Response(body, { status, headers: JSON_HEADERS });
+}

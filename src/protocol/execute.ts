@@ -1,0 +1,24 @@
+import type { Epoch, SchemaVersion } from '../base/brand.ts';
+
+/** One statement with its arguments in the public API's JSON values. */
+export interface WireStatement {
+  readonly sql: string;
+  readonly args?: unknown;
+}
+
+/**
+ * Router → partition: run these statements in one transaction, all or nothing. The partition refuses it if
+ * `epoch` or `schema` is not its own (`stale`), after catching up with the system partition where it is
+ * itself behind.
+ */
+export interface ExecuteRequest {
+  readonly epoch: Epoch;
+  readonly schema: SchemaVersion;
+  /** The partition must have applied the system partition's log this far (reference tables). */
+  readonly system: number;
+  /** `query`: the reply is the one statement's result; `batch`: `{results:[…]}`. */
+  readonly shape: 'query' | 'batch';
+  /** The statements cannot write: they may run without a transaction, and are repeatable. */
+  readonly read: boolean;
+  readonly statements: readonly WireStatement[];
+}

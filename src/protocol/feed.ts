@@ -1,0 +1,15 @@
+/**
+ * What every partition follows of the system partition's log: schema changes and writes of reference tables, in
+ * commit order. Pushed by the system partition; pulled by a partition that finds itself behind.
+ */
+export interface Feed {
+  /** The feed index that the first entry follows; 0 is the beginning. */
+  readonly from: number;
+  readonly entries: readonly FeedEntry[];
+}
+
+export type FeedEntry =
+  /** `change` is `core/schema/change.ts`' SchemaChange; `proposal` the one it was decided under. */
+  | { readonly index: number; readonly kind: 'schema'; readonly proposal: number; readonly change: unknown }
+  /** `changes`: base64 of `core/log/encoding.ts`, of reference tables only. */
+  | { readonly index: number; readonly kind: 'write'; readonly changes: string };
