@@ -35,7 +35,7 @@ export class QueryResult {
     const [rowid = null] = decodeRows([[body.lastInsertRowid ?? null]])[0] ?? [];
     this.lastInsertRowid = rowid as number | bigint | null;
     this.session = body.session;
-    this.plan = body.plan ?? undefined;
+    this.plan = body.plan === undefined || body.plan === null ? undefined : (withNumbers(body.plan) as Plan);
     this.consistency = body.consistency;
   }
 
@@ -62,6 +62,14 @@ export class QueryResult {
   value<Value extends SqlOutput = SqlOutput>(): Value | undefined {
     return this.rows[0]?.[0] as Value | undefined;
   }
+}
+
+/** Mode `bigint` is about values of SQL; counts and partition numbers stay numbers. */
+function withNumbers(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (Array.isArray(value)) return value.map(withNumbers);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withNumbers(member)]));
 }
 
 export interface BatchResult {

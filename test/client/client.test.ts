@@ -57,6 +57,21 @@ describe('query and batch', () => {
     });
   });
 
+  test('in mode bigint the values are bigint, and counts and plans stay numbers', async () => {
+    const { requests } = await client(() => ({
+      body: '{"columns":["a"],"rows":[[1]],"rowsAffected":3,"lastInsertRowid":9,"plan":{"kind":"route","partition":2}}',
+    }));
+    const db = createClient({ url: server?.url ?? '', integers: 'bigint' });
+    const result = await db.query('SELECT 1');
+    expect(result).toMatchObject({
+      rowsAffected: 3,
+      lastInsertRowid: 9n,
+      plan: { kind: 'route', partition: 2 },
+    });
+    expect(result.rows).toEqual([[1n]]);
+    expect(requests).toHaveLength(1);
+  });
+
   test('a batch takes statements with and without arguments', async () => {
     const { db, requests } = await client(() => ({
       body: { results: [EMPTY.body, EMPTY.body], session: 's' },

@@ -1,4 +1,4 @@
-import { createInterface, type Interface } from 'node:readline/promises';
+import { createInterface } from 'node:readline/promises';
 import { type Client, isComplete, SqlSyntaxError, splitScript } from '../../client/index.ts';
 import { renderAnswer } from '../answer.ts';
 import { describeFailure } from '../failure.ts';
@@ -40,7 +40,13 @@ export async function runPrompt(
   output.write(`${style.dim(`${client.url} · .help for help, .quit to leave`)}\n`);
 
   let typed = '';
+  let closed = false;
+  lines.on('close', () => {
+    closed = true;
+  });
   const ask = (): void => {
+    // Input that ended still has lines to run, but nobody to ask for more.
+    if (closed) return;
     lines.setPrompt(typed === '' ? PROMPT : CONTINUATION);
     lines.prompt();
   };
@@ -69,12 +75,8 @@ export async function runPrompt(
     }
     ask();
   }
-  closePrompt(lines);
-  if (history.length > 0) writeHistory(streams.history, history);
-}
-
-function closePrompt(lines: Interface): void {
   lines.close();
+  if (history.length > 0) writeHistory(streams.history, history);
 }
 
 async function runTyped(

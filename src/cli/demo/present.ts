@@ -1,0 +1,58 @@
+import { createClient } from '../../client/index.ts';
+import { describeNetwork } from '../commands/status.ts';
+import { describeFailure } from '../failure.ts';
+import { networkView } from '../network-view.ts';
+import { startProgress } from '../terminal/progress.ts';
+import { styleFor } from '../terminal/style.ts';
+import { CREDITS, type DemoData } from './data.ts';
+import { Stage } from './stage.ts';
+import { SCHEMA, STEPS } from './tour.ts';
+
+/** Loads the data and gives the tour. Resolves with the number of steps that did not go as they should. */
+export async function present(
+  url: string,
+  token: string,
+  data: DemoData,
+  directory: string,
+): Promise<number> {
+  const style = styleFor(process.stdout);
+  const client = createClient({ url, token, integers: 'bigint' });
+  const stage = new Stage(client, directory, process.stdout, style);
+
+  stage.heading('Atoll', `a tour in ${STEPS.length} steps`);
+  stage.note(
+    'A SQL database spread over Durable Objects. This is a cluster of its own on this machine: the Worker and its objects run in workerd, as they do on Cloudflare.',
+  );
+  process.stdout.write(`\n${indent(describeNetwork(networkView(await client.network()), url))}\n`);
+
+  stage.heading('Real data');
+  process.stdout.write(CREDITS.map((line) => `  ${line}\n`).join(''));
+  for (const sql of SCHEMA) await stage.query(sql);
+  process.stdout.write('\n');
+  await client.import('countries', data.countries);
+  const progress = startProgress({
+    label: '  cities',
+    total: data.cityCount,
+    unit: 'rows',
+    stream: process.stdout,
+  });
+  await client.import('cities', data.cities(), { onProgress: ({ rows }) => progress.update(rows, rows) });
+  progress.finish();
+
+  let failed = 0;
+  for (const [index, step] of STEPS.entries()) {
+    stage.heading(step.title, `${index + 1} of ${STEPS.length}`);
+    stage.note(step.why);
+    try {
+      await step.run(stage);
+    } catch (error) {
+      failed++;
+      process.stdout.write(`\n  ${style.red('error:')} ${describeFailure(error).message}\n`);
+    }
+  }
+  return failed;
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
+}
