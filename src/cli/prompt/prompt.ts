@@ -75,6 +75,8 @@ export async function runPrompt(
     }
     ask();
   }
+  // After Ctrl-D the shell's own prompt would follow ours on the same line.
+  if (closed) output.write('\n');
   lines.close();
   if (history.length > 0) writeHistory(streams.history, history);
 }

@@ -58,13 +58,13 @@ function bar(options: ProgressOptions): Progress {
         const amount = last.items > 0 ? figures.plural(last.items, 'row') : figures.bytes(last.done);
         const speed = rate(options.unit, last.done, last.items, ms);
         if (share === undefined) return `${options.label}  ${amount}  ${style.dim(speed)}`;
-        const left = share > 0 ? figures.duration((ms / share) * (1 - share)) : '…';
+        const left = share > 0 && share < 1 ? `  ${figures.duration((ms / share) * (1 - share))} left` : '';
         const drawn = style.cyan(cliProgress.Format.BarFormat(share, settings));
         const percent = `${Math.floor(share * 100)}%`.padStart(4);
-        return `${options.label}  ${drawn} ${percent}  ${amount}  ${style.dim(`${speed}  ${left} left`)}`;
+        return `${options.label}  ${drawn} ${percent}  ${amount}  ${style.dim(`${speed}${left}`)}`;
       },
     },
-    cliProgress.Presets.rect,
+    cliProgress.Presets.shades_classic,
   );
   display.start(options.total ?? 1, 0);
   return {
