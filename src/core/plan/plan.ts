@@ -1,4 +1,5 @@
 import type { Affinity, Collation } from '../schema/table.ts';
+import type { RefusalCode } from '../sql/analysis/refusal-code.ts';
 import type { SqlValue } from '../sqlite/value.ts';
 
 /**
@@ -18,6 +19,8 @@ export type Plan =
   | ExplainPlan
   | TransactionControlPlan
   | RefusedPlan;
+
+export type { RefusalCode };
 
 // --- Keys ----------------------------------------------------------------------------------------------------------
 
@@ -59,7 +62,13 @@ export type Pin =
    * The partition of these key values. Several tuples (INSERT of several rows) must all belong to the same partition, or the
    * statement is refused as `multi-partition-write` at bind time; a plan with one tuple never is.
    */
-  | { readonly kind: 'key'; readonly columns: readonly KeyClass[]; readonly tuples: readonly KeyTuple[] }
+  | {
+      readonly kind: 'key';
+      readonly columns: readonly KeyClass[];
+      readonly tuples: readonly KeyTuple[];
+      /** The key is the generated id: where its value turns out NULL, any partition generates one. */
+      readonly generatesNull: boolean;
+    }
   /** Any partition has the answer: no tables, or reference tables only. */
   | { readonly kind: 'any' }
   /** INSERT into a table whose key is the generated id: any partition, which issues ids that it owns. */
@@ -116,6 +125,7 @@ export interface InsertRows {
   /** Key of each row; null where the executing partition generates it. */
   readonly keys: readonly (KeyTuple | null)[];
   readonly columns: readonly KeyClass[];
+  readonly generatesNull: boolean;
 }
 
 /** A write of a reference table: the system partition executes it once. */
@@ -157,17 +167,6 @@ export interface TransactionControlPlan {
   readonly code: 'unsupported';
   readonly message: string;
 }
-
-export type RefusalCode =
-  | 'unsupported'
-  | 'multi-partition-write'
-  | 'no-such-table'
-  | 'no-such-column'
-  | 'syntax'
-  | 'internal-name'
-  | 'forbidden-statement'
-  | 'key-change'
-  | 'needs-global-index';
 
 export interface RefusedPlan {
   readonly kind: 'refused';

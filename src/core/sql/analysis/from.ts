@@ -89,7 +89,7 @@ export function addJoinFacts(from: FromModel, scope: Scope, graph: ReachGraph): 
     for (const name of step.using) {
       if (from.coalesced.has(name)) continue;
       const a = findColumn(step.left, name);
-      const b = findColumn(step.right, name);
+      const b = findColumn(step.right, name, true);
       if (a !== null && b !== null) addUsing(a, b, condition, graph);
     }
   }
@@ -111,9 +111,14 @@ function columnNames(source: Source): string[] {
   return source.columns.map((column) => asciiLower(column.name));
 }
 
-function findColumn(sources: readonly Source[], name: string): (Resolved & { kind: 'column' }) | null {
+/** The leftmost column of that name, `own`: also one that USING leaves out. */
+function findColumn(
+  sources: readonly Source[],
+  name: string,
+  own = false,
+): (Resolved & { kind: 'column' }) | null {
   for (const source of sources) {
-    if (source.merged.has(name)) continue;
+    if (!own && source.merged.has(name)) continue;
     const column = source.columns.find((c) => asciiLower(c.name) === name);
     if (column !== undefined) return { kind: 'column', source, ...column, depth: 0 };
   }

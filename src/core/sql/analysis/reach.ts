@@ -18,19 +18,24 @@ const CACHE = new WeakMap<Schema, Map<string, readonly string[]>>();
  *
  * Refuses what a partition alone cannot do rightly: a trigger that reads or changes rows of other keys (it would see and touch
  * only those that happen to live in the same partition), or writes a reference table. Rows that a trigger inserts
- * are checked where they are written.
+ * are checked where they are written. `changed`: the columns that an UPDATE sets, lower case; null: any.
  */
-export function reachOf(schema: Schema, table: Table, events: readonly WriteEvent[]): readonly string[] {
+export function reachOf(
+  schema: Schema,
+  table: Table,
+  events: readonly WriteEvent[],
+  changed: readonly string[] | null,
+): readonly string[] {
   let cache = CACHE.get(schema);
   if (cache === undefined) {
     cache = new Map();
     CACHE.set(schema, cache);
   }
-  const key = `${events.join()} ${table.name}`;
+  const key = `${events.join()} ${changed?.join() ?? '*'} ${table.name}`;
   const known = cache.get(key);
   if (known !== undefined) return known;
   const walker = new ReachWalker(schema);
-  for (const event of events) walker.write(table, event);
+  for (const event of events) walker.write(table, event, changed);
   const reached = [...walker.reached].filter((name) => name !== table.name).sort();
   cache.set(key, reached);
   return reached;
@@ -45,7 +50,7 @@ class ReachWalker {
     this.#schema = schema;
   }
 
-  write(table: Table, event: WriteEvent): void {
+  write(table: Table, event: WriteEvent, changed: readonly string[] | null): void {
     const key = `${event} ${table.name}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
@@ -53,7 +58,8 @@ class ReachWalker {
     if (event === 'INSERT') return;
     for (const child of this.#schema.catalogue.tables) {
       for (const foreignKey of child.foreignKeys) {
-        if (asciiLower(foreignKey.parent) === asciiLower(table.name)) {
+        if (asciiLower(foreignKey.parent) !== asciiLower(table.name)) continue;
+        if (event === 'DELETE' || mayChangeParent(table, foreignKey, changed)) {
           this.#foreignKey(table, event, child, foreignKey);
         }
       }
@@ -115,7 +121,7 @@ class ReachWalker {
         );
       }
       this.reached.add(model.table.name);
-      for (const event of eventsOf(model.ast)) this.write(model.table, event);
+      for (const event of eventsOf(model.ast)) this.write(model.table, event, null);
     }
   }
 
@@ -136,7 +142,7 @@ class ReachWalker {
     const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
     if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
     this.reached.add(child.name);
-    this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE');
+    this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null);
   }
 }
 
@@ -162,6 +168,18 @@ function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean
       sameClass(a, b)
     );
   });
+}
+
+function mayChangeParent(parent: Table, foreignKey: ForeignKey, changed: readonly string[] | null): boolean {
+  if (changed === null) return true;
+  const referenced = referencedColumns(parent, foreignKey).map(asciiLower);
+  return changed.some((column) => referenced.includes(column) || ROWID_NAMES.has(column));
+}
+
+const ROWID_NAMES: ReadonlySet<string> = new Set(['rowid', '_rowid_', 'oid']);
+
+function referencedColumns(parent: Table, foreignKey: ForeignKey): readonly string[] {
+  return foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
 }
 
 function primaryKeyOf(table: Table): string[] {

@@ -1,0 +1,279 @@
+import { asciiLower } from '../../base/ascii.ts';
+import type { Schema } from '../schema/catalogue.ts';
+import type { Table } from '../schema/table.ts';
+import { Analyzer } from '../sql/analysis/analyzer.ts';
+import { type Constant, constantKey, constantOf } from '../sql/analysis/constant.ts';
+import { columnOf } from '../sql/analysis/facts.ts';
+import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
+import { refuse } from '../sql/analysis/refusal.ts';
+import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
+import type { Expression, Insert, ParsedStatement } from '../sql/ast.ts';
+import { parseStatement } from '../sql/parse.ts';
+import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
+import { pinOf } from './pin.ts';
+import type { KeyTuple, Plan, RoutePlan } from './plan.ts';
+import { planReferenceWrite } from './reference-write.ts';
+import { refuseConnectionCalls } from './select.ts';
+import { spliceInsertRows } from './splice.ts';
+import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
+
+/** Where each column's value comes from in the inserted row; −1: its default. */
+interface Layout {
+  readonly table: Table;
+  /** Place of the named columns, by canonical name. */
+  readonly places: ReadonlyMap<string, number>;
+}
+
+export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, schema: Schema): Plan {
+  const analyzer = new Analyzer(schema, sql);
+  const model = analyseInsert(analyzer, ast, null);
+  refuseConnectionCalls(analyzer);
+  const { table } = model;
+  const sets = ast.upserts.flatMap((upsert) => upsert.set ?? []);
+  const reaches = reachOf(schema, table, eventsOf(ast), ast.or === 'REPLACE' ? null : changedColumns(sets));
+  if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, table, reaches);
+  checkUpserts(table, ast);
+  const layout = layoutOf(table, ast);
+  const base = { tables: tablesOf(analyzer, table), reaches };
+  const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
+  if (ast.source === null) return planRows(analyzer, layout, [[]], base, null);
+  if (core !== undefined && core.ast.kind === 'values') {
+    const rows = core.ast.rows.map((row) => row.items);
+    const values = core.ast;
+    return planRows(analyzer, layout, rows, base, () => spliceInsertRows(parsed, sql, values));
+  }
+  return planFromSelect(analyzer, model, layout, base);
+}
+
+function layoutOf(table: Table, ast: Insert): Layout {
+  const names =
+    ast.columns?.map((identifier) => canonical(table, identifier.name)) ??
+    (ast.source === null
+      ? []
+      : table.columns.filter((c) => c.generated === 'no').map((c) => asciiLower(c.name)));
+  const places = new Map<string, number>();
+  names.forEach((name, i) => {
+    if (!places.has(name)) places.set(name, i);
+  });
+  for (const column of table.columns) {
+    if (column.generated !== 'no' && keyColumns(table).includes(asciiLower(column.name))) {
+      refuse('unsupported', `the partition key of "${table.name}" is a generated column`);
+    }
+  }
+  return { table, places };
+}
+
+type Base = Pick<RoutePlan, 'tables' | 'reaches'>;
+
+/** VALUES and DEFAULT VALUES. */
+function planRows(
+  analyzer: Analyzer,
+  layout: Layout,
+  rows: readonly (readonly Expression[])[],
+  base: Base,
+  splice: (() => { prefix: string; rows: readonly string[]; suffix: string }) | null,
+): Plan {
+  for (const row of rows) checkId(layout, row);
+  const keys = rows.map((row) => keyOfRow(layout, row));
+  const distinct = new Map<string, KeyTuple>();
+  for (const key of keys) if (key !== null) distinct.set(key.map(constantKey).join('|'), key);
+  const tuples = [...distinct.values()];
+  const columns = keyClassesOf(layout.table);
+  if (analyzer.uses.length > 0) {
+    const pinned = pinOf(analyzer.uses, analyzer.graph);
+    const [tuple] = tuples;
+    const same = pinned?.tuples.length === 1 && tuples.length === 1 && keys.every((key) => key !== null);
+    if (!same || tuple === undefined || !equalTuples(pinned.tuples[0] ?? [], tuple)) {
+      const name = analyzer.uses[0]?.table.name ?? '';
+      refuse(
+        'unsupported',
+        `a subquery reads "${name}" of another or an unknown partition key: read it first, then send the values`,
+      );
+    }
+  }
+  const write = { kind: 'route', access: 'write', ...base } as const;
+  if (tuples.length === 0) {
+    return { ...write, pin: { kind: 'generated' }, reason: 'the partition that inserts generates the key' };
+  }
+  const generatesNull = isGeneratedKey(layout.table);
+  if (tuples.length === 1) {
+    return {
+      ...write,
+      pin: { kind: 'key', columns, tuples, generatesNull },
+      reason: 'all rows have one partition key',
+    };
+  }
+  const cut = splice === null ? null : { ...splice(), keys, columns, generatesNull };
+  return {
+    kind: 'scatter-write',
+    targets: { kind: 'keys', columns, tuples },
+    rows: cut,
+    perPartition: whyNotByRow(analyzer),
+    message:
+      `the rows belong to several partitions: insert rows of one partition key (${keyNames(layout.table)}) at a time, ` +
+      'or send atomicity:"partition"',
+    ...base,
+    reason: 'the rows have several partition keys',
+  };
+}
+
+function whyNotByRow(analyzer: Analyzer): { sound: true } | { sound: false; message: string } {
+  if (analyzer.clockReads.length === 0 && !analyzer.clockInView) return { sound: true };
+  return { sound: false, message: 'the present time differs per partition: pass it as a parameter' };
+}
+
+function equalTuples(a: KeyTuple, b: KeyTuple): boolean {
+  return (
+    a.length === b.length && a.every((source, i) => constantKey(source) === constantKey(b[i] as Constant))
+  );
+}
+
+/** Whether the whole key is the id that SQLite would generate. */
+function isGeneratedKey(table: Table): boolean {
+  const key = keyColumns(table);
+  const id = table.rowidColumn ?? table.rowidName;
+  return key.length === 1 && id !== null && key[0] === asciiLower(id);
+}
+
+/** The row's key; null: the executing partition generates it. */
+function keyOfRow(layout: Layout, row: readonly Expression[]): KeyTuple | null {
+  const { table } = layout;
+  const key = keyColumns(table).map((name) => keyValue(layout, name, row));
+  const [only] = key;
+  const isNull = only !== undefined && only.kind === 'literal' && only.value === null;
+  return isGeneratedKey(table) && isNull ? null : key;
+}
+
+function keyValue({ table, places }: Layout, name: string, row: readonly Expression[]): Constant {
+  const place = places.get(name);
+  if (place === undefined) return defaultOf(table, name);
+  const expression = row[place];
+  if (expression === undefined) refuse('syntax', `table ${table.name}: a row has too few values`);
+  const constant = constantOf(expression);
+  if (constant !== null) return constant;
+  return refuse(
+    'unsupported',
+    `the partition key "${name}" of "${table.name}" must be a literal or a parameter here, not an expression`,
+  );
+}
+
+function defaultOf(table: Table, name: string): Constant {
+  const column = table.columns.find((c) => asciiLower(c.name) === name);
+  if (column === undefined || column.defaultSql === null) return { kind: 'literal', value: null };
+  const { statement } = parseStatement(`SELECT (${column.defaultSql})`);
+  const result =
+    statement.kind === 'select' && statement.body.kind === 'select-core'
+      ? statement.body.columns[0]
+      : undefined;
+  const constant = result?.kind === 'result-expression' ? constantOf(result.expression) : null;
+  if (constant !== null) return constant;
+  return refuse(
+    'unsupported',
+    `the default of the partition key "${column.name}" of "${table.name}" is not a plain constant: insert its value`,
+  );
+}
+
+/** An id that is not the partition key comes from the partition's range, or two partitions could give out the same. */
+function checkId({ table, places }: Layout, row: readonly Expression[]): void {
+  const id = table.rowidColumn ?? table.rowidName;
+  if (id === null || keyColumns(table).includes(asciiLower(id))) return;
+  const expression = row[places.get(asciiLower(id)) ?? -1];
+  if (expression === undefined) return;
+  const constant = constantOf(expression);
+  if (constant?.kind === 'literal' && constant.value === null) return;
+  refuseIdChange(table, asciiLower(id), id);
+}
+
+function checkUpserts(table: Table, ast: Insert): void {
+  const key = keyColumns(table);
+  for (const upsert of ast.upserts) {
+    for (const assignment of upsert.set ?? []) {
+      for (const identifier of assignment.columns) {
+        const column = canonical(table, identifier.name);
+        if (!assignment.row && isExcluded(assignment.value, column)) continue;
+        if (key.includes(column)) refuseKeyChange(table, identifier.name);
+        refuseIdChange(table, column, identifier.name);
+      }
+    }
+  }
+}
+
+/**
+ * `SET key = excluded.key` changes nothing that routing sees: rows conflict only on UNIQUE keys, which contain the partition key,
+ * so both rows have the same token.
+ */
+function isExcluded(value: Expression, column: string): boolean {
+  return (
+    value.kind === 'column' &&
+    asciiLower(value.table?.name ?? '') === 'excluded' &&
+    asciiLower(value.name.name) === column
+  );
+}
+
+/** INSERT … SELECT: provable if what is read and the inserted key are restricted to the same constant. */
+function planFromSelect(analyzer: Analyzer, model: InsertModel, layout: Layout, base: Base): Plan {
+  const { table } = layout;
+  const source = model.source;
+  const why = `INSERT … SELECT into "${table.name}": `;
+  if (source === null) return refuse('unsupported', `${why}it has no rows`);
+  const id = asciiLower(table.rowidColumn ?? table.rowidName ?? '');
+  if (!keyColumns(table).includes(id) && layout.places.has(id)) refuseIdChange(table, id, id);
+  const tuples = source.cores.map((core) =>
+    keyColumns(table).map((name) => selectedKey(analyzer, core, layout, name, why)),
+  );
+  const [tuple] = tuples;
+  const columns = keyClassesOf(table);
+  const uses = pinOf(analyzer.uses, analyzer.graph);
+  if (tuple === undefined || !tuples.every((other) => equalTuples(other, tuple))) {
+    return refuse('unsupported', `${why}its arms give different partition keys`);
+  }
+  const pinnedSame = uses?.tuples.length === 1 && equalTuples(uses.tuples[0] ?? [], tuple);
+  const sameClasses = uses === null || JSON.stringify(uses.columns) === JSON.stringify(columns);
+  if (analyzer.uses.length > 0 && !(pinnedSame && sameClasses)) {
+    return refuse(
+      'unsupported',
+      `${why}restrict the tables that it reads to the partition key that it inserts`,
+    );
+  }
+  return {
+    kind: 'route',
+    access: 'write',
+    pin: { kind: 'key', columns, tuples: [tuple], generatesNull: false },
+    ...base,
+    reason: 'what it reads and the key that it inserts are restricted to one partition key',
+  };
+}
+
+function selectedKey(
+  analyzer: Analyzer,
+  core: NonNullable<InsertModel['source']>['cores'][number],
+  { table, places }: Layout,
+  name: string,
+  why: string,
+): Constant {
+  const place = places.get(name);
+  if (place === undefined) {
+    const value = defaultOf(table, name);
+    if (!isGeneratedKey(table)) return value;
+    return refuse('unsupported', `${why}generated partition keys need VALUES`);
+  }
+  const output = core.outputs[place];
+  const constant = output?.expression == null ? null : constantOf(output.expression);
+  if (constant !== null && !isGeneratedKey(table)) return constant;
+  const column = output?.expression == null ? null : columnOf(output.expression, core.scope);
+  const node = output?.node ?? null;
+  if (node !== null && output?.nullable === false && (column === null || column.depth === 0)) {
+    const own = keyClassesOf(table)[keyColumns(table).indexOf(name)];
+    const fits =
+      own !== undefined &&
+      output.affinity === own.affinity &&
+      (output.collation ?? 'BINARY') === own.collation;
+    const set = analyzer.graph.constantsOf(node).find((candidate) => candidate.members.length === 1);
+    const member = set?.members[0];
+    if (fits && member !== undefined) return member;
+  }
+  return refuse(
+    'unsupported',
+    `${why}its partition key "${name}" must be a constant, or a column that WHERE restricts to one`,
+  );
+}
