@@ -11,7 +11,7 @@ import type {
 import { type Cursor, isBareName } from './cursor.ts';
 import { parseConflictAction } from './dml.ts';
 import { parseName, takeIdentifier } from './name.ts';
-import { parseCurrentTime, parseLiteral } from './primary.ts';
+import { parseCurrentTime, parseLiteral, parseSeparated } from './primary.ts';
 import { parseDeferrable, parseReferences, startsDeferrable } from './references.ts';
 import { parseDirection } from './term.ts';
 import * as T from './token.ts';
@@ -134,6 +134,8 @@ function parseTerm(cursor: Cursor): Expression | null {
       return parseLiteral(cursor, 'integer');
     case T.REAL:
       return parseLiteral(cursor, 'real');
+    case T.SEPARATED:
+      return parseSeparated(cursor);
     case T.STRING:
       return parseLiteral(cursor, 'text');
     case T.BLOB:

@@ -178,11 +178,15 @@ export class Cursor {
     const { start, tokenEnd: end, kind, text } = this;
     if (kind === T.EOF)
       throw new SqlSyntaxError('incomplete', 'incomplete input', this.sql, start, end, expected);
-    if (kind === T.ILLEGAL) {
-      const what = end === start ? 'unexpected NUL character' : `unrecognized token: "${text}"`;
-      throw new SqlSyntaxError('unrecognized-token', what, this.sql, start, end);
-    }
+    if (kind === T.ILLEGAL) this.unrecognized();
     throw new SqlSyntaxError('syntax', `near "${text}": syntax error`, this.sql, start, end, expected);
+  }
+
+  /** The current token is none of SQL's. */
+  unrecognized(): never {
+    const { start, tokenEnd: end, text } = this;
+    const what = end === start ? 'unexpected NUL character' : `unrecognized token: "${text}"`;
+    throw new SqlSyntaxError('unrecognized-token', what, this.sql, start, end);
   }
 
   /** The grammar's shape fits but SQLite refuses it while parsing. `at`: where, if not at the current token. */

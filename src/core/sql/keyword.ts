@@ -33,7 +33,7 @@ export function keywordKind(word: string, mixed: boolean): number {
 
 /** In the order of token.ts, EOF first. */
 const SYMBOLS =
-  '_ token ; ( ) , . * + - / % = != < <= > >= & | ~ << >> || -> ->> number number string blob parameter'.split(
+  '_ token ; ( ) , . * + - / % = != < <= > >= & | ~ << >> || -> ->> number number number string blob parameter'.split(
     ' ',
   );
 

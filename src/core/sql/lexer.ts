@@ -224,7 +224,6 @@ class Lexer {
     return this.#push(T.ILLEGAL, at, close < 0 || close >= this.#end ? this.#end : close + 1);
   }
 
-  /** `_` may stand between two digits: https://www.sqlite.org/lang_expr.html#literal_values_constants_ */
   #number(at: number): number {
     let kind = T.INTEGER;
     let end: number;
@@ -245,14 +244,14 @@ class Lexer {
       }
     }
     const tail = this.#skip(end, WORD);
-    return this.#push(tail > end ? T.ILLEGAL : kind, at, tail);
+    if (tail > end) return this.#push(T.ILLEGAL, at, tail);
+    return this.#push(this.#sql.slice(at, end).includes('_') ? T.SEPARATED : kind, at, end);
   }
 
+  /** Digits and `_`; where the latter may stand is checked when the number is used. */
   #digits(at: number, mask: number): number {
     let position = this.#skip(at, mask);
-    while (this.#code(position) === 95 && position > at && isClass(this.#code(position + 1), mask)) {
-      position = this.#skip(position + 1, mask);
-    }
+    while (this.#code(position) === 95) position = this.#skip(position + 1, mask);
     return position;
   }
 

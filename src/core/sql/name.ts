@@ -86,6 +86,7 @@ const MOMENT_STARTS: ReadonlySet<number> = new Set([
   T.STRING,
   T.INTEGER,
   T.REAL,
+  T.SEPARATED,
   T.BLOB,
   T.VARIABLE,
   T.OPEN,

@@ -17,6 +17,8 @@ export function parsePrimary(cursor: Cursor): Expression {
       return parseLiteral(cursor, 'integer');
     case T.REAL:
       return parseLiteral(cursor, 'real');
+    case T.SEPARATED:
+      return parseSeparated(cursor);
     case T.STRING:
       return cursor.peek(1) === T.DOT ? parseColumn(cursor) : parseLiteral(cursor, 'text');
     case T.BLOB:
@@ -54,6 +56,15 @@ export function parseLiteral(cursor: Cursor, type: LiteralType): Expression {
   cursor.advance();
   cursor.height = 1;
   return { kind: 'literal', start, end, type, value: literalValue(type, text) };
+}
+
+/** `1_000`: a `_` stands between two digits. https://www.sqlite.org/lang_expr.html#literal_values_constants_ */
+export function parseSeparated(cursor: Cursor): Expression {
+  const { text } = cursor;
+  const hexadecimal = text.charAt(1).toLowerCase() === 'x';
+  const misplaced = hexadecimal ? /_(?![0-9a-f])/i : /_(?!\d)|(?<!\d)_/;
+  if (misplaced.test(text)) cursor.unrecognized();
+  return parseLiteral(cursor, !hexadecimal && /[.e]/i.test(text) ? 'real' : 'integer');
 }
 
 function literalValue(type: LiteralType, text: string): string {

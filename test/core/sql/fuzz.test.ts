@@ -140,7 +140,8 @@ test('fuzz: a changed query means the same with parentheses', () => {
   let compared = 0;
   fc.assert(
     fc.property(mutation, (sql) => {
-      if (!/^\s*(select|with|values)/i.test(sql) || /random|now|current_time/i.test(sql)) return;
+      // A common table may refer to itself without end, and nothing here could stop it.
+      if (!/^\s*(select|values)/i.test(sql) || /with|random|now|current_time/i.test(sql)) return;
       if (read(sql) !== null || parseScript(sql).length !== 1) return;
       const expected = answer(database, sql);
       if (expected.startsWith('error')) return;
