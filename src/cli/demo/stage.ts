@@ -1,13 +1,14 @@
 import { AtollError, type Client, type SqlOutput } from '../../client/index.ts';
 import { footer } from '../answer.ts';
 import { CliError } from '../failure.ts';
-import { planReason } from '../plan-text.ts';
 import { bytes, duration, plural } from '../terminal/figures.ts';
 import { highlightSql } from '../terminal/highlight.ts';
 import { type Style, widthOf } from '../terminal/style.ts';
 import { renderTable } from '../terminal/table.ts';
 
 const MARGIN = '  ';
+/** Room for the names of a plan's steps. */
+const PLAN_LABEL = 12;
 
 /** Where the tour happens: runs statements, and shows each with its plan and its answer. */
 export class Stage {
@@ -47,8 +48,20 @@ export class Stage {
     const result = await this.client.query(sql);
     const ms = performance.now() - startedAt;
     if (result.columns.length > 0) this.#table(result.columns, result.rows);
-    const reason = planReason(result.plan);
-    this.#fact(`${footer(result, ms)}${reason === '' ? '' : ` (${reason})`}`);
+    this.#fact(footer(result, ms));
+    await this.#plan(sql);
+  }
+
+  /** What EXPLAIN says, a line each; the longest part, what each partition runs, on as many as it takes. */
+  async #plan(sql: string): Promise<void> {
+    if (!/^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b/i.test(sql)) return;
+    const { rows } = await this.client.query(`EXPLAIN ${sql}`);
+    const width = Math.min(widthOf(this.#output), 100) - MARGIN.length - PLAN_LABEL;
+    for (const [step, detail] of rows) {
+      const [first = '', ...rest] = wrap(String(detail), width);
+      this.#fact(`${String(step).padEnd(PLAN_LABEL)}${first}`);
+      for (const line of rest) this.#fact(' '.repeat(PLAN_LABEL) + line);
+    }
   }
 
   /** A statement that should be refused; being done is the failure. */

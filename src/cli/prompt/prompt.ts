@@ -34,8 +34,9 @@ export async function runPrompt(
   const lines = createInterface({ input, output, history: readHistory(streams.history), historySize: 1_000 });
   const state: PromptState = { showPlan: false };
   let history: string[] = [];
+  // readline hands out its own array, which a listener may change.
   lines.on('history', (entries: string[]) => {
-    history = [...entries];
+    history = entries;
   });
   output.write(`${style.dim(`${client.url} · .help for help, .quit to leave`)}\n`);
 
@@ -70,6 +71,7 @@ export async function runPrompt(
       if (isComplete(typed)) {
         const script = typed;
         typed = '';
+        joinInHistory(history, script);
         await shown(output, () => runTyped(client, script, state, output));
       }
     }
@@ -79,6 +81,16 @@ export async function runPrompt(
   if (closed) output.write('\n');
   lines.close();
   if (history.length > 0) writeHistory(streams.history, history);
+}
+
+/** A statement of several lines comes back as one, with a single key. */
+function joinInHistory(newestFirst: string[], script: string): void {
+  const typed = script.trimEnd().split('\n');
+  const recent = newestFirst.slice(0, typed.length).reverse();
+  // On one line a comment would swallow what follows it.
+  if (typed.length < 2 || script.includes('--') || recent.some((line, index) => line !== typed[index]))
+    return;
+  newestFirst.splice(0, typed.length, typed.map((line) => line.trim()).join(' '));
 }
 
 async function runTyped(
