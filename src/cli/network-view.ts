@@ -38,7 +38,7 @@ function partitionView(value: unknown): PartitionView {
     .map(record)
     .map((range) => ({ start: number(range.start) ?? 0, end: number(range.end) ?? 0 }));
   return {
-    id: number(partition.id) ?? -1,
+    id: number(partition.partition) ?? -1,
     epoch: number(partition.epoch),
     status: text(partition.status),
     host: text(partition.host),

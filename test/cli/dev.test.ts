@@ -98,7 +98,7 @@ describe('atoll dev', () => {
     await first.ended;
     const other = await run(args('--partitions', '5'));
     expect(other).toMatchObject({ code: 1 });
-    expect(other.stderr).toMatch(/there are 6 partitions[\s\S]*hint:.*--partitions/);
+    expect(other.stderr).toMatch(/has 6 partitions, not 5[\s\S]*hint:.*--partitions/);
     const again = await dev();
     await again.seen(/local cluster of 6 partitions/);
   });

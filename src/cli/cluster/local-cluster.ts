@@ -2,6 +2,7 @@ import { connect as connectSocket, createServer } from 'node:net';
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from 'miniflare';
 import { AtollError, type Client, createClient } from '../../client/index.ts';
 import { CliError } from '../failure.ts';
+import { networkView } from '../network-view.ts';
 import { bundleWorker } from './bundle.ts';
 import type { WorkerConfiguration } from './configuration.ts';
 import { startOrphanGuard } from './orphan-guard.ts';
@@ -92,13 +93,23 @@ function withoutSignalHandlers<T>(make: () => T): T {
   return made;
 }
 
+/** A cluster that is there already keeps its partitions: their number is fixed when it is made. */
 async function makeReady(client: Client, options: LocalClusterOptions): Promise<unknown> {
+  const present = await initialize(client, options.partitions);
+  const { length } = networkView(present).partitions;
+  if (length === options.partitions || options.acceptPresent === true) return present;
+  throw new CliError(
+    `the cluster in ${options.storage} has ${length} partitions, not ${options.partitions}`,
+    'leave --partitions out, or choose another directory with --data',
+  );
+}
+
+async function initialize(client: Client, partitions: number): Promise<unknown> {
   try {
-    return await client.call('POST', '/v1/init', { partitions: options.partitions });
+    return await client.call('POST', '/v1/init', { partitions });
   } catch (error) {
     if (!(error instanceof AtollError) || error.status !== 409) throw error;
-    if (options.acceptPresent === true) return await client.network();
-    throw new CliError(error.message, 'leave --partitions out, or choose another directory with --data');
+    return client.network();
   }
 }
 

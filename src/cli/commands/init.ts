@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { connect } from '../connection.ts';
+import { CliError } from '../failure.ts';
 import { networkView } from '../network-view.ts';
 import { integer } from '../options.ts';
 import { plural } from '../terminal/figures.ts';
@@ -26,6 +27,12 @@ Examples:
     .action(async (url: string, options: Options) => {
       const client = connect({ url, token: options.token });
       const network = networkView(await client.call('POST', '/v1/init', { partitions: options.partitions }));
+      if (network.partitions.length !== options.partitions) {
+        throw new CliError(
+          `${url} has a cluster of ${plural(network.partitions.length, 'partition')} already`,
+          'their number is fixed when it is made: give that one, or deploy under another name',
+        );
+      }
       process.stdout.write(`${url} is ready with ${plural(network.partitions.length, 'partition')}\n`);
     });
 }

@@ -19,7 +19,7 @@ export function tokenCommand(): Command {
     .addOption(
       new Option('--role <role>', 'what it allows').choices(['read', 'write', 'admin']).default('read'),
     )
-    .option('--database <name...>', 'databases it is good for (default: main)')
+    .option('--database <name...>', 'databases it is good for (default: all)')
     .option('--expires <time>', 'how long it is good: 30m, 12h, 90d', '90d')
     .addHelpText('after', '\nExamples:\n  $ atoll token create --role read --expires 7d')
     .action(create);
@@ -37,7 +37,7 @@ export function tokenCommand(): Command {
 async function create(options: CreateOptions): Promise<void> {
   const made = (await connect(options).call('POST', '/v1/tokens', {
     role: options.role,
-    databases: options.database ?? ['main'],
+    databases: options.database ?? null,
     expiresInSeconds: seconds(options.expires),
   })) as { token: string; id?: string };
   // The token alone goes to standard output, so that a script can catch it.

@@ -8,7 +8,7 @@ import { renderTable } from '../terminal/table.ts';
 
 const MARGIN = '  ';
 /** Room for the names of a plan's steps. */
-const PLAN_LABEL = 12;
+const PLAN_LABEL = 20;
 
 /** Where the tour happens: runs statements, and shows each with its plan and its answer. */
 export class Stage {
@@ -58,6 +58,7 @@ export class Stage {
     const { rows } = await this.client.query(`EXPLAIN ${sql}`);
     const width = Math.min(widthOf(this.#output), 100) - MARGIN.length - PLAN_LABEL;
     for (const [step, detail] of rows) {
+      if (String(step).endsWith('tables')) continue;
       const [first = '', ...rest] = wrap(String(detail), width);
       this.#fact(`${String(step).padEnd(PLAN_LABEL)}${first}`);
       for (const line of rest) this.#fact(' '.repeat(PLAN_LABEL) + line);

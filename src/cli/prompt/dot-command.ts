@@ -44,13 +44,25 @@ async function schema(client: Client, table: string, output: NodeJS.WriteStream)
     ({ name }) => wanted === '' || name.toLowerCase() === wanted,
   );
   if (entries.length === 0) return table === '' ? 'no tables\n' : `no table ${table}\n`;
-  return entries.map(({ sql }) => `${highlightSql(sql, styleFor(output))};\n`).join('');
+  const style = styleFor(output);
+  return entries
+    .map((entry) => {
+      if (entry.sql !== '') return `${highlightSql(entry.sql, style)};\n`;
+      const columns = renderTable(['column', 'type', 'not null', 'key'], entry.columns, {
+        width: widthOf(output),
+        style,
+      });
+      return `${style.bold(entry.name)}  ${style.dim(entry.placement)}\n${columns}\n`;
+    })
+    .join('\n');
 }
 
 interface TableEntry {
   readonly name: string;
+  /** Empty where the server does not say it; then the columns are shown instead. */
   readonly sql: string;
   readonly placement: string;
+  readonly columns: readonly (readonly SqlOutput[])[];
 }
 
 async function schemaTables(client: Client): Promise<TableEntry[]> {
@@ -59,7 +71,14 @@ async function schemaTables(client: Client): Promise<TableEntry[]> {
     name: String(table.name),
     sql: String(table.sql ?? ''),
     placement: placementText(table.placement),
+    columns: ((table.columns ?? []) as Record<string, unknown>[]).map(columnRow),
   }));
+}
+
+function columnRow(column: Record<string, unknown>): SqlOutput[] {
+  const { name, type, notNull, primaryKey } = column;
+  const place = typeof primaryKey === 'number' && primaryKey > 0 ? `primary ${primaryKey}` : '';
+  return [String(name), String(type ?? ''), notNull === true ? 'yes' : '', place];
 }
 
 function placementText(placement: unknown): string {

@@ -27,7 +27,7 @@ export class Counter extends DurableObject {
       await stored.put('partitions', partitions);
     }
     const partitions = (await stored.get('partitions')) ?? 0;
-    const list = Array.from({ length: partitions }, (_, id) => ({ id, epoch: 1, ranges: [] }));
+    const list = Array.from({ length: partitions }, (_, partition) => ({ partition, epoch: 1, ranges: [] }));
     return Response.json({ database: 'main', version: 1, schemaVersion: 0, partitions: list });
   }
 }
