@@ -16,7 +16,17 @@ export default defineConfig({
       },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'workerd', include: ['test/**/*.workerd.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.workerd.test.ts'],
+          exclude: ['test/core/**', 'node_modules/**'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // What `core` does over a Durable Object's storage needs no Worker of Atoll's.
+        plugins: [cloudflareTest({ wrangler: { configPath: './test/workerd/wrangler.toml' } })],
+        test: { name: 'workerd-storage', include: ['test/core/**/*.workerd.test.ts'], testTimeout: 60_000 },
       },
     ],
   },

@@ -1,15 +1,14 @@
 import { assert } from '../../base/assert.ts';
-import { bindExact } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { type Appended, finishCommit } from './append.ts';
-import { CREATE_AFTER, DELETE_BEFORE, UPDATE_AFTER, UPDATE_BEFORE } from './capture.ts';
+import { accountOf } from './account.ts';
+import { type Appended, append } from './append.ts';
 import type { Change, Commit, Image } from './commit.ts';
-import { encodeChanges } from './encoding.ts';
-import { keyText, type Layouts, readLayouts } from './layout.ts';
-import { readChangesBetween } from './read.ts';
+import { sameChanges, sameValues } from './encoding.ts';
+import { readChangesBetween } from './image.ts';
+import { keyText, type Layout, type Layouts, readLayouts } from './layout.ts';
 import { deleteRow, insertRow, readRow, updateRow } from './rows.ts';
-import { attempt, layoutOf, replaying, restoreOthers, settle, type Targets } from './settle.ts';
-import { sameStored } from './stored.ts';
+import { attempt, layoutOf, replaying, settle, type Targets } from './settle.ts';
+import { logChanges } from './straighten.ts';
 import { readHead } from './tables.ts';
 
 /**
@@ -23,8 +22,8 @@ export function applyCommit(port: SqlitePort, commit: Commit): Appended {
     const { header, changes } = commit;
     assert(header.commitId === lastCommitId + 1, () => `commit ${header.commitId} after ${lastCommitId}`);
     applyChanges(port, changes);
-    const appended = finishCommit(port, header);
-    assert(appended?.commitId === header.commitId, 'a commit without anything in it, or with another id');
+    const appended = append(port, header, true);
+    assert(appended?.commitId === header.commitId, 'the commit got another id');
     return appended;
   });
 }
@@ -45,7 +44,7 @@ export function applyChanges(port: SqlitePort, changes: readonly Change[]): void
       attempt(() => forward(port, layouts, change));
     }
     const own = readChangesBetween(port, layouts, startSeq + 1, Number.MAX_SAFE_INTEGER);
-    if (!sameBytes(encodeChanges(own), encodeChanges(changes))) repair(port, layouts, changes, own, startSeq);
+    if (!sameChanges(own, changes)) repair(port, layouts, changes, own, startSeq);
   });
 }
 
@@ -75,7 +74,7 @@ function repair(
   checkBefore(port, layouts, changes, own);
   settle(port, layouts, targets, startSeq);
   port.query('DELETE FROM _atoll_log WHERE seq > ?', startSeq);
-  for (const change of changes) logChange(port, change);
+  logChanges(port, changes);
 }
 
 /** Each row that `changes` touch was, when `own` began, what its first change says. */
@@ -85,38 +84,20 @@ function checkBefore(
   changes: readonly Change[],
   own: readonly Change[],
 ): void {
-  const found: Targets = new Map();
-  restoreOthers(layouts, found, own);
-  const meant: Targets = new Map();
-  restoreOthers(layouts, meant, changes);
-  for (const [key, { layout, image, state }] of meant) {
-    const known = found.get(key);
-    const actual = known === undefined ? readRow(port, layout, image) : known.state;
-    const equal = state === null ? actual === null : actual !== null && sameStored(actual, state);
+  const done = accountOf(port, layouts, own);
+  const checked = new Set<string>();
+  const check = (layout: Layout, image: Image, state: Image | null) => {
+    const key = keyText(layout, image);
+    if (checked.has(key)) return;
+    checked.add(key);
+    const touched = done.get(key);
+    const actual = touched === undefined ? readRow(port, layout, image) : touched.initial;
+    const equal = state === null ? actual === null : actual !== null && sameValues(actual, state);
     assert(equal, () => `${layout.table}: a row is not equal to its before-image`);
+  };
+  for (const change of changes) {
+    const layout = layoutOf(layouts, change);
+    if (change.before !== null) check(layout, change.before, change.before);
+    if (change.after !== null) check(layout, change.after, null);
   }
-}
-
-function logChange(port: SqlitePort, { layout, type, before, after }: Change): void {
-  if (type === 'create') logImage(port, layout * 4 + CREATE_AFTER, after ?? []);
-  else if (type === 'delete') logImage(port, layout * 4 + DELETE_BEFORE, before ?? []);
-  else {
-    logImage(port, layout * 4 + UPDATE_BEFORE, before ?? []);
-    logImage(port, layout * 4 + UPDATE_AFTER, after ?? []);
-  }
-}
-
-function logImage(port: SqlitePort, image: number, values: Image): void {
-  const bound = values.map(bindExact);
-  const slots = bound.map((_, slot) => `c${slot}`);
-  port.query(
-    `INSERT INTO _atoll_log(commit_id, image, ${slots.join(', ')}) VALUES ` +
-      `((SELECT last_commit_id + 1 FROM _atoll_head), ?, ${bound.map((each) => each.sql).join(', ')})`,
-    image,
-    ...bound.map((each) => each.binding),
-  );
-}
-
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, i) => byte === right[i]);
 }

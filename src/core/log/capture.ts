@@ -3,13 +3,9 @@ import type { TableId } from '../../base/brand.ts';
 import type { Table } from '../schema/table.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
+import { CREATE_AFTER, DELETE_BEFORE, UPDATE_AFTER, UPDATE_BEFORE } from './image.ts';
 import { addLayout, type Layout, readLayouts, retireLayout } from './layout.ts';
-
-/** The kind of an image, as `image % 4` in the log. Part of the format on disk. */
-export const CREATE_AFTER = 0;
-export const DELETE_BEFORE = 1;
-export const UPDATE_BEFORE = 2;
-export const UPDATE_AFTER = 3;
+import { dropSuspects, refreshSuspects } from './suspect.ts';
 
 /**
  * Starts to log a table: its layout and its triggers. Call it when the table exists, in the transaction
@@ -53,17 +49,18 @@ export function refreshLog(port: SqlitePort, tableId: TableId): void {
 const EVENTS = ['insert', 'delete', 'update'] as const;
 type Event = (typeof EVENTS)[number];
 
-/** Prefix of every trigger of the log: schema reads hide them. */
 function triggerName(tableId: TableId, event: Event): string {
   return `_atoll_log_${tableId}_${event}`;
 }
 
 function dropTriggers(port: SqlitePort, tableId: TableId): void {
   for (const event of EVENTS) port.query(`DROP TRIGGER IF EXISTS ${triggerName(tableId, event)}`);
+  dropSuspects(port, tableId);
 }
 
 function createTriggers(port: SqlitePort, layout: Layout): void {
   for (const event of EVENTS) port.query(triggerSql(layout, event));
+  refreshSuspects(port);
 }
 
 function triggerSql(layout: Layout, event: Event): string {

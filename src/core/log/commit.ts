@@ -1,5 +1,5 @@
 import type { CommitId, Epoch, SchemaVersion, TableId, Term, Timestamp } from '../../base/brand.ts';
-import type { SqlValue } from '../sqlite/value.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 
 /** What an entry of the log is for; DESIGN.md, "The one idea". Part of the format on disk: append only. */
 export const COMMIT_KINDS = [

@@ -1,8 +1,8 @@
+import type { SqlValue } from '../../base/sql-value.ts';
 import type { Table } from '../schema/table.ts';
 import { selectExact } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import { ByteWriter } from './bytes.ts';
 import { writeValues } from './encoding.ts';
 import { fingerprint } from './fingerprint.ts';

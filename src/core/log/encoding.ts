@@ -1,5 +1,5 @@
 import type { CommitId, Epoch, SchemaVersion, TableId, Term, Timestamp } from '../../base/brand.ts';
-import { RawText, type SqlValue } from '../sqlite/value.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
 import { type Change, COMMIT_KINDS, type Commit, type CommitHeader, type Image } from './commit.ts';
 
@@ -116,6 +116,27 @@ export function sameValue(left: SqlValue, right: SqlValue): boolean {
   const a = left instanceof RawText ? left.bytes : left;
   const b = right instanceof RawText ? right.bytes : right;
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Whether two lists have the same changes in the same order, image by image. */
+export function sameChanges(left: readonly Change[], right: readonly Change[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every((change, i) => {
+      const other = right[i];
+      return (
+        other !== undefined &&
+        change.type === other.type &&
+        change.layout === other.layout &&
+        sameImage(change.before, other.before) &&
+        sameImage(change.after, other.after)
+      );
+    })
+  );
+}
+
+function sameImage(left: Image | null, right: Image | null): boolean {
+  return left === null || right === null ? left === right : sameValues(left, right);
 }
 
 const CHANGE_TYPES = ['create', 'delete', 'update'] as const;

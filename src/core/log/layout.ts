@@ -1,9 +1,9 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { assert, present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import type { Table } from '../schema/table.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import { encodeValues, latin1 } from './encoding.ts';
 
 /**
@@ -26,8 +26,8 @@ export interface Layout {
   readonly hiddenRowid: boolean;
   /** Indexes into `columns` of what identifies a row: its rowid or, WITHOUT ROWID, its PRIMARY KEY. */
   readonly key: readonly number[];
-  /** Parent keys, as indexes into `columns`, of foreign keys ON UPDATE … by which the table refers to itself: see order.ts. */
-  readonly ownParentKeys: readonly (readonly number[])[];
+  /** Columns of REAL affinity: SQLite stores −0.0 there as 0.0, after the triggers saw it. */
+  readonly realColumns: readonly number[];
   /** Columns of foreign keys, as indexes into `columns`: see settle.ts. */
   readonly childColumns: readonly number[];
 }
@@ -59,7 +59,10 @@ export function definitionOf(table: Table): Definition {
     columns,
     hiddenRowid,
     key,
-    ownParentKeys: ownParentKeys(table, columns),
+    realColumns: indexesOf(
+      columns,
+      stored.filter((column) => column.affinity === 'REAL').map((column) => column.name),
+    ),
     childColumns: indexesOf(
       columns,
       table.foreignKeys.flatMap((each) => each.columns),
@@ -67,24 +70,11 @@ export function definitionOf(table: Table): Definition {
   };
 }
 
-function ownParentKeys(table: Table, columns: readonly string[]): number[][] {
-  const primaryKey = table.columns
-    .filter((column) => column.primaryKeyIndex > 0)
-    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
-    .map((column) => column.name);
-  return table.foreignKeys
-    .filter((each) => asciiLower(each.parent) === asciiLower(table.name) && ACTS.test(each.onUpdate))
-    .map((each) => (each.parentColumns.length === 0 ? primaryKey : each.parentColumns))
-    .map((key) => indexesOf(columns, key));
-}
-
 /** Generated columns have no index. */
 function indexesOf(columns: readonly string[], names: readonly string[]): number[] {
   const lower = columns.map(asciiLower);
   return names.map((name) => lower.indexOf(asciiLower(name))).filter((index) => index >= 0);
 }
-
-const ACTS = /^(CASCADE|SET NULL|SET DEFAULT)$/i;
 
 /** The element id: what identifies the row of `image` among its table's rows. */
 export function keyOf(layout: Layout, image: readonly SqlValue[]): SqlValue[] {

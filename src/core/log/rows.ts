@@ -1,7 +1,7 @@
+import type { SqlValue } from '../../base/sql-value.ts';
 import { bindExact, selectExact } from '../sqlite/exact.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import type { Image } from './commit.ts';
 import { sameValue } from './encoding.ts';
 import type { Layout } from './layout.ts';
@@ -45,11 +45,16 @@ export function updateRow(port: SqlitePort, layout: Layout, from: Image, to: Ima
   );
 }
 
-/** The row with the key of `image`; null if there is none. */
+/**
+ * The row with exactly the key of `image`; null if there is none. SQLite also finds 1 for 1.0, or `A` for `a` under
+ * NOCASE: that is another row to the log, which for SQLite cannot be there at the same time.
+ */
 export function readRow(port: SqlitePort, layout: Layout, image: Image): SqlValue[] | null {
   const columns = layout.columns.map((_, index) => columnSql(layout, index));
   const { sql, bindings } = whereKey(layout, image);
-  return selectExact(port, columns, `FROM ${quoteName(layout.table)} ${sql}`, bindings)[0] ?? null;
+  const row = selectExact(port, columns, `FROM ${quoteName(layout.table)} ${sql}`, bindings)[0];
+  if (row === undefined) return null;
+  return layout.key.every((index) => sameValue(row[index] ?? null, image[index] ?? null)) ? row : null;
 }
 
 function whereKey(layout: Layout, image: Image): { sql: string; bindings: PortValue[] } {

@@ -1,10 +1,12 @@
 import { assert } from '../../base/assert.ts';
 import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
+import { accountOf } from './account.ts';
 import type { Change, Image } from './commit.ts';
-import { keyText, type Layout, type Layouts } from './layout.ts';
-import { readChangesBetween } from './read.ts';
+import { sameValues } from './encoding.ts';
+import { readChangesBetween } from './image.ts';
+import type { Layout, Layouts } from './layout.ts';
 import { deleteRow, insertRow, readRow, updateRow } from './rows.ts';
-import { sameStored } from './stored.ts';
+import { readHead } from './tables.ts';
 
 /**
  * Row changes replayed one by one, in their order or backwards, do what they did, with two exceptions:
@@ -31,11 +33,13 @@ const ROUNDS_MAX = 20;
  * the end. Inside a transaction.
  */
 export function replaying<T>(port: SqlitePort, body: () => T): T {
+  const { suspect } = readHead(port);
   port.query('UPDATE _atoll_head SET applying = 1');
   port.query('PRAGMA defer_foreign_keys = ON');
   const result = body();
   port.query('PRAGMA defer_foreign_keys = OFF');
-  port.query('UPDATE _atoll_head SET applying = 0');
+  // What is logged meanwhile is compared with what was meant, so the triggers' suspicion is settled.
+  port.query('UPDATE _atoll_head SET applying = 0, suspect = ?', suspect ? 1 : 0);
   return result;
 }
 
@@ -51,28 +55,25 @@ export function attempt(body: () => void): boolean {
 }
 
 /** Adds to `targets` the rows that `changes` touched and that nobody meant: they shall be as they were before. */
-export function restoreOthers(layouts: Layouts, targets: Targets, changes: readonly Change[]): void {
-  const meant = new Set(targets.keys());
-  const seen = new Set<string>();
-  for (const change of changes) {
-    const layout = layoutOf(layouts, change);
-    for (const [image, state] of [
-      [change.before, change.before],
-      [change.after, null],
-    ] as const) {
-      if (image === null) continue;
-      const key = keyText(layout, image);
-      if (meant.has(key) || seen.has(key)) continue;
-      seen.add(key);
-      targets.set(key, { layout, image, state });
-    }
-  }
+function restoreOthers(
+  port: SqlitePort,
+  layouts: Layouts,
+  targets: Targets,
+  changes: readonly Change[],
+): void {
+  for (const [key, { layout, image, initial }] of accountOf(port, layouts, changes))
+    if (!targets.has(key)) targets.set(key, { layout, image, state: initial });
 }
 
 /** Brings every target to its state, and whatever is touched on the way back to where it was. */
 export function settle(port: SqlitePort, layouts: Layouts, targets: Targets, afterSeq: number): void {
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    restoreOthers(layouts, targets, readChangesBetween(port, layouts, afterSeq + 1, Number.MAX_SAFE_INTEGER));
+    restoreOthers(
+      port,
+      layouts,
+      targets,
+      readChangesBetween(port, layouts, afterSeq + 1, Number.MAX_SAFE_INTEGER),
+    );
     let clean = true;
     for (const target of targets.values()) if (!correct(port, target, round)) clean = false;
     if (clean) return;
@@ -84,7 +85,7 @@ export function settle(port: SqlitePort, layouts: Layouts, targets: Targets, aft
 function correct(port: SqlitePort, { layout, image, state }: Target, round: number): boolean {
   const row = readRow(port, layout, image);
   if (row === null && state === null) return true;
-  if (row !== null && state !== null && sameStored(row, state)) return true;
+  if (row !== null && state !== null && sameValues(row, state)) return true;
   const done = attempt(() => {
     if (state === null) deleteRow(port, layout, image);
     else if (row === null) insertRow(port, layout, state);

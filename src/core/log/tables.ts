@@ -10,6 +10,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
  * - `last_seq`: the last row of `_atoll_log` that belongs to a finished commit; what lies above it was
  *   captured by the commit being made, whose id is `last_commit_id + 1`.
  * - `base_term`, `base_timestamp`: of the entry before `first_commit_id`.
+ * - `suspect`: 1 if the images of the commit being made may be out of order (straighten.ts).
  * - `applying`: 1 while the log is applied or undone; user triggers are silent then (guard.ts).
  *
  * `_atoll_commits`: one row per entry. Its images are `first_seq … last_seq`; none if that is empty.
@@ -30,6 +31,7 @@ CREATE TABLE _atoll_head(
   last_commit_id INTEGER NOT NULL,
   last_timestamp TEXT NOT NULL,
   last_seq INTEGER NOT NULL,
+  suspect INTEGER NOT NULL,
   applying INTEGER NOT NULL
 );
 CREATE TABLE _atoll_commits(
@@ -72,6 +74,8 @@ export interface Head {
   /** Of the entry before the first one kept: 0 and the empty text at the beginning of a partition. */
   readonly baseTerm: Term;
   readonly baseTimestamp: Timestamp;
+  /** The images of the commit being made may be out of order. */
+  readonly suspect: boolean;
 }
 
 /** The last commit that a snapshot contains. */
@@ -89,7 +93,7 @@ export function createLogTables(port: SqlitePort, base: Base = BEGINNING): void 
   port.query(TABLES);
   port.query(
     'INSERT INTO _atoll_head(id, first_commit_id, base_term, base_timestamp, last_commit_id, last_timestamp, ' +
-      'last_seq, applying) VALUES (0, ?1 + 1, ?2, ?3, ?1, ?3, 0, 0)',
+      'last_seq, suspect, applying) VALUES (0, ?1 + 1, ?2, ?3, ?1, ?3, 0, 0, 0)',
     base.commitId,
     base.term,
     base.timestamp,
@@ -98,7 +102,7 @@ export function createLogTables(port: SqlitePort, base: Base = BEGINNING): void 
 
 export function readHead(port: SqlitePort): Head {
   const { rows } = port.query(
-    'SELECT first_commit_id, last_commit_id, last_timestamp, last_seq, base_term, base_timestamp FROM _atoll_head',
+    'SELECT first_commit_id, last_commit_id, last_timestamp, last_seq, base_term, base_timestamp, suspect FROM _atoll_head',
   );
   const row = rows[0];
   assert(row !== undefined, 'the log has no head');
@@ -109,5 +113,6 @@ export function readHead(port: SqlitePort): Head {
     lastSeq: Number(row[3]),
     baseTerm: Number(row[4]) as Term,
     baseTimestamp: String(row[5]) as Timestamp,
+    suspect: row[6] === 1,
   };
 }

@@ -2,11 +2,12 @@ import { assert } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { BARRIERS, type Change } from './commit.ts';
+import { sameChanges } from './encoding.ts';
+import { readChangesBetween } from './image.ts';
 import { keyText, type Layouts, readLayouts } from './layout.ts';
-import { type Entry, readChangesBetween, readEntry } from './read.ts';
+import { type Entry, readEntry } from './read.ts';
 import { deleteRow, insertRow, updateRow } from './rows.ts';
 import { attempt, layoutOf, replaying, settle, type Targets } from './settle.ts';
-import { sameChanges } from './stored.ts';
 import { readHead } from './tables.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import type { PortValue, SqlitePort } from './port.ts';
 import { decodeUtf8 } from './utf8.ts';
-import { RawText, type SqlValue } from './value.ts';
 
 /**
  * Exact values through a port that has neither integers nor raw text (see port.ts).

@@ -133,7 +133,8 @@ function trigger(shapes: readonly Shape[], index: number): fc.Arbitrary<{ table:
         same: `UPDATE ${name} SET ${value} = coalesce(${value}, 0) + 10 WHERE ${KEY} = ${row}.${KEY} AND (typeof(${value}) <> 'integer' OR ${value} < 30);`,
         touch: `UPDATE ${quoteName(target?.name ?? '')} SET ${quoteName(target?.columns[0]?.name ?? '')} = ${row}.${value} WHERE ${KEY} = 2;`,
         delete: `DELETE FROM ${quoteName(target?.name ?? '')} WHERE ${KEY} = 3;`,
-        ignore: `SELECT raise(IGNORE) WHERE ${row}.${KEY} = 4;`,
+        // Not on DELETE: SQLite then lets REPLACE leave two rows with one UNIQUE value, which nothing can copy.
+        ignore: event === 'DELETE' ? 'SELECT 1;' : `SELECT raise(IGNORE) WHERE ${row}.${KEY} = 4;`,
       };
       const condition = when ? `WHEN ${row}.${KEY} IS NOT 1 OR ${row}.${value} IS NULL -- c\n` : '';
       return {

@@ -10,7 +10,7 @@ export function describeTable(port: SqlitePort, name: string, id: number): Table
   const columns = rows.map(([column, type, notNull, pk, hidden]) => ({
     name: String(column),
     declaredType: String(type),
-    affinity: 'BLOB' as Affinity,
+    affinity: (String(type).toUpperCase() === 'REAL' ? 'REAL' : 'BLOB') as Affinity,
     collation: 'BINARY' as const,
     notNull: notNull === 1,
     defaultSql: null,
