@@ -45,7 +45,7 @@ export class ExecutionQueue {
       try {
         const outcomes = this.#execute(group.map(({ request }) => request));
         // The output gate holds the replies until the write is durable: they may leave as they are.
-        group.forEach(({ resolve }, index) => resolve(outcomes[index] as ExecuteOutcome));
+        for (const [index, { resolve }] of group.entries()) resolve(outcomes[index] as ExecuteOutcome);
         await this.#durable();
       } catch (error) {
         for (const { reject } of group) reject(error);

@@ -11,8 +11,10 @@ import type { SchemaChange } from '../core/schema/change.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { ExecuteRequest } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
 import { DEADLINE_HEADER } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { TokenRecord } from '../protocol/token.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
@@ -68,8 +70,14 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
         state: this.#asSystem.stateOf(body.proposal),
       }),
       'schema-change': (body: SchemaChangeRequest) => this.#coordinating.changeSchema(body.statements),
-      found: (body: { database: string; partitions: number; signingKey: string }) => this.#found(body),
-      network: () => this.#asSystem.network(),
+      found: (body: FoundRequest) => this.#found(body),
+      network: () => this.#network(),
+      setting: (body: { name: string }) => ({ value: this.#asSystem.setting(body.name) }),
+      tokens: () => this.#asSystem.tokens(),
+      'token-made': (body: TokenRecord) => this.#asSystem.recordToken(body, Date.now()),
+      'token-revoke': (body: { id: string }) => ({
+        revoked: this.#asSystem.revokeToken(body.id, Date.now()),
+      }),
       status: () => this.#status(),
     };
     this.#router.post('/execute', (request: IRequest) => this.#execute(request));
@@ -108,7 +116,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       return new Response(outcome.body, { headers: JSON_HEADERS });
     }
     if (outcome.kind === 'error') return errorResponse(outcome.error);
-    return Response.json({ epoch: outcome.epoch, schema: outcome.schema }, { status: 421 });
+    return Response.json(outcome.newer, { status: 421 });
   }
 
   async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
@@ -184,8 +192,8 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     );
   }
 
-  async #found(body: { database: string; partitions: number; signingKey: string }): Promise<unknown> {
-    const { database, partitions, signingKey } = body;
+  async #found(body: FoundRequest): Promise<unknown> {
+    const { database, partitions, settings } = body;
     if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
       throw new AtollError('bad-request', `partitions must be from 1 to ${PARTITIONS_MAX}`);
     }
@@ -194,7 +202,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       this.#serveSystem(
         System.found(
           this.#port,
-          { database, partitions, signingKey, history: crypto.randomUUID() },
+          { database, partitions, settings, history: crypto.randomUUID() },
           Date.now(),
         ),
       );
@@ -207,7 +215,16 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     }
     await coordinator.createPartitions();
     await coordinator.deliver();
-    return this.#asSystem.network();
+    return this.#network();
+  }
+
+  #network(): NetworkReply {
+    const system = this.#asSystem;
+    return {
+      network: system.network(),
+      verifyingKey: system.setting('verifying_key'),
+      revokedTokens: system.tokens().flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [id])),
+    };
   }
 
   #status(): unknown {

@@ -29,3 +29,29 @@ export interface NetworkInformation<Catalogue = unknown> {
   readonly partitions: readonly PartitionInfo[];
   readonly catalogue: Catalogue;
 }
+
+/** Router → system object: make this the system partition of a new database. May be repeated without harm. */
+export interface FoundRequest {
+  readonly database: string;
+  readonly partitions: number;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** The system partition's answer to `network`. */
+export interface NetworkReply<Catalogue = unknown> {
+  readonly network: NetworkInformation<Catalogue>;
+  /** Public half of the key that signs the cluster's tokens, a JWK as text. */
+  readonly verifyingKey: string | null;
+  /** Ids of tokens that are no longer valid. */
+  readonly revokedTokens: readonly string[];
+}
+
+/** A partition's refusal (status 421) of a request that was planned with another epoch or schema than its own. */
+export interface StalePartition<Catalogue = unknown> {
+  readonly partition: PartitionId;
+  readonly history: string;
+  readonly epoch: Epoch;
+  readonly ranges: readonly WireRange[];
+  readonly systemIndex: number;
+  readonly catalogue: Catalogue;
+}

@@ -1,5 +1,6 @@
-import type { Epoch, SchemaVersion } from '../../base/brand.ts';
 import type { AtollError } from '../../protocol/error.ts';
+import type { StalePartition } from '../../protocol/network.ts';
+import type { Catalogue } from '../schema/catalogue.ts';
 
 /** What became of one request. */
 export type ExecuteOutcome =
@@ -8,7 +9,7 @@ export type ExecuteOutcome =
   /** Nothing of it was applied. */
   | { readonly kind: 'error'; readonly error: AtollError }
   /** The router's network information is older than the partition's: it must plan anew. */
-  | { readonly kind: 'stale'; readonly epoch: Epoch; readonly schema: SchemaVersion }
+  | { readonly kind: 'stale'; readonly newer: StalePartition<Catalogue> }
   /** The partition must first apply the system partition's log, at least up to what the request names. */
   | { readonly kind: 'behind' }
   /** A schema change is being decided: writes wait until it is published or withdrawn. */

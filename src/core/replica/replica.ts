@@ -2,6 +2,7 @@ import { assert, present } from '../../base/assert.ts';
 import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
+import type { StalePartition } from '../../protocol/network.ts';
 import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
 import { failureOf } from '../execution/failure.ts';
@@ -157,10 +158,16 @@ export class Replica {
     if (request.schema > this.#schema.version) return { kind: 'behind' };
     if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
     if (request.epoch !== epoch || request.schema !== this.#schema.version) {
-      return { kind: 'stale', epoch, schema: this.#schema.version };
+      return { kind: 'stale', newer: this.#newer() };
     }
     if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
     return null;
+  }
+
+  #newer(): StalePartition<Catalogue> {
+    const { partition, history, epoch, ranges } = this.#identity;
+    const systemIndex = this.isSystem ? this.feedIndex : this.#systemIndex;
+    return { partition, history, epoch, ranges, systemIndex, catalogue: this.#schema.catalogue };
   }
 
   #read(request: ExecuteRequest): string {

@@ -64,6 +64,16 @@ export const LEDGER = internalTable(17, 'atoll_migration_partitions', [
   text('applied_at'),
 ]);
 
+/** Tokens made by `/v1/tokens`, without their secrets. Not readable with SQL. */
+export const TOKENS = internalTable(18, '_atoll_tokens', [
+  text('id', 1),
+  text('role'),
+  text('databases'),
+  text('created_at'),
+  text('expires_at'),
+  text('revoked_at'),
+]);
+
 export const SYSTEM_TABLES: readonly Table[] = [
   SETTINGS,
   HOSTS,
@@ -73,4 +83,5 @@ export const SYSTEM_TABLES: readonly Table[] = [
   TABLES,
   MIGRATIONS,
   LEDGER,
+  TOKENS,
 ];

@@ -2,6 +2,7 @@ import { assert, present } from '../../base/assert.ts';
 import type { Epoch, PartitionId, SchemaVersion } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { NetworkInformation, PartitionInfo } from '../../protocol/network.ts';
+import type { TokenRecord } from '../../protocol/token.ts';
 import { createLog } from '../log/capture.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import { applySchemaChange, planSchemaChange, type SchemaChange } from '../schema/change.ts';
@@ -23,8 +24,8 @@ export interface Foundation {
   /** Names this database's timeline; see NetworkInformation. */
   readonly history: string;
   readonly partitions: number;
-  /** The cluster's signing key, exported; opaque here. */
-  readonly signingKey: string;
+  /** Settings that the gateway keeps here, such as the cluster's keys; opaque. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface Proposal {
@@ -52,7 +53,7 @@ export class System {
 
   /** Makes an empty file the system partition of a new database, its partitions still to be created. */
   static found(port: SqlitePort, foundation: Foundation, now: number): System {
-    const { database, history, partitions, signingKey } = foundation;
+    const { database, history, partitions, settings } = foundation;
     assert(partitions >= 1 && partitions <= PARTITIONS_MAX, 'number of partitions');
     const identity: Identity = {
       database,
@@ -71,7 +72,7 @@ export class System {
         createLog(port, table);
       }
       system.#set('history', history);
-      system.#set('signing_key', signingKey);
+      for (const [name, value] of Object.entries(settings)) system.#set(name, value);
       port.query(`INSERT INTO atoll_hosts VALUES ('edge', 'edge', 'write')`);
       const identifiers = initialRanges(partitions);
       splitEvenly(partitions).forEach((range, index) => {
@@ -254,8 +255,45 @@ export class System {
     return row === undefined || row[0] === null ? null : String(row[0]);
   }
 
-  changeSetting(name: string, value: string, now: number): void {
-    this.#change(now, () => this.#set(name, value));
+  /** Keeps note of a token that was made, so that it can be listed and revoked. */
+  recordToken(token: TokenRecord, now: number): void {
+    this.#change(now, () => {
+      this.replica.port.query(
+        'INSERT INTO _atoll_tokens VALUES (?, ?, ?, ?, ?, NULL)',
+        token.id,
+        token.role,
+        token.databases === null ? null : JSON.stringify(token.databases),
+        new Date(now).toISOString(),
+        token.expiresAt,
+      );
+    });
+  }
+
+  tokens(): TokenRecord[] {
+    const rows = this.#rows(
+      'SELECT id, role, databases, created_at, expires_at, revoked_at FROM _atoll_tokens ORDER BY created_at, id',
+    );
+    return rows.map(([id, role, databases, createdAt, expiresAt, revokedAt]) => ({
+      id: String(id),
+      role: String(role),
+      databases: databases === null ? null : JSON.parse(String(databases)),
+      createdAt: String(createdAt),
+      expiresAt: expiresAt === null ? null : String(expiresAt),
+      revokedAt: revokedAt === null ? null : String(revokedAt),
+    }));
+  }
+
+  /** False for a token that is not known. */
+  revokeToken(id: string, now: number): boolean {
+    if (!this.tokens().some((token) => token.id === id)) return false;
+    this.#change(now, () => {
+      this.replica.port.query(
+        'UPDATE _atoll_tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?',
+        new Date(now).toISOString(),
+        id,
+      );
+    });
+    return true;
   }
 
   #set(name: string, value: string): void {

@@ -1,0 +1,32 @@
+import * as v from 'valibot';
+import type { Catalogue } from '../core/schema/catalogue.ts';
+import { AtollError } from '../protocol/error.ts';
+import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
+import { generateSigningKey } from './auth/signing-key.ts';
+import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
+import type { KnownNetwork } from './known-network.ts';
+import { parse } from './request.ts';
+
+const Init = v.strictObject({ partitions: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)) });
+
+/** `POST /v1/init {partitions}`: makes a deployed Worker a cluster. Repeated, it answers the network that exists. */
+export async function foundCluster(
+  database: Database,
+  body: unknown,
+  context: CallContext,
+): Promise<KnownNetwork> {
+  const { partitions } = parse(Init, body);
+  const { privateJwk, publicJwk } = await generateSigningKey();
+  const message: FoundRequest = {
+    database: database.name,
+    partitions,
+    settings: { signing_key: privateJwk, verifying_key: publicJwk },
+  };
+  const reply = await database
+    .ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context)
+    .catch((error) => {
+      if (error instanceof AtollError) throw error;
+      throw new AtollError('unknown-outcome', 'the answer was lost: call init again, it does no harm');
+    });
+  return database.install(reply);
+}

@@ -1,0 +1,149 @@
+import type { PartitionId } from '../base/brand.ts';
+import type { Catalogue } from '../core/schema/catalogue.ts';
+import { AtollError, isErrorCode, type Outcome } from '../protocol/error.ts';
+import type { NetworkReply, StalePartition } from '../protocol/network.ts';
+import { importVerifyingKey } from './auth/signing-key.ts';
+import { TokenVerifier } from './auth/token-verifier.ts';
+import { KnownNetwork } from './known-network.ts';
+import type { PartitionTransport } from './transport.ts';
+
+/** A revoked token ends within this time and one call, ms (chosen). */
+const REFRESH_MS = 5_000;
+
+export const SYSTEM_PARTITION = 0 as PartitionId;
+
+export interface CallContext {
+  /** Unix milliseconds. */
+  readonly deadline: number;
+  readonly trace: string;
+  readonly signal?: AbortSignal;
+  /** Lets work go on after the request is answered. */
+  readonly background?: (work: Promise<void>) => void;
+}
+
+/** What the router knows of one database, and how it calls its partitions. */
+export class Database {
+  readonly name: string;
+  readonly #transport: PartitionTransport;
+  readonly #staticToken: string | null;
+  #known: KnownNetwork | null = null;
+  #verifier: TokenVerifier;
+  #verifyingKey: string | null = null;
+  #refreshedAt = 0;
+
+  constructor(name: string, transport: PartitionTransport, staticToken: string | null) {
+    this.name = name;
+    this.#transport = transport;
+    this.#staticToken = staticToken;
+    this.#verifier = new TokenVerifier({ verifyingKey: null, staticToken });
+  }
+
+  get verifier(): TokenVerifier {
+    return this.#verifier;
+  }
+
+  /**
+   * The network as this router knows it; waits for the system partition only the first time. What is older than
+   * {@link REFRESH_MS} is asked for again behind the request, so that revoked tokens end.
+   */
+  network(context: CallContext): Promise<KnownNetwork> | KnownNetwork {
+    const known = this.#known;
+    if (known === null) return this.refresh(context);
+    const now = Date.now();
+    if (now - this.#refreshedAt > REFRESH_MS && context.background !== undefined) {
+      this.#refreshedAt = now;
+      const failed = (error: unknown) =>
+        console.warn(`network of ${this.name} not refreshed: ${String(error)}`);
+      context.background(
+        this.refresh({ ...context, deadline: now + REFRESH_MS }).then(() => undefined, failed),
+      );
+    }
+    return known;
+  }
+
+  /**
+   * Asks the system partition. Each request asks for itself: in a Worker, one request must not wait for
+   * another's I/O (https://developers.cloudflare.com/workers/observability/errors/#cannot-perform-io-on-behalf-of-a-different-request).
+   */
+  async refresh(context: CallContext): Promise<KnownNetwork> {
+    return this.install(await this.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'network', {}, context));
+  }
+
+  /** Takes a network that the system partition has answered; an older one than known changes nothing. */
+  async install(reply: NetworkReply<Catalogue>): Promise<KnownNetwork> {
+    if (reply.verifyingKey !== this.#verifyingKey && reply.verifyingKey !== null) {
+      const verifyingKey = await importVerifyingKey(reply.verifyingKey);
+      this.#verifier = new TokenVerifier({ verifyingKey, staticToken: this.#staticToken });
+      this.#verifyingKey = reply.verifyingKey;
+    }
+    this.#refreshedAt = Date.now();
+    this.#verifier.setRevoked(new Set(reply.revokedTokens));
+    const known = this.#known;
+    if (known !== null && known.information.history === reply.network.history) {
+      if (known.information.version >= reply.network.version) return known;
+    }
+    this.#known = new KnownNetwork(reply.network);
+    return this.#known;
+  }
+
+  /** Takes what a partition says that refused a request because it knows newer. Null: only the system partition can tell. */
+  learn(stale: StalePartition): KnownNetwork | null {
+    const updated = this.#known?.updated(stale) ?? null;
+    if (updated !== null) this.#known = updated;
+    return updated;
+  }
+
+  /** Sends a message; the answer may be anything, its body is not read. */
+  async call(
+    partition: PartitionId,
+    type: string,
+    body: string | Uint8Array,
+    context: CallContext,
+  ): Promise<Response> {
+    const timeLeft = context.deadline - Date.now();
+    if (timeLeft <= 0)
+      throw new AtollError('timeout', 'the deadline has passed before the request was sent', 'none');
+    const answer = this.#transport.call(this.name, partition, { type, body, ...context });
+    return within(answer, timeLeft);
+  }
+
+  /** Sends a message and reads its answer; an error that the partition answers is thrown. */
+  async ask<Answer>(
+    partition: PartitionId,
+    type: string,
+    message: unknown,
+    context: CallContext,
+  ): Promise<Answer> {
+    const response = await this.call(partition, type, JSON.stringify(message), context);
+    if (response.ok) return (await response.json()) as Answer;
+    throw await readError(response);
+  }
+}
+
+/** A partition that does not answer in time may still do what it was asked. */
+function within<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new AtollError('timeout', 'the deadline passed before the partition answered')),
+      milliseconds,
+    );
+  });
+  return Promise.race([promise, late]).finally(() => {
+    if (timer !== null) clearTimeout(timer);
+  });
+}
+
+/** The error that a partition has answered. */
+export async function readError(response: Response): Promise<AtollError> {
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text) as {
+      error: { code: string; message: string; outcome: Outcome; detail?: Record<string, unknown> };
+    };
+    const code = isErrorCode(error.code) ? error.code : 'internal';
+    return new AtollError(code, error.message, error.outcome, error.detail);
+  } catch {
+    return new AtollError('unavailable', `the partition answered ${response.status}`, 'unknown');
+  }
+}

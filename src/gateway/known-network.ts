@@ -1,0 +1,67 @@
+import { present } from '../base/assert.ts';
+import type { Epoch, PartitionId } from '../base/brand.ts';
+import { type Catalogue, Schema } from '../core/schema/catalogue.ts';
+import { TokenMap } from '../core/schema/token-map.ts';
+import type { NetworkInformation, StalePartition } from '../protocol/network.ts';
+import type { PlannedText } from './planned.ts';
+
+/** Plans kept for one schema version (chosen: an application has some hundred texts). */
+const PLANS_MAX = 1_000;
+
+/** One version of a database's network information as the router uses it. Immutable but for its cache of plans. */
+export class KnownNetwork {
+  readonly information: NetworkInformation<Catalogue>;
+  readonly schema: Schema;
+  readonly tokens: TokenMap;
+  readonly #epochs: ReadonlyMap<PartitionId, Epoch>;
+  readonly #plans = new Map<string, PlannedText>();
+
+  constructor(information: NetworkInformation<Catalogue>) {
+    this.information = information;
+    this.schema = new Schema(information.catalogue);
+    this.tokens = new TokenMap(
+      information.version,
+      information.partitions.flatMap(({ id, ranges }) =>
+        ranges.map((range) => ({ ...range, partition: id })),
+      ),
+    );
+    this.#epochs = new Map(information.partitions.map(({ id, epoch }) => [id, epoch]));
+  }
+
+  /**
+   * With a newer schema that a partition has told. Null when that is not all that is new there: where tokens
+   * have moved, the system partition knows where to.
+   */
+  updated(stale: StalePartition): KnownNetwork | null {
+    const { information } = this;
+    const catalogue = stale.catalogue as Catalogue;
+    if (stale.history !== information.history || catalogue.version <= this.schema.version) return null;
+    if (stale.epoch !== this.epochOf(stale.partition)) return null;
+    return new KnownNetwork({
+      ...information,
+      schemaVersion: catalogue.version,
+      systemIndex: Math.max(information.systemIndex, stale.systemIndex),
+      catalogue,
+    });
+  }
+
+  epochOf(partition: PartitionId): Epoch {
+    // The system partition has owned the same since it was founded.
+    if (partition === 0) return 1 as Epoch;
+    return present(this.#epochs.get(partition), () => `partition ${partition} is not in the network`);
+  }
+
+  /** The plan of a statement's text, made once for this schema. */
+  plan(sql: string, make: () => PlannedText): PlannedText {
+    let plan = this.#plans.get(sql);
+    if (plan === undefined) {
+      plan = make();
+      if (this.#plans.size >= PLANS_MAX) {
+        const oldest = this.#plans.keys().next();
+        if (!oldest.done) this.#plans.delete(oldest.value);
+      }
+      this.#plans.set(sql, plan);
+    }
+    return plan;
+  }
+}

@@ -1,0 +1,20 @@
+import { createGateway } from '../gateway/app.ts';
+import type { ObjectEnvironment } from './environment.ts';
+import { DurableObjectTransport } from './transport.ts';
+
+// The runtime finds object classes among the entry's exports.
+export { PartitionObject } from '../objects/partition-object.ts';
+
+let gateway: ReturnType<typeof createGateway> | null = null;
+
+export default {
+  fetch(request, environment, context) {
+    // Bindings are the same for every request of an isolate, and so is what the router has learnt.
+    gateway ??= createGateway({
+      transport: new DurableObjectTransport(environment.PARTITION),
+      staticToken: environment.ATOLL_TOKEN ?? null,
+      corsOrigins: (environment.ATOLL_CORS_ORIGINS ?? '').split(',').filter((origin) => origin !== ''),
+    });
+    return gateway.fetch(request, environment, context);
+  },
+} satisfies ExportedHandler<ObjectEnvironment>;
