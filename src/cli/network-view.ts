@@ -13,6 +13,7 @@ export interface PartitionView {
   readonly host: string | undefined;
   /** Share of the token ring, 0 … 1. */
   readonly share: number;
+  /** Tokens from `start` up to, but not including, `end`. */
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
   readonly sizeBytes: number | undefined;
   readonly schemaVersion: number | undefined;
@@ -42,7 +43,7 @@ function partitionView(value: unknown): PartitionView {
     epoch: number(partition.epoch),
     status: text(partition.status),
     host: text(partition.host),
-    share: ranges.reduce((sum, range) => sum + (range.end - range.start + 1), 0) / RING,
+    share: ranges.reduce((sum, range) => sum + (range.end - range.start), 0) / RING,
     ranges,
     sizeBytes: number(partition.sizeBytes) ?? number(partition.size),
     schemaVersion: number(partition.schemaVersion),

@@ -30,8 +30,8 @@ const NETWORK = {
   version: 3,
   schemaVersion: 7,
   partitions: [
-    { partition: 1, epoch: 1, status: 'write', ranges: [{ start: 0, end: 2 ** 31 - 1 }] },
-    { partition: 2, epoch: 1, status: 'write', ranges: [{ start: 2 ** 31, end: 2 ** 32 - 1 }] },
+    { partition: 1, epoch: 1, status: 'write', ranges: [{ start: 0, end: 2 ** 31 }] },
+    { partition: 2, epoch: 1, status: 'write', ranges: [{ start: 2 ** 31, end: 2 ** 32 }] },
   ],
 };
 

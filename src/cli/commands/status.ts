@@ -24,7 +24,7 @@ const COLUMNS: readonly (readonly [name: string, (partition: PartitionView) => S
   ['partition', ({ id }) => BigInt(id)],
   ['status', ({ status }) => status],
   ['host', ({ host }) => host],
-  ['tokens', ({ ranges }) => ranges.map((range) => `${hex(range.start)}–${hex(range.end)}`).join(' ')],
+  ['tokens', ({ ranges }) => ranges.map((range) => `${hex(range.start)}–${hex(range.end - 1)}`).join(' ')],
   ['share', ({ share }) => `${(share * 100).toFixed(1)} %`],
   ['size', ({ sizeBytes }) => (sizeBytes === undefined ? undefined : bytes(sizeBytes))],
   ['epoch', ({ epoch }) => integer(epoch)],

@@ -45,12 +45,26 @@ async function create(options: CreateOptions): Promise<void> {
   process.stdout.write(`${made.token}\n`);
 }
 
+interface TokenEntry {
+  readonly id: string;
+  readonly role: string;
+  /** Null for all. */
+  readonly databases: readonly string[] | null;
+  readonly createdAt: string | null;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+}
+
 async function list(options: ConnectionOptions): Promise<void> {
-  const { tokens } = (await connect(options).call('GET', '/v1/tokens')) as {
-    tokens: Record<string, unknown>[];
-  };
-  const columns = [...new Set(tokens.flatMap((entry) => Object.keys(entry)))];
-  const rows = tokens.map((entry) => columns.map((column) => cell(entry[column])));
+  const { tokens } = (await connect(options).call('GET', '/v1/tokens')) as { tokens: TokenEntry[] };
+  const rows = tokens.map((token): SqlOutput[] => [
+    token.id,
+    token.role,
+    token.databases?.join(', ') ?? 'all',
+    minute(token.createdAt),
+    token.revokedAt === null ? (minute(token.expiresAt) ?? 'never') : `revoked ${minute(token.revokedAt)}`,
+  ]);
+  const columns = ['id', 'role', 'databases', 'made', 'expires'];
   const table = renderTable(columns, rows, {
     width: widthOf(process.stdout),
     style: styleFor(process.stdout),
@@ -63,9 +77,9 @@ async function revoke(id: string, options: ConnectionOptions): Promise<void> {
   process.stdout.write(`revoked ${id}\n`);
 }
 
-function cell(value: unknown): SqlOutput {
-  if (value === null || value === undefined) return null;
-  return Array.isArray(value) ? value.join(', ') : String(value);
+/** 2026-11-20 12:29, UTC as the server gives it. */
+function minute(time: string | null): string | null {
+  return time === null ? null : time.slice(0, 16).replace('T', ' ');
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };

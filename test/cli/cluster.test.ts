@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Running, run, start, temporaryDirectory } from './process.ts';
+
+/** The command line against Atoll itself, as a user has it: `atoll dev` in one terminal, the rest in another. */
+let directory: ReturnType<typeof temporaryDirectory>;
+let dev: Running;
+let url = '';
+
+async function startDev(): Promise<void> {
+  dev = start(['dev', '--port', '0'], { cwd: directory.path });
+  url = (await dev.seen(/^ready (http:\S+)$/m))[1] ?? '';
+}
+
+beforeAll(async () => {
+  directory = temporaryDirectory();
+  await startDev();
+  await atoll(['sql', '-e', 'CREATE TABLE notes (author TEXT, body TEXT) PARTITION BY (author)']);
+});
+
+afterAll(async () => {
+  dev.child.kill('SIGTERM');
+  await dev.ended;
+  directory.remove();
+});
+
+function atoll(args: string[], env: Record<string, string> = {}) {
+  return run(args, { cwd: directory.path, env: { ATOLL_URL: url, ...env } });
+}
+
+test('it is ready within five seconds', async () => {
+  const other = temporaryDirectory();
+  const startedAt = performance.now();
+  const running = start(['dev', '--port', '0', '--data', join(other.path, 'd')], { cwd: other.path });
+  await running.seen(/^ready /m);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  running.child.kill('SIGINT');
+  expect(await running.ended).toMatchObject({ code: 0 });
+  other.remove();
+  expect(seconds).toBeLessThan(5);
+});
+
+test('values of every type are shown as they were written, also after a restart', async () => {
+  await atoll(['sql', '-e', 'CREATE TABLE v (k TEXT PRIMARY KEY, a, b, c, d, e)']);
+  await atoll(['sql', '-e', "INSERT INTO v VALUES ('k', 9223372036854775807, 4.0, x'00ff', NULL, 'it''s')"]);
+  const shown = async () => (await atoll(['sql', '--json', '-e', "SELECT * FROM v WHERE k = 'k'"])).stdout;
+  const before = await shown();
+  expect(before).toBe(
+    '{"k":"k","a":{"$int":"9223372036854775807"},"b":4.0,"c":{"$blob":"AP8="},"d":null,"e":"it\'s"}\n',
+  );
+  dev.child.kill('SIGINT');
+  expect(await dev.ended).toMatchObject({ code: 0 });
+  await startDev();
+  expect(await shown()).toBe(before);
+});
+
+test('a token allows what its role says, until it is revoked', async () => {
+  const made = await atoll(['token', 'create', '--role', 'read', '--expires', '1h']);
+  const env = { ATOLL_TOKEN: made.stdout.trim() };
+  const read = ['sql', '--csv', '-e', "SELECT count(*) AS n FROM notes WHERE author = 'a'"];
+  const write = ['sql', '-e', "INSERT INTO notes VALUES ('a', 'b')"];
+  expect((await atoll(read, env)).stdout).toBe('n\r\n0\r\n');
+  const refused = await atoll(write, env);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/forbidden[\s\S]*hint:.*token create/);
+
+  const id = /token (\S+), role read/.exec(made.stderr)?.[1] ?? '';
+  expect((await atoll(['token', 'list'])).stdout).toContain(`${id} │ read │ all`);
+  expect(await atoll(['token', 'revoke', id])).toMatchObject({ code: 0, stdout: `revoked ${id}\n` });
+  const ended = await atoll(read, env);
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toContain('unauthorized');
+});
+
+test('status shows who owns which part of the ring', async () => {
+  const { stdout } = await atoll(['status']);
+  expect(stdout).toContain('4 partitions');
+  expect(stdout.match(/25\.0 %/g)).toHaveLength(4);
+  expect(stdout).toContain('c0000000–ffffffff');
+});
