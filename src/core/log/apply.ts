@@ -7,7 +7,7 @@ import { sameChanges, sameValues } from './encoding.ts';
 import { readChangesBetween } from './image.ts';
 import { keyText, type Layout, type Layouts, readLayouts } from './layout.ts';
 import { deleteRow, insertRow, readRow, updateRow } from './rows.ts';
-import { attempt, layoutOf, replaying, settle, type Targets } from './settle.ts';
+import { layoutOf, type Replay, replaying, settle, type Targets } from './settle.ts';
 import { logChanges } from './straighten.ts';
 import { readHead } from './tables.ts';
 
@@ -38,13 +38,13 @@ export function applyChanges(port: SqlitePort, changes: readonly Change[]): void
   const layouts = readLayouts(port);
   const { rows } = port.query('SELECT max(seq) FROM _atoll_log');
   const startSeq = Number(rows[0]?.[0] ?? 0);
-  replaying(port, () => {
+  replaying(port, (replay) => {
     for (const change of changes) {
       assert(layoutOf(layouts, change).current, () => `layout ${change.layout} is not current`);
-      attempt(() => forward(port, layouts, change));
+      replay.attempt(() => forward(port, layouts, change));
     }
     const own = readChangesBetween(port, layouts, startSeq + 1, Number.MAX_SAFE_INTEGER);
-    if (!sameChanges(own, changes)) repair(port, layouts, changes, own, startSeq);
+    if (!sameChanges(own, changes)) repair(port, replay, layouts, changes, own, startSeq);
   });
 }
 
@@ -58,6 +58,7 @@ function forward(port: SqlitePort, layouts: Layouts, change: Change): void {
 /** What was done is not what was meant: see settle.ts. Afterwards the log says what was meant. */
 function repair(
   port: SqlitePort,
+  replay: Replay,
   layouts: Layouts,
   changes: readonly Change[],
   own: readonly Change[],
@@ -72,7 +73,7 @@ function repair(
       targets.set(keyText(layout, change.after), { layout, image: change.after, state: change.after });
   }
   checkBefore(port, layouts, changes, own);
-  settle(port, layouts, targets, startSeq);
+  settle(port, replay, layouts, targets, startSeq);
   port.query('DELETE FROM _atoll_log WHERE seq > ?', startSeq);
   logChanges(port, changes);
 }

@@ -29,22 +29,45 @@ export type Targets = Map<string, Target>;
 const ROUNDS_MAX = 20;
 
 /**
- * Runs a change of rows that the log knows already: user triggers are silent, foreign keys are checked at
- * the end. Inside a transaction.
+ * Runs a change of rows that the log knows already: user triggers are silent, and foreign keys are checked at
+ * the end where they stand in the way before. Inside a transaction.
  */
-export function replaying<T>(port: SqlitePort, body: () => T): T {
+export function replaying<T>(port: SqlitePort, body: (replay: Replay) => T): T {
   const { suspect } = readHead(port);
   port.query('UPDATE _atoll_head SET applying = 1');
-  port.query('PRAGMA defer_foreign_keys = ON');
-  const result = body();
-  port.query('PRAGMA defer_foreign_keys = OFF');
+  const replay = new Replay(port);
+  const result = body(replay);
+  replay.end();
   // What is logged meanwhile is compared with what was meant, so the triggers' suspicion is settled.
   port.query('UPDATE _atoll_head SET applying = 0, suspect = ?', suspect ? 1 : 0);
   return result;
 }
 
-/** Runs one row statement; false if a constraint stood in its way, which {@link settle} then clears. */
-export function attempt(body: () => void): boolean {
+/** Row statements that constraints may stop. */
+export class Replay {
+  readonly #port: SqlitePort;
+  #deferred = false;
+
+  constructor(port: SqlitePort) {
+    this.#port = port;
+  }
+
+  /** Runs one row statement; false if a constraint stood in its way, which {@link settle} then clears. */
+  attempt(body: () => void): boolean {
+    if (succeeds(body)) return true;
+    if (this.#deferred) return false;
+    // Only now: setting a PRAGMA makes SQLite prepare every statement of the connection again.
+    this.#port.query('PRAGMA defer_foreign_keys = ON');
+    this.#deferred = true;
+    return succeeds(body);
+  }
+
+  end(): void {
+    if (this.#deferred) this.#port.query('PRAGMA defer_foreign_keys = OFF');
+  }
+}
+
+function succeeds(body: () => void): boolean {
   try {
     body();
     return true;
@@ -66,7 +89,13 @@ function restoreOthers(
 }
 
 /** Brings every target to its state, and whatever is touched on the way back to where it was. */
-export function settle(port: SqlitePort, layouts: Layouts, targets: Targets, afterSeq: number): void {
+export function settle(
+  port: SqlitePort,
+  replay: Replay,
+  layouts: Layouts,
+  targets: Targets,
+  afterSeq: number,
+): void {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     restoreOthers(
       port,
@@ -75,26 +104,26 @@ export function settle(port: SqlitePort, layouts: Layouts, targets: Targets, aft
       readChangesBetween(port, layouts, afterSeq + 1, Number.MAX_SAFE_INTEGER),
     );
     let clean = true;
-    for (const target of targets.values()) if (!correct(port, target, round)) clean = false;
+    for (const target of targets.values()) if (!correct(port, replay, target, round)) clean = false;
     if (clean) return;
   }
   assert(false, 'replayed rows do not settle');
 }
 
 /** Corrects one row; true if there was nothing to correct. */
-function correct(port: SqlitePort, { layout, image, state }: Target, round: number): boolean {
+function correct(port: SqlitePort, replay: Replay, { layout, image, state }: Target, round: number): boolean {
   const row = readRow(port, layout, image);
   if (row === null && state === null) return true;
   if (row !== null && state !== null && sameValues(row, state)) return true;
-  const done = attempt(() => {
+  const done = replay.attempt(() => {
     if (state === null) deleteRow(port, layout, image);
     else if (row === null) insertRow(port, layout, state);
     else updateRow(port, layout, row, state);
   });
   if (done || round === 0 || row === null) return false;
   // Two rows that hold each other's unique value never make room by updates: one steps out for a round.
-  if (state !== null) attempt(() => deleteRow(port, layout, row));
-  else detach(port, layout, row);
+  if (state !== null) replay.attempt(() => deleteRow(port, layout, row));
+  else detach(port, replay, layout, row);
   return false;
 }
 
@@ -102,10 +131,10 @@ function correct(port: SqlitePort, { layout, image, state }: Target, round: numb
  * Rows that refer to each other hold each other fast (RESTRICT, SET NULL on NOT NULL): lets one go, by a
  * reference to nothing, which deferred foreign keys allow until the row is deleted.
  */
-function detach(port: SqlitePort, layout: Layout, row: Image): void {
+function detach(port: SqlitePort, replay: Replay, layout: Layout, row: Image): void {
   for (const nothing of [null, '\u0000nothing', -(2n ** 62n) - 1n, 1.5e-300]) {
     const loose = row.map((value, index) => (layout.childColumns.includes(index) ? nothing : value));
-    if (attempt(() => updateRow(port, layout, row, loose))) return;
+    if (replay.attempt(() => updateRow(port, layout, row, loose))) return;
   }
 }
 

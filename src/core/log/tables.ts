@@ -48,7 +48,6 @@ CREATE TABLE _atoll_commits(
   last_seq INTEGER NOT NULL
 );
 CREATE TRIGGER _atoll_commits_insert AFTER INSERT ON _atoll_commits BEGIN
-  SELECT raise(ABORT, 'log time does not rise') FROM _atoll_head WHERE last_timestamp >= NEW.timestamp;
   UPDATE _atoll_head SET
     last_commit_id = NEW.commit_id, last_timestamp = NEW.timestamp, last_seq = NEW.last_seq WHERE id = 0;
 END;

@@ -7,7 +7,7 @@ import { readChangesBetween } from './image.ts';
 import { keyText, type Layouts, readLayouts } from './layout.ts';
 import { type Entry, readEntry } from './read.ts';
 import { deleteRow, insertRow, updateRow } from './rows.ts';
-import { attempt, layoutOf, replaying, settle, type Targets } from './settle.ts';
+import { layoutOf, type Replay, replaying, settle, type Targets } from './settle.ts';
 import { readHead } from './tables.ts';
 
 /**
@@ -25,16 +25,16 @@ export function undoTo(port: SqlitePort, lastCommitId: CommitId): void {
     const targets: Targets = new Map();
     const expected: Change[] = [];
     let firstSeq = head.lastSeq + 1;
-    replaying(port, () => {
+    replaying(port, (replay) => {
       for (let id = head.lastCommitId as number; id > lastCommitId; id--) {
         const entry = readEntry(port, id as CommitId);
         assert(entry !== null, () => `commit ${id} is missing`);
         assert(!BARRIERS.has(entry.header.kind), () => `commit ${id} is a barrier`);
-        undoEntry(port, layouts, entry, targets, expected);
+        undoEntry(port, replay, layouts, entry, targets, expected);
         firstSeq = entry.firstSeq;
       }
       const own = readChangesBetween(port, layouts, head.lastSeq + 1, Number.MAX_SAFE_INTEGER);
-      if (!sameChanges(own, expected)) settle(port, layouts, targets, head.lastSeq);
+      if (!sameChanges(own, expected)) settle(port, replay, layouts, targets, head.lastSeq);
     });
     truncate(port, lastCommitId, firstSeq);
   });
@@ -42,6 +42,7 @@ export function undoTo(port: SqlitePort, lastCommitId: CommitId): void {
 
 function undoEntry(
   port: SqlitePort,
+  replay: Replay,
   layouts: Layouts,
   entry: Entry,
   targets: Targets,
@@ -52,7 +53,7 @@ function undoEntry(
   for (const change of readChangesBetween(port, layouts, firstSeq, lastSeq).reverse()) {
     const layout = layoutOf(layouts, change);
     const { before, after } = change;
-    attempt(() => {
+    replay.attempt(() => {
       if (before === null) deleteRow(port, layout, after ?? []);
       else if (after === null) insertRow(port, layout, before);
       else updateRow(port, layout, after, before);

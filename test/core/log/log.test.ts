@@ -76,7 +76,9 @@ describe('finishing a commit', () => {
 
   test('log time must rise', () => {
     commit('SELECT 1', { kind: 'noop', timestamp: 'b' as Timestamp });
-    expect(() => commit('SELECT 1', { kind: 'noop', timestamp: 'b' as Timestamp })).toThrow('does not rise');
+    expect(() => commit('SELECT 1', { kind: 'noop', timestamp: 'b' as Timestamp })).toThrow(
+      'log time does not rise',
+    );
   });
 
   test('what was captured can be read before it is rolled back', () => {
