@@ -1,4 +1,4 @@
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { CliError } from '../failure.ts';
 
 /** The Worker as one ES module, as `wrangler deploy` would build it. */
@@ -16,6 +16,8 @@ export async function bundleWorker(entry: string): Promise<string> {
   }).catch((error: Error) => {
     throw new CliError(`the Worker does not build: ${error.message}`);
   });
+  // esbuild's own process would stay as long as this one.
+  await stop();
   const output = result.outputFiles[0];
   if (output === undefined) throw new CliError(`the Worker does not build: ${entry} gives no output`);
   return output.text;

@@ -1,26 +1,17 @@
-import { connect as connectSocket, createServer } from 'node:net';
-import { Log, LogLevel, Miniflare, type MiniflareOptions } from 'miniflare';
+import { Miniflare } from 'miniflare';
 import { AtollError, type Client, createClient } from '../../client/index.ts';
 import { CliError } from '../failure.ts';
 import { networkView } from '../network-view.ts';
 import { bundleWorker } from './bundle.ts';
-import type { WorkerConfiguration } from './configuration.ts';
+import { miniflareOptions, type WorkerdSettings } from './miniflare-options.ts';
 import { startOrphanGuard } from './orphan-guard.ts';
+import { refuseBusyPort } from './port.ts';
 import { startWatchdog } from './watchdog.ts';
 
-export interface LocalClusterOptions {
-  /** 0 for a free one. */
-  readonly port: number;
+export interface LocalClusterOptions extends WorkerdSettings {
   readonly partitions: number;
   /** Take a cluster that is there already, however many partitions it has. */
   readonly acceptPresent?: boolean;
-  /** Where workerd keeps the objects' databases. */
-  readonly storage: string;
-  readonly token: string;
-  readonly secret: string;
-  /** Takes what the Worker and workerd log, one line at a time. */
-  readonly log: (line: string) => void;
-  readonly configuration: WorkerConfiguration;
   readonly silenceMaxMs?: number;
 }
 
@@ -38,12 +29,15 @@ const PROBE_INTERVAL_MS = 2_000;
 
 /** Starts the Worker and its objects in workerd and makes the cluster ready. The same calls as for a deployed one. */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
-  const { configuration } = options;
   if (options.port !== 0) await refuseBusyPort(options.port);
-  const script = await bundleWorker(configuration.main);
-  const settings = miniflareOptions(options, configuration, script);
-  const miniflare = withoutSignalHandlers(() => new Miniflare(settings));
+  const script = await bundleWorker(options.configuration.main);
   const guard = startOrphanGuard();
+  const settings = {
+    ...miniflareOptions(options, script),
+    // Miniflare starts another workerd when one has crashed.
+    unsafeHandleRuntimeRestart: () => guard.watch(),
+  };
+  const miniflare = withoutSignalHandlers(() => new Miniflare(settings));
   let stopWatchdog: () => void = () => undefined;
   const stop = async (): Promise<void> => {
     stopWatchdog();
@@ -56,19 +50,22 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     guard.watch();
     const client = createClient({ url, token: options.token });
     const network = await makeReady(client, options);
+    const silenceMaxMs = options.silenceMaxMs ?? SILENCE_MAX_MS;
     stopWatchdog = startWatchdog({
       probe: async (signal) => (await fetch(`${url}/healthz`, { signal })).arrayBuffer(),
       restart: async () => {
-        options.log(
-          `workerd was silent for ${(options.silenceMaxMs ?? SILENCE_MAX_MS) / 1000} s: restarting it`,
-        );
-        // Options replace the process; the port must stay the one that clients know.
-        await miniflare.setOptions({ ...settings, port: Number(new URL(url).port) });
-        guard.watch();
-        options.log('workerd is back');
+        options.log(`workerd was silent for ${silenceMaxMs / 1000} s: restarting it`);
+        try {
+          // Options replace the process; the port must stay the one that clients know.
+          await miniflare.setOptions({ ...settings, port: Number(new URL(url).port) });
+          guard.watch();
+          options.log('workerd is back');
+        } catch (error) {
+          options.log(`workerd does not start: ${(error as Error).message}; trying again`);
+        }
       },
       intervalMs: PROBE_INTERVAL_MS,
-      silenceMaxMs: options.silenceMaxMs ?? SILENCE_MAX_MS,
+      silenceMaxMs,
     });
     return { url, client, network, stop };
   } catch (error) {
@@ -111,101 +108,4 @@ async function initialize(client: Client, partitions: number): Promise<unknown> 
     if (!(error instanceof AtollError) || error.status !== 409) throw error;
     return client.network();
   }
-}
-
-function miniflareOptions(
-  options: LocalClusterOptions,
-  configuration: WorkerConfiguration,
-  script: string,
-): MiniflareOptions {
-  const vars = { ...configuration.vars, ATOLL_TOKEN: options.token, ATOLL_SECRET: options.secret };
-  const classes = [...new Set(configuration.objects.values())];
-  return {
-    host: '127.0.0.1',
-    port: options.port,
-    log: new LineLog(options.log),
-    logRequests: false,
-    cf: false,
-    resourcePersistencePath: options.storage,
-    handleStructuredLogs: ({ message }) => options.log(message),
-    handleUncaughtError: (error) => options.log(error.stack ?? error.message),
-    workers: [
-      {
-        config: {
-          name: configuration.name,
-          compatibilityDate: configuration.compatibilityDate,
-          compatibilityFlags: [...configuration.compatibilityFlags],
-          manifest: {
-            mainModule: 'index.js',
-            modulesRoot: options.storage,
-            modules: { 'index.js': { type: 'esm', contents: script } },
-          },
-          env: {
-            ...mapValues(vars, (value) => ({ type: 'text' as const, value })),
-            ...mapValues(Object.fromEntries(configuration.objects), (exportName) => ({
-              type: 'durable-object' as const,
-              worker: configuration.name,
-              exportName,
-            })),
-          },
-          exports: Object.fromEntries(
-            classes.map((name) => [name, { type: 'durable-object' as const, storage: 'sqlite' as const }]),
-          ),
-        },
-        dev: { stripCfConnectingIp: true },
-      },
-    ],
-  };
-}
-
-/** Miniflare would log to the console; its information is noise here, its warnings are not. */
-class LineLog extends Log {
-  readonly #sink: (line: string) => void;
-  constructor(sink: (line: string) => void) {
-    super(LogLevel.WARN);
-    this.#sink = sink;
-  }
-  override log(message: string): void {
-    this.#sink(message);
-  }
-}
-
-function mapValues<From, To>(record: Record<string, From>, map: (value: From) => To): Record<string, To> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
-}
-
-/**
- * Miniflare reports a busy port late, or not at all where another process listens on the wildcard address:
- * listening shows the one, connecting the other.
- */
-async function refuseBusyPort(port: number): Promise<void> {
-  if ((await canListen(port)) && !(await answers(port))) return;
-  throw new CliError(
-    `port ${port} is in use`,
-    `stop what listens there, or choose another port: atoll dev --port ${port + 1} (0 takes a free one)`,
-  );
-}
-
-function canListen(port: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false);
-      else if (error.code === 'EACCES') {
-        reject(new CliError(`port ${port} needs more rights`, 'choose one above 1023 with --port'));
-      } else reject(error);
-    });
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectSocket(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

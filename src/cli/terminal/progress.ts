@@ -15,8 +15,8 @@ export interface ProgressOptions {
   readonly label: string;
   /** Undefined where nobody knows: then there is no bar and no remaining time. */
   readonly total: number | undefined;
+  /** What the rate is in. */
   readonly unit: 'bytes' | 'rows';
-  /** `row`, or for transfers without rows nothing. */
   readonly stream: NodeJS.WriteStream;
 }
 
@@ -30,12 +30,12 @@ export function startProgress(options: ProgressOptions): Progress {
 /** The last line of every progress: what was done, in what time, at what rate. */
 function summary({ label, unit }: ProgressOptions, done: number, items: number, startedAt: number): string {
   const ms = Math.max(1, performance.now() - startedAt);
-  const amount = unit === 'rows' || items > 0 ? figures.plural(items, 'row') : figures.bytes(done);
+  const amount = unit === 'rows' ? figures.plural(items, 'row') : figures.bytes(done);
   return `${label}  ${amount} in ${figures.duration(ms)} (${rate(unit, done, items, ms)})`;
 }
 
 function rate(unit: ProgressOptions['unit'], done: number, items: number, ms: number): string {
-  return unit === 'rows' || items > 0
+  return unit === 'rows'
     ? `${figures.count((items / ms) * 1_000)} rows/s`
     : `${figures.bytes((done / ms) * 1_000)}/s`;
 }
@@ -55,7 +55,7 @@ function bar(options: ProgressOptions): Progress {
         const ms = Math.max(1, performance.now() - startedAt);
         const share =
           options.total === undefined ? undefined : Math.min(1, last.done / Math.max(1, options.total));
-        const amount = last.items > 0 ? figures.plural(last.items, 'row') : figures.bytes(last.done);
+        const amount = options.unit === 'rows' ? figures.plural(last.items, 'row') : figures.bytes(last.done);
         const speed = rate(options.unit, last.done, last.items, ms);
         if (share === undefined) return `${options.label}  ${amount}  ${style.dim(speed)}`;
         const left = share > 0 && share < 1 ? `  ${figures.duration((ms / share) * (1 - share))} left` : '';
