@@ -235,7 +235,13 @@ export type Fold =
       readonly collation: Collation;
     }
   /** A column of the row that has the extreme `of` (index of a fold), as SQLite's bare columns; null: of any row. */
-  | { readonly kind: 'carry'; readonly column: number; readonly of: number | null }
+  | {
+      readonly kind: 'carry';
+      readonly column: number;
+      readonly of: number | null;
+      /** Partial rows with 0 in this column are of no rows at all, and only a last resort. */
+      readonly rows: number | null;
+    }
   /** Partial rows are grouped by `column` too: folded here over its distinct values. */
   | {
       readonly kind: 'distinct';
@@ -274,7 +280,13 @@ export type Scalar =
       readonly otherwise: Scalar;
     }
   | { readonly kind: 'cast'; readonly operand: Scalar; readonly affinity: Affinity }
-  | { readonly kind: 'call'; readonly function: ScalarFunction; readonly arguments: readonly Scalar[] };
+  | {
+      readonly kind: 'call';
+      readonly function: ScalarFunction;
+      readonly arguments: readonly Scalar[];
+      /** For min and max. */
+      readonly collation: Collation;
+    };
 
 export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%' | '&' | '|' | '<<' | '>>' | '||';
 export type CompareOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'IS' | 'IS NOT';

@@ -1,0 +1,25 @@
+import { columnOf } from '../../sql/analysis/facts.ts';
+import { nodeOf, type Scope } from '../../sql/analysis/model.ts';
+import { resolveColumn } from '../../sql/analysis/resolve.ts';
+import type { Expression, Node } from '../../sql/ast.ts';
+
+/**
+ * A string that two expressions of one scope share only if they are the same: columns by what they mean, not by how they are
+ * written; everything else by its structure.
+ */
+export function fingerprint(expression: Expression, scope: Scope): string {
+  return JSON.stringify(expression, (key, value: unknown) => {
+    if (key === 'start' || key === 'end' || key === 'quote') return undefined;
+    if (!isColumn(value)) return value;
+    const plain = columnOf(value, scope);
+    if (plain !== null) return `column ${nodeOf(plain.source, plain.name)}`;
+    const resolved = resolveColumn(value, scope);
+    if (resolved.kind === 'text' || resolved.kind === 'truth') return `${resolved.kind} ${resolved.value}`;
+    if (resolved.kind === 'alias') return resolved.expression;
+    return value;
+  });
+}
+
+function isColumn(value: unknown): value is Node & { kind: 'column' } {
+  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'column';
+}

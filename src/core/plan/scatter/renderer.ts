@@ -1,0 +1,110 @@
+import { isNow, readsClock, timeArgument } from '../../sql/analysis/functions.ts';
+import type { Scope } from '../../sql/analysis/model.ts';
+import { withoutAliases } from '../../sql/analysis/model.ts';
+import { resolveColumn } from '../../sql/analysis/resolve.ts';
+import { childrenOf } from '../../sql/analysis/walk.ts';
+import type { Expression, FunctionCall, Node, Parameter, Span } from '../../sql/ast.ts';
+import type { ParameterSource } from '../plan.ts';
+import { type Edit, spliced } from '../splice.ts';
+
+/**
+ * Pieces of the source text for the partitions' statement: parameters are numbered anew, and reads of the clock become a
+ * parameter, so that all partitions see the same instant.
+ */
+export class Renderer {
+  readonly parameters: ParameterSource[] = [];
+  readonly #sql: string;
+  readonly #known = new Map<string, number>();
+
+  constructor(sql: string) {
+    this.#sql = sql;
+  }
+
+  /** `?n` for a source; the same one for the same source. */
+  parameter(source: ParameterSource): string {
+    const key = JSON.stringify(source);
+    let index = this.#known.get(key);
+    if (index === undefined) {
+      index = this.parameters.push(source);
+      this.#known.set(key, index);
+    }
+    return `?${index}`;
+  }
+
+  /** An expression in parentheses; `scope`: replace aliases of result columns by what they stand for. */
+  expression(expression: Expression, scope: Scope | null): string {
+    return `(${this.piece(expression, expression, scope)})`;
+  }
+
+  /** The text of `span`, which holds `node`. */
+  piece(span: Span, node: Node, scope: Scope | null): string {
+    return spliced(this.#sql, span, this.edits(node, scope));
+  }
+
+  edits(node: Node, scope: Scope | null): Edit[] {
+    const edits: Edit[] = [];
+    this.#collect(node, scope, false, edits);
+    return edits;
+  }
+
+  #collect(node: Node, scope: Scope | null, time: boolean, edits: Edit[]): void {
+    const { start, end } = node;
+    switch (node.kind) {
+      case 'parameter':
+        edits.push({ start, end, text: this.#argument(node, time) });
+        return;
+      case 'current-time':
+        edits.push({ start, end, text: `${CURRENT[node.name]}(${this.#now()})` });
+        return;
+      case 'column': {
+        const target = scope === null ? null : aliasTarget(node, scope);
+        if (target !== null && scope !== null) {
+          edits.push({ start, end, text: this.expression(target, withoutAliases(scope)) });
+        }
+        return;
+      }
+      case 'function':
+        this.#call(node, scope, edits);
+        return;
+      default:
+        // Names inside a subquery have scopes of their own.
+        for (const child of childrenOf(node)) {
+          this.#collect(child, node.kind === 'select' ? null : scope, false, edits);
+        }
+    }
+  }
+
+  #call(call: FunctionCall, scope: Scope | null, edits: Edit[]): void {
+    const place = timeArgument(call.function);
+    const isTimediff = call.function === 'timediff';
+    for (const child of childrenOf(call)) {
+      const at = call.arguments.indexOf(child as Expression);
+      const time = at >= 0 && (isTimediff || at === place);
+      if (time && readsClock(call) && isNow(child as Expression)) {
+        edits.push({ start: child.start, end: child.end, text: this.#now() });
+      } else {
+        this.#collect(child, scope, time, edits);
+      }
+    }
+    if (place === null || call.arguments.length !== place) return;
+    // datetime() and strftime(format): the time value is left out. The span ends with the parenthesis, unless FILTER or OVER follow.
+    const last = call.arguments.at(-1);
+    const close = this.#sql.indexOf(')', last?.end ?? call.name.end);
+    edits.push({ start: close, end: close, text: `${place === 0 ? '' : ', '}${this.#now()}` });
+  }
+
+  #argument({ index }: Parameter, time: boolean): string {
+    return this.parameter({ kind: 'argument', index, time });
+  }
+
+  #now(): string {
+    return this.parameter({ kind: 'now' });
+  }
+}
+
+const CURRENT = { current_date: 'date', current_time: 'time', current_timestamp: 'datetime' } as const;
+
+function aliasTarget(node: Node & { kind: 'column' }, scope: Scope): Expression | null {
+  const resolved = resolveColumn(node, scope);
+  return resolved.kind === 'alias' && resolved.depth === 0 ? resolved.expression : null;
+}

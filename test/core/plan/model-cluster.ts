@@ -1,0 +1,124 @@
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import type { PartitionId } from '../../../src/base/brand.ts';
+import { bindPin, bindTargets } from '../../../src/core/plan/bind.ts';
+import { mergeAnswers, type PartitionRows } from '../../../src/core/plan/merge/merge.ts';
+import type { Plan } from '../../../src/core/plan/plan.ts';
+import { bindParameters } from '../../../src/core/plan/scatter/parameters.ts';
+import { planStatement } from '../../../src/core/plan/statement.ts';
+import { tokenOfKey } from '../../../src/core/schema/partition-key.ts';
+import type { Table } from '../../../src/core/schema/table.ts';
+import { TokenMap } from '../../../src/core/schema/token-map.ts';
+import { keyClassesOf } from '../../../src/core/sql/analysis/analyzer.ts';
+import { parseStatement } from '../../../src/core/sql/parse.ts';
+import type { SqlValue } from '../../../src/core/sqlite/value.ts';
+import type { ModelSchema } from './model-schema.ts';
+
+export type Row = readonly SqlValue[];
+export interface TableData {
+  readonly table: string;
+  readonly rows: readonly Row[];
+}
+
+export const NOW = '2026-11-20 12:34:56.789';
+
+/** N partitions and one plain SQLite with all the rows, as the oracle. */
+export class ModelCluster {
+  readonly model: ModelSchema;
+  readonly plain: DatabaseSync;
+  readonly map: TokenMap;
+  readonly #data: readonly TableData[];
+  readonly #partitions = new Map<PartitionId, DatabaseSync>();
+
+  constructor(model: ModelSchema, data: readonly TableData[], count = 3) {
+    this.model = model;
+    this.#data = data;
+    const ids = Array.from({ length: count }, (_, i) => (i + 1) as PartitionId);
+    this.map = TokenMap.even(1, ids);
+    this.plain = this.#database(() => true);
+    for (const id of ids) {
+      this.#partitions.set(
+        id,
+        this.#database((table, row) => this.map.partitionOf(tokenOf(table, row)) === id),
+      );
+    }
+  }
+
+  close(): void {
+    this.plain.close();
+    for (const database of this.#partitions.values()) database.close();
+  }
+
+  plan(sql: string): Plan {
+    return planStatement(parseStatement(sql), sql, this.model.schema);
+  }
+
+  /** What the cluster answers by a route or scatter plan. */
+  run(plan: Plan, sql: string, args: Row): PartitionRows {
+    if (plan.kind === 'route') {
+      const bound = bindPin(plan.pin, args, this.map);
+      if (bound.kind === 'several') throw new Error('several partitions');
+      const id = bound.kind === 'any' ? (2 as PartitionId) : bound.partition;
+      return query(this.#of(id), sql, args);
+    }
+    if (plan.kind !== 'scatter') throw new Error(plan.kind);
+    const parameters = bindParameters(plan, args, NOW);
+    const answers = bindTargets(plan.targets, args, this.map).map((id) =>
+      query(this.#of(id), plan.sql, parameters),
+    );
+    return mergeAnswers(plan.merge, answers, args);
+  }
+
+  /** A database that has, of the partitioned tables, only rows whose key has the pinned token. */
+  onlyPinned(plan: Plan & { kind: 'route' }, args: Row): DatabaseSync {
+    const { pin } = plan;
+    if (pin.kind !== 'key') return this.#database(() => false);
+    const tokens = new Set(
+      pin.tuples.map((tuple) =>
+        tokenOfKey(
+          tuple.map((s) => (s.kind === 'literal' ? s.value : (args[s.index - 1] ?? null))),
+          pin.columns,
+        ),
+      ),
+    );
+    return this.#database((table, row) => tokens.has(tokenOf(table, row)));
+  }
+
+  #of(id: PartitionId): DatabaseSync {
+    const database = this.#partitions.get(id);
+    if (database === undefined) throw new Error(`no partition ${id}`);
+    return database;
+  }
+
+  #database(keep: (table: Table, row: Row) => boolean): DatabaseSync {
+    const database = new DatabaseSync(':memory:');
+    for (const sql of this.model.ddl) database.exec(sql);
+    for (const { table: name, rows } of this.#data) {
+      const table = this.model.schema.table(name);
+      if (table === undefined) throw new Error(name);
+      const marks = table.columns.map(() => '?').join(', ');
+      const insert = database.prepare(`INSERT INTO "${name}" VALUES (${marks})`);
+      for (const row of rows) {
+        if (table.placement.kind === 'reference' || keep(table, row)) insert.run(...(row as SQLInputValue[]));
+      }
+    }
+    return database;
+  }
+}
+
+function tokenOf(table: Table, row: Row): ReturnType<typeof tokenOfKey> {
+  if (table.placement.kind !== 'partitioned') throw new Error(table.name);
+  const values = table.placement.key.map(
+    (name) => row[table.columns.findIndex((c) => c.name === name)] ?? null,
+  );
+  return tokenOfKey(values, keyClassesOf(table));
+}
+
+/** The rows with their names; REAL as number, INTEGER as bigint. */
+export function query(database: DatabaseSync, sql: string, args: Row): PartitionRows {
+  const statement = database.prepare(sql);
+  statement.setReadBigInts(true);
+  statement.setReturnArrays(true);
+  const columns = statement.columns().map((column) => String(column.name));
+  const rows = statement.all(...(args as SQLInputValue[])) as unknown as Row[];
+  return { columns, rows };
+}
