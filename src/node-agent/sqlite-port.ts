@@ -61,7 +61,7 @@ export class NodeSqlitePort implements SqlitePort {
       const statement = this.#last(sql);
       const rows = statement.all(...bindings) as unknown as unknown[][];
       for (const row of rows) doublesOfIntegers(row);
-      return new LazyResult(statement, rows as PortValue[][]);
+      return lazyResult(statement, rows as PortValue[][]);
     } catch (error) {
       throw translated(error);
     }
@@ -167,20 +167,15 @@ export class NodeSqlitePort implements SqlitePort {
 const NO_STATEMENT = 'SQL code did not contain a statement.';
 
 /** Column names cost a microsecond each to ask for, and few callers do: they are asked for on first use. */
-class LazyResult implements PortResult {
-  readonly #statement: StatementSync;
-  readonly rows: readonly (readonly PortValue[])[];
-  #columns: readonly string[] | undefined;
-
-  constructor(statement: StatementSync, rows: readonly (readonly PortValue[])[]) {
-    this.#statement = statement;
-    this.rows = rows;
-  }
-
-  get columns(): readonly string[] {
-    this.#columns ??= columnsOf(this.#statement);
-    return this.#columns;
-  }
+function lazyResult(statement: StatementSync, rows: readonly (readonly PortValue[])[]): PortResult {
+  let columns: readonly string[] | undefined;
+  return {
+    rows,
+    get columns() {
+      columns ??= columnsOf(statement);
+      return columns;
+    },
+  };
 }
 
 function columnsOf(statement: StatementSync): string[] {
