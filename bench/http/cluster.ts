@@ -1,5 +1,5 @@
-import { Miniflare } from 'miniflare';
 import { fileURLToPath } from 'node:url';
+import { Miniflare } from 'miniflare';
 import { bundleWorker } from '../../src/cli/cluster/bundle.ts';
 import { readWorkerConfiguration } from '../../src/cli/cluster/configuration.ts';
 
@@ -12,7 +12,11 @@ export interface BenchCluster {
 }
 
 /** Atoll, a bare Worker with an object, and D1, side by side in one workerd. */
-export async function startBenchCluster(partitions: number, storage: string): Promise<BenchCluster> {
+export async function startBenchCluster(
+  partitions: number,
+  storage: string,
+  inspectorPort?: number,
+): Promise<BenchCluster> {
   const { compatibilityDate } = readWorkerConfiguration();
   const script = await bundleWorker(fileURLToPath(new URL('./worker.ts', import.meta.url)));
   const object = (exportName: string) => ({ type: 'durable-object' as const, worker: 'bench', exportName });
@@ -21,13 +25,18 @@ export async function startBenchCluster(partitions: number, storage: string): Pr
     port: 0,
     cf: false,
     resourcePersistencePath: storage,
+    ...(inspectorPort !== undefined && { inspectorPort }),
     workers: [
       {
         config: {
           name: 'bench',
           compatibilityDate,
           compatibilityFlags: [],
-          manifest: { mainModule: 'index.js', modulesRoot: storage, modules: { 'index.js': { type: 'esm', contents: script } } },
+          manifest: {
+            mainModule: 'index.js',
+            modulesRoot: storage,
+            modules: { 'index.js': { type: 'esm', contents: script } },
+          },
           env: {
             ATOLL_TOKEN: { type: 'text', value: TOKEN },
             PARTITION: object('PartitionObject'),

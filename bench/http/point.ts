@@ -16,10 +16,19 @@ const SIDES = [
 export async function benchPoint(cluster: BenchCluster, requests: number): Promise<Row[]> {
   await prepare(cluster);
   const read = (index: number) =>
-    JSON.stringify({ sql: 'SELECT id, name, age FROM users WHERE tenant = ?', args: [`t${index % TENANTS}`] });
+    JSON.stringify({
+      sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
+      args: [`t${index % TENANTS}`],
+    });
   const insert = (index: number) =>
-    JSON.stringify({ sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)', args: [`u${index}`, `name ${index}`, index % 90] });
-  return [...(await measure(cluster, 'read by key', requests, read)), ...(await measure(cluster, 'insert', requests, insert))];
+    JSON.stringify({
+      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
+      args: [`u${index}`, `name ${index}`, index % 90],
+    });
+  return [
+    ...(await measure(cluster, 'read by key', requests, read)),
+    ...(await measure(cluster, 'insert', requests, insert)),
+  ];
 }
 
 async function prepare(cluster: BenchCluster): Promise<void> {
@@ -27,23 +36,44 @@ async function prepare(cluster: BenchCluster): Promise<void> {
   await cluster.query(`CREATE TABLE users (${columns}) PARTITION BY (tenant)`);
   await cluster.query('CREATE INDEX users_tenant ON users (tenant)');
   const url = new URL(`${cluster.url}/d1`);
-  const one = (sql: string) => runLoad({ url, connections: 1, requests: 1, body: () => JSON.stringify({ sql, args: [] }) });
+  const one = (sql: string) =>
+    runLoad({ url, connections: 1, requests: 1, body: () => JSON.stringify({ sql, args: [] }) });
   await one(`CREATE TABLE users (${columns})`);
   await one('CREATE INDEX users_tenant ON users (tenant)');
   const fill = (index: number) =>
-    JSON.stringify({ sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)', args: [`t${index}`, `name ${index}`, index % 90] });
+    JSON.stringify({
+      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
+      args: [`t${index}`, `name ${index}`, index % 90],
+    });
   for (const { path } of SIDES) {
-    await runLoad({ url: new URL(cluster.url + path), connections: CONNECTIONS, requests: TENANTS, body: fill, token: TOKEN });
+    await runLoad({
+      url: new URL(cluster.url + path),
+      connections: CONNECTIONS,
+      requests: TENANTS,
+      body: fill,
+      token: TOKEN,
+    });
   }
 }
 
-async function measure(cluster: BenchCluster, what: string, requests: number, body: (index: number) => string): Promise<Row[]> {
+async function measure(
+  cluster: BenchCluster,
+  what: string,
+  requests: number,
+  body: (index: number) => string,
+): Promise<Row[]> {
   const results = new Map<string, LoadResult[]>(SIDES.map(({ name }) => [name, []]));
   for (let round = 0; round <= ROUNDS; round++) {
     for (const { name, path } of SIDES) {
       const url = new URL(cluster.url + path);
       const offset = round * requests;
-      const result = await runLoad({ url, connections: CONNECTIONS, requests, body: (index) => body(offset + index), token: TOKEN });
+      const result = await runLoad({
+        url,
+        connections: CONNECTIONS,
+        requests,
+        body: (index) => body(offset + index),
+        token: TOKEN,
+      });
       // The first round warms up.
       if (round > 0) results.get(name)?.push(result);
     }
@@ -56,7 +86,10 @@ async function measure(cluster: BenchCluster, what: string, requests: number, bo
       perSecond: rate(name),
       p50Ms: median(own.map((result) => result.p50Ms)),
       p99Ms: median(own.map((result) => result.p99Ms)),
-      ratios: name === 'Atoll' ? { 'of bare': rate(name) / rate('bare object'), 'of D1': rate(name) / rate('D1') } : {},
+      ratios:
+        name === 'Atoll'
+          ? { 'of bare': rate(name) / rate('bare object'), 'of D1': rate(name) / rate('D1') }
+          : {},
     };
   });
 }

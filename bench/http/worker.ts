@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
-import atoll from '../../src/workers/index.ts';
 import type { ObjectEnvironment } from '../../src/workers/environment.ts';
+import atoll from '../../src/workers/index.ts';
 
 export { PartitionObject } from '../../src/workers/index.ts';
 
@@ -21,7 +21,7 @@ export class BareObject extends DurableObject {
   override async fetch(request: Request): Promise<Response> {
     const { sql, args } = await request.json<{ sql: string; args: (string | number)[] }>();
     const cursor = this.#sql.exec(sql, ...args);
-    const rows = cursor.raw().toArray();
+    const rows = [...cursor.raw()];
     return Response.json({ columns: cursor.columnNames, rows, rowsAffected: rows.length === 0 ? 1 : 0 });
   }
 }
@@ -47,7 +47,9 @@ export default {
     }
     if (pathname === '/d1') {
       const { sql, args } = await request.json<{ sql: string; args: unknown[] }>();
-      const { results, meta } = await environment.D1.prepare(sql).bind(...args).run();
+      const { results, meta } = await environment.D1.prepare(sql)
+        .bind(...args)
+        .run();
       return Response.json({ results, changes: meta.changes });
     }
     return atoll.fetch(request as Parameters<typeof atoll.fetch>[0], environment, context);

@@ -112,7 +112,7 @@ async function statements(
   const session: Session = {
     database,
     principal,
-    context: { deadline: started + client.timeoutMs, trace, signal: request.signal },
+    context: { deadline: started + client.timeoutMs, trace },
   };
   const response = await runStatements(session, client);
   const took = Date.now() - started;
@@ -152,7 +152,7 @@ function contextOf(
   trace = traceOf(request) ?? newTrace(),
   timeoutMs = TIMEOUT_MS_DEFAULT,
 ): CallContext {
-  return { deadline: Date.now() + timeoutMs, trace, signal: request.signal };
+  return { deadline: Date.now() + timeoutMs, trace };
 }
 
 async function json(request: Request): Promise<unknown> {

@@ -72,8 +72,7 @@ async function dispatch(
       read: planned.every(({ plan }) => neededRole(plan) === 'read'),
       statements: request.statements,
     };
-    const response = await executeIn(session.database, known, work, session.context);
-    return new Response(response.body, response);
+    return executeIn(session.database, known, work, session.context);
   }
   if (request.atomicity === 'partition') return executePartial(session, known, request, planned);
   throw home.error;

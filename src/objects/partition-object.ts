@@ -80,7 +80,6 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       }),
       status: () => this.#status(),
     };
-    this.#router.post('/execute', (request: IRequest) => this.#execute(request));
     for (const [type, handle] of Object.entries(messages)) {
       this.#router.post(`/${type}`, async (request: IRequest) =>
         Response.json((await handle((await request.json()) as never)) ?? {}),
@@ -89,6 +88,9 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   }
 
   override fetch(request: Request): Promise<Response> {
+    // Nearly all messages are this one.
+    if (request.url.endsWith('/execute'))
+      return this.#execute(request).catch((error: unknown) => this.#failed(error));
     return this.#router.fetch(request);
   }
 
@@ -101,7 +103,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
 
   // --- Executing -----------------------------------------------------------------------------------------
 
-  async #execute(incoming: IRequest): Promise<Response> {
+  async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
     let outcome = await this.#attempt(request);
     const deadline = Number(incoming.headers.get(DEADLINE_HEADER));

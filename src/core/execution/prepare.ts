@@ -1,7 +1,7 @@
 import { present } from '../../base/assert.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import type { Table } from '../schema/table.ts';
-import type { Expression, ParsedStatement, ResultColumn, Select, Statement } from '../sql/ast.ts';
+import type { Expression, Insert, ParsedStatement, ResultColumn, Select, Statement } from '../sql/ast.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import type { SqlValue } from '../sqlite/value.ts';
@@ -21,6 +21,8 @@ export interface Prepared {
   /** The table written, or null for a SELECT. */
   readonly target: Table | null;
   readonly identifiers: InsertIdentifiers | null;
+  /** Rows of an INSERT … VALUES that either inserts all of them or fails; null where SQLite must be asked. */
+  readonly insertsAll: number | null;
   /** Set when the numbers of each result column are told apart by their columns alone. */
   readonly classes: readonly NumberClass[] | null;
   /** Texts for one combination of the arguments' classes, by that combination. */
@@ -40,10 +42,23 @@ export function prepare(sql: string, parsed: ParsedStatement, schema: Schema): P
     target,
     identifiers:
       statement.kind === 'insert' && target !== null ? insertIdentifiers(statement, target, sql) : null,
+    insertsAll:
+      statement.kind === 'insert' && target !== null ? rowsOfPlainInsert(statement, target, schema) : null,
     classes: statement.kind === 'select' ? numberClasses(statement, schema) : null,
     variants: new Map(),
     columns: null,
   };
+}
+
+/** A conflict clause or a trigger's RAISE(IGNORE) may leave rows out. */
+function rowsOfPlainInsert(insert: Insert, target: Table, schema: Schema): number | null {
+  const { or, upserts, source } = insert;
+  if (upserts.length > 0 || (or !== null && or !== 'ABORT') || schema.triggersOn(target.name).length > 0)
+    return null;
+  if (/\bON\s+CONFLICT\b/i.test(target.sql)) return null;
+  if (source === null) return 1;
+  const { body, compounds, limit } = source;
+  return body.kind === 'values' && compounds.length === 0 && limit === null ? body.rows.length : null;
 }
 
 function targetOf(statement: Statement, schema: Schema): Table | null {

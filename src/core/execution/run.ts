@@ -77,25 +77,37 @@ function query(context: ExecutionContext, sql: string, bindings: ReturnType<type
 }
 
 function runWrite(context: ExecutionContext, prepared: Prepared, args: readonly SqlValue[]): StatementResult {
-  const { sql, bindings } = writeSql(context, prepared, args);
+  const { sql, bindings, generated } = writeSql(context, prepared, args);
   const result = query(context, sql, bindings);
+  if (prepared.insertsAll !== null && generated !== null) {
+    // Every row was inserted, or the statement would have failed: SQLite need not be asked.
+    const { columns, rows } = returnedRows(result);
+    const rowsAffected = prepared.insertsAll;
+    return { columns, rows, rowCount: result.rows.length, rowsAffected, lastInsertRowid: BigInt(generated) };
+  }
   const counts = context.port.query('SELECT changes(), CAST(last_insert_rowid() AS TEXT)').rows[0];
   assert(counts !== undefined, 'changes() has a row');
   const rowsAffected = Number(counts[0]);
   const inserted = prepared.parsed.statement.kind === 'insert' && prepared.target?.rowidName !== null;
-  const returned = result.columns.at(-1) === TAG_COLUMN;
   return {
-    columns: returned ? result.columns.slice(0, -1) : [],
-    rows: returned ? (encodeTaggedRows(result.rows, true) ?? '[]') : '[]',
+    ...returnedRows(result),
     rowCount: result.rows.length,
     rowsAffected,
     lastInsertRowid: inserted && rowsAffected > 0 ? BigInt(String(counts[1])) : null,
   };
 }
 
+/** The rows of a RETURNING, whose last column is their tags. */
+function returnedRows(result: PortResult): Pick<StatementResult, 'columns' | 'rows'> {
+  if (result.columns.at(-1) !== TAG_COLUMN) return { columns: [], rows: '[]' };
+  return { columns: result.columns.slice(0, -1), rows: encodeTaggedRows(result.rows, true) ?? '[]' };
+}
+
 interface Bound {
   readonly sql: string;
   readonly bindings: PortValue[];
+  /** The id of the last row, if it is a generated one. */
+  readonly generated: number | null;
 }
 
 /** The write's text with ids in place, cached by the arguments' classes and by which rows need an id. */
@@ -103,10 +115,8 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
   const bindings = args.map(toPort);
   const { identifiers, target } = prepared;
   if (identifiers === null || target === null) {
-    return {
-      sql: cached(prepared, classesOfArguments(args), () => parameterEdits(prepared, args)),
-      bindings,
-    };
+    const sql = cached(prepared, classesOfArguments(args), () => parameterEdits(prepared, args));
+    return { sql, bindings, generated: null };
   }
   if (identifiers.plan.kind === 'select') return insertSelectSql(context, prepared, args, bindings);
   const needing = identifiers.plan.needs.filter((need) => needsIdentifier(need, args));
@@ -117,6 +127,8 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
     ...needing.map((need, index) => need.edit(idText(index))),
   ];
   const count = prepared.parsed.parameterCount;
+  const lastNeeds = needing.at(-1)?.row === identifiers.plan.needs.length - 1;
+  const generated = lastNeeds ? (ids.at(-1) ?? null) : null;
   if (count + ids.length > PARAMETERS_MAX) {
     return {
       sql: rewritten(
@@ -124,12 +136,13 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
         edits((index) => String(ids[index])),
       ),
       bindings,
+      generated,
     };
   }
   // Which rows need an id depends on the arguments that are NULL, so their places are part of the key.
   const key = `${classesOfArguments(args)}/${needing.map((need) => need.row).join()}`;
   const sql = cached(prepared, key, () => edits((index) => `?${count + 1 + index}`));
-  return { sql, bindings: [...bindings, ...ids] };
+  return { sql, bindings: [...bindings, ...ids], generated };
 }
 
 function needsIdentifier(need: IdentifierNeed, args: readonly SqlValue[]): need is GeneratedNeed {
@@ -161,7 +174,7 @@ function insertSelectSql(
     ...identifiers.edits,
     ...identifiers.selectEdits(String(first)),
   ]);
-  return { sql, bindings };
+  return { sql, bindings, generated: null };
 }
 
 function cached(prepared: Prepared, key: string, edits: () => Edit[]): string {

@@ -29,6 +29,7 @@ export function internalTable(id: number, name: string, columns: readonly Intern
     rowidColumn: null,
     rowidName: null,
     placement: { kind: 'partitioned', key: [] },
+    sql: '',
     foreignKeys: [],
     indexes: [],
   };

@@ -130,8 +130,9 @@ export class Replica {
    */
   execute(requests: readonly ExecuteRequest[], now: number): ExecuteOutcome[] {
     const [only] = requests;
-    if (requests.length === 1 && only !== undefined && only.read) return [this.#executeOne(only, now)];
     try {
+      // Alone, a request is undone with the transaction itself and needs no savepoint.
+      if (requests.length === 1 && only !== undefined) return [this.#executeOne(only, now)];
       return this.port.transaction(() => requests.map((request) => this.#executeOne(request, now)));
     } catch (error) {
       // The whole group is undone: memory that ran ahead of the file follows it back.

@@ -92,6 +92,7 @@ function describeTable(
     strict,
     rowidColumn,
     rowidName: rowidName ?? rowidColumn,
+    sql,
     foreignKeys: describeForeignKeys(port, name),
     indexes,
   };

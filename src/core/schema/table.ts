@@ -62,6 +62,8 @@ export interface Table {
   /** A name by which the rowid can be reached (`rowid`, `_rowid_` or `oid`, whichever no column takes); null in a WITHOUT ROWID table. */
   readonly rowidName: string | null;
   readonly placement: Placement;
+  /** The CREATE TABLE statement as SQLite keeps it, Atoll's clauses cut out. */
+  readonly sql: string;
   readonly foreignKeys: readonly ForeignKey[];
   readonly indexes: readonly Index[];
 }

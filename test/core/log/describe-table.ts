@@ -29,6 +29,7 @@ export function describeTable(port: SqlitePort, name: string, id: number): Table
     rowidColumn: alias ? (keys[0]?.name ?? null) : null,
     rowidName: withoutRowid ? null : (['rowid', '_rowid_', 'oid'].find((each) => !taken.has(each)) ?? null),
     placement: { kind: 'reference' },
+    sql: '',
     foreignKeys: foreignKeysOf(port, name),
     indexes: [],
   };

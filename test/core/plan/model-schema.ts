@@ -92,6 +92,7 @@ function tableOf(database: DatabaseSync, statement: Statement & { kind: 'create-
     rowidColumn,
     rowidName: withoutRowid ? null : 'rowid',
     placement: placementOf(statement, primary),
+    sql: '',
     foreignKeys: foreignKeysOf(database, name),
     indexes: [],
   };
