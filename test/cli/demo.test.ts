@@ -17,7 +17,7 @@ test('the demo ends by itself in under a minute, every step as it should, and le
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(seconds).toBeLessThan(60);
   expect(left.filter((name) => name.startsWith('atoll-demo-'))).toEqual([]);
-  expect(stdout).toMatch(/cities {2}1\d\d,\d{3} rows in .* rows\/s/);
+  expect(stdout).toMatch(/cities {5}1\d\d,\d{3} rows in .* rows\/s/);
   expect(stdout).toContain('CC BY 4.0');
   // Facts of the data that only a right answer shows.
   expect(stdout).toMatch(/Longyearbyen │ Svalbard and Jan Mayen │ 78\.22334/);

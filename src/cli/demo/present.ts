@@ -1,4 +1,4 @@
-import { createClient } from '../../client/index.ts';
+import { type Client, createClient, type ImportSource } from '../../client/index.ts';
 import { describeNetwork } from '../commands/status.ts';
 import { describeFailure } from '../failure.ts';
 import { networkView } from '../network-view.ts';
@@ -29,15 +29,8 @@ export async function present(
   process.stdout.write(CREDITS.map((line) => `  ${line}\n`).join(''));
   for (const sql of SCHEMA) await stage.query(sql);
   process.stdout.write('\n');
-  await client.import('countries', data.countries);
-  const progress = startProgress({
-    label: '  cities',
-    total: data.cityCount,
-    unit: 'rows',
-    stream: process.stdout,
-  });
-  await client.import('cities', data.cities(), { onProgress: ({ rows }) => progress.update(rows, rows) });
-  progress.finish();
+  await load(client, 'countries', data.countries.length, data.countries);
+  await load(client, 'cities', data.cityCount, data.cities());
 
   let failed = 0;
   for (const [index, step] of STEPS.entries()) {
@@ -51,6 +44,13 @@ export async function present(
     }
   }
   return failed;
+}
+
+async function load(client: Client, table: string, total: number, source: ImportSource): Promise<void> {
+  const label = `  ${table.padEnd('countries'.length)}`;
+  const progress = startProgress({ label, total, unit: 'rows', stream: process.stdout });
+  await client.import(table, source, { onProgress: ({ rows }) => progress.update(rows, rows) });
+  progress.finish();
 }
 
 function indent(text: string): string {

@@ -58,7 +58,8 @@ export class Stage {
     const { rows } = await this.client.query(`EXPLAIN ${sql}`);
     const width = Math.min(widthOf(this.#output), 100) - MARGIN.length - PLAN_LABEL;
     for (const [step, detail] of rows) {
-      if (String(step).endsWith('tables')) continue;
+      // The statement itself names the tables, and the line above the partition.
+      if (/tables$|^partitions?$/.test(String(step))) continue;
       const [first = '', ...rest] = wrap(String(detail), width);
       this.#fact(`${String(step).padEnd(PLAN_LABEL)}${first}`);
       for (const line of rest) this.#fact(' '.repeat(PLAN_LABEL) + line);
