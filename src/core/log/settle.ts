@@ -36,8 +36,12 @@ export function replaying<T>(port: SqlitePort, body: (replay: Replay) => T): T {
   const { suspect } = readHead(port);
   port.query('UPDATE _atoll_head SET applying = 1');
   const replay = new Replay(port);
-  const result = body(replay);
-  replay.end();
+  let result: T;
+  try {
+    result = body(replay);
+  } finally {
+    replay.end();
+  }
   // What is logged meanwhile is compared with what was meant, so the triggers' suspicion is settled.
   port.query('UPDATE _atoll_head SET applying = 0, suspect = ?', suspect ? 1 : 0);
   return result;
@@ -62,6 +66,7 @@ export class Replay {
     return succeeds(body);
   }
 
+  /** PRAGMAs do not roll back with a savepoint. */
   end(): void {
     if (this.#deferred) this.#port.query('PRAGMA defer_foreign_keys = OFF');
   }
