@@ -64,13 +64,12 @@ function balanced(port: SqlitePort, { layout, image, befores, afters, changes }:
   const initialCount = befores.length - afters.length + (final === null ? 0 : 1);
   assert(initialCount === 0 || initialCount === 1, () => `${layout.table}: images of a row do not add up`);
   if (initialCount === 0) return { layout, image, initial: null, final };
-  const produced = afters.map(imageText);
   const candidates = final === null ? befores : [...befores, final];
-  const initial = candidates.find((candidate) => {
-    const at = produced.indexOf(imageText(candidate));
-    if (at !== -1) produced.splice(at, 1);
-    return at === -1;
-  });
+  const counts = new Map<string, number>();
+  for (const each of candidates) counts.set(imageText(each), (counts.get(imageText(each)) ?? 0) + 1);
+  for (const each of afters) counts.set(imageText(each), (counts.get(imageText(each)) ?? 0) - 1);
+  // A stale before-image stands beside the true one; the true one was captured first.
+  const initial = candidates.find((each) => (counts.get(imageText(each)) ?? 0) > 0);
   assert(initial !== undefined, () => `${layout.table}: a row without a first image`);
   return { layout, image, initial, final };
 }

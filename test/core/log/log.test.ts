@@ -125,6 +125,18 @@ describe('capture', () => {
     expect(images(commit('UPDATE t SET m = 5'))).toEqual([['update', [1n, 10n, 0n], [1n, 11n, 5n]]]);
   });
 
+  test('nor does one in a REPLACE that puts back what was there', () => {
+    const table = create('CREATE TABLE t(id INTEGER PRIMARY KEY, n)', 't', 1);
+    for (const event of ['INSERT', 'DELETE'])
+      port.query(
+        `CREATE TRIGGER x${event} BEFORE ${event} ON t BEGIN UPDATE t SET n = n + 10 WHERE id = 1; END`,
+      );
+    refreshLog(port, table.id);
+    commit('INSERT INTO t VALUES (1, 0)');
+    expect(images(commit('REPLACE INTO t VALUES (1, 0)'))).toEqual([]);
+    expect(images(commit('REPLACE INTO t VALUES (1, 5)'))).toEqual([['update', [1n, 0n], [1n, 5n]]]);
+  });
+
   test('a row that is its own parent: the net change, as the cascade is captured before its cause', () => {
     create('CREATE TABLE t(id INTEGER PRIMARY KEY, p REFERENCES t ON UPDATE CASCADE)', 't', 1);
     commit('INSERT INTO t VALUES (1, 1)');
