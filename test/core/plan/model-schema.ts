@@ -38,7 +38,7 @@ export function modelSchema(script: string): ModelSchema {
     if (statement.kind === 'create-table') tables.push(tableOf(database, statement, tables.length + 1));
     if (statement.kind === 'create-view') {
       const columns = rows(database, `PRAGMA table_info("${statement.name.name.name}")`);
-      views.push({ name: statement.name.name.name, sql, columns: columns.map((c) => String(c['name'])) });
+      views.push({ name: statement.name.name.name, sql, columns: columns.map((c) => String(c.name)) });
     }
     if (statement.kind === 'create-trigger') {
       triggers.push({ name: statement.name.name.name, table: statement.table.name.name, sql });
@@ -99,18 +99,18 @@ function tableOf(database: DatabaseSync, statement: Statement & { kind: 'create-
 }
 
 function columnOf(c: PragmaRow, statement: CreateTable): Column {
-  const definition = statement.columns.find((d) => d.name.name === c['name']);
+  const definition = statement.columns.find((d) => d.name.name === c.name);
   const collate = definition?.constraints.find((constraint) => constraint.kind === 'collate-column');
-  const hidden = Number(c['hidden']);
+  const hidden = Number(c.hidden);
   return {
-    name: String(c['name']),
-    declaredType: String(c['type']),
-    affinity: affinityOfType(String(c['type'])),
+    name: String(c.name),
+    declaredType: String(c.type),
+    affinity: affinityOfType(String(c.type)),
     collation: (collate?.collation.name.toUpperCase() ?? 'BINARY') as Collation,
-    notNull: c['notnull'] === 1,
-    defaultSql: c['dflt_value'] === null ? null : String(c['dflt_value']),
+    notNull: c.notnull === 1,
+    defaultSql: c.dflt_value === null ? null : String(c.dflt_value),
     generated: hidden === 2 ? 'virtual' : hidden === 3 ? 'stored' : 'no',
-    primaryKeyIndex: Number(c['pk']),
+    primaryKeyIndex: Number(c.pk),
   };
 }
 
@@ -121,23 +121,23 @@ function placementOf(statement: CreateTable, primary: readonly Column[]): Placem
       return { kind: 'partitioned', key: clause.columns.map((c) => c.name) };
   }
   const key = [...primary].sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex).map((c) => c.name);
-  return { kind: 'partitioned', key: key.length > 0 ? key : ['rowid'] };
+  return { kind: 'partitioned', key: key.length > 0 ? key : .rowid };
 }
 
 function foreignKeysOf(database: DatabaseSync, table: string): ForeignKey[] {
   const byId = new Map<number, ForeignKey & { columns: string[]; parentColumns: string[] }>();
   for (const f of rows(database, `PRAGMA foreign_key_list("${table}")`)) {
-    const id = Number(f['id']);
+    const id = Number(f.id);
     const known = byId.get(id) ?? {
       columns: [],
-      parent: String(f['table']),
+      parent: String(f.table),
       parentColumns: [],
-      onDelete: String(f['on_delete']),
-      onUpdate: String(f['on_update']),
+      onDelete: String(f.on_delete),
+      onUpdate: String(f.on_update),
     };
     byId.set(id, known);
-    known.columns.push(String(f['from']));
-    if (f['to'] !== null) known.parentColumns.push(String(f['to']));
+    known.columns.push(String(f.from));
+    if (f.to !== null) known.parentColumns.push(String(f.to));
   }
   return [...byId.values()];
 }

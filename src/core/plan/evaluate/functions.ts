@@ -4,6 +4,7 @@ import type { ScalarFunction } from '../plan.ts';
 import { compareValues } from './compare.ts';
 import { MergeError } from './error.ts';
 import { INT64_MIN, operand, toInteger, toText } from './number.ts';
+import { roundReal } from './round.ts';
 
 /** https://www.sqlite.org/lang_corefunc.html; coalesce is lazy and evaluated by its caller. */
 export function callFunction(
@@ -48,8 +49,9 @@ function round(value: SqlValue, places: SqlValue | undefined): SqlValue {
   const wanted = toInteger(digits);
   const n = wanted < 0n ? 0 : wanted > 30n ? 30 : Number(wanted);
   if (real < -NO_FRACTION || real > NO_FRACTION) return real;
-  if (n === 0) return Math.trunc(real + (real < 0 ? -0.5 : 0.5));
-  return Number(real.toFixed(n));
+  // Adding 0 makes 0 of -0, as SQLite's way over an integer does.
+  if (n === 0) return Math.trunc(real + (real < 0 ? -0.5 : 0.5)) + 0;
+  return roundReal(real, n);
 }
 
 function typeName(value: SqlValue): string {

@@ -48,7 +48,7 @@ class Count implements Folder {
   }
 }
 
-/** NULL without values; INTEGER, exactly, if all partial sums are; else REAL. https://www.sqlite.org/lang_aggfunc.html#sumunc */
+/** NULL without values ('nan': not a number); INTEGER, exactly, if all partial sums are; else REAL. https://www.sqlite.org/lang_aggfunc.html#sumunc */
 class Sum implements Folder {
   #exact = 0n;
   #seen = false;
@@ -64,7 +64,10 @@ class Sum implements Folder {
   addValue(value: SqlValue): void {
     if (value === null) return;
     this.#seen = true;
-    if (typeof value === 'bigint') {
+    if (value === 'nan') {
+      this.#isReal = true;
+      this.#real.add(Number.NaN);
+    } else if (typeof value === 'bigint') {
       this.#exact += value;
       this.#real.add(Number(value));
     } else {
@@ -87,7 +90,8 @@ class Total implements Folder {
     this.#column = column;
   }
   add(row: Row): void {
-    this.#sum.add(Number(row[this.#column] ?? 0));
+    // total() is never NULL but for infinities of both signs.
+    this.#sum.add(Number(row[this.#column] ?? Number.NaN));
   }
   result(): SqlValue {
     return this.#sum.result();

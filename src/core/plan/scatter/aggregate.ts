@@ -26,6 +26,7 @@ export function planAggregate(
   limit: RowLimit | null,
 ): Scattered {
   const ast = core.ast as SelectCore;
+  checkAggregates(ast);
   const planner = new AggregatePlanner(question, renderer, core, ast);
   const project = core.outputs.map((output) => {
     if (output.expression === null)
@@ -222,6 +223,12 @@ class AggregatePlanner {
     if (rows.kind !== 'nodes' || rows.nodes.length !== 1) return false;
     return holdsKey([firmNode(expression, this.#core.scope)], rows.nodes, graph);
   }
+}
+
+/** Without GROUP BY, an aggregate among the result columns is what makes a query one with aggregates. */
+function checkAggregates(ast: SelectCore): void {
+  if (ast.groupBy !== null || ast.columns.some(containsAggregate)) return;
+  refuse('syntax', ast.having === null ? 'misuse of aggregate' : 'HAVING clause on a non-aggregate query');
 }
 
 function withoutCollate(expression: Expression): Expression {

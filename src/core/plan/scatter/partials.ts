@@ -92,16 +92,27 @@ export class Partials {
     if (name !== 'count' && name !== 'sum' && name !== 'total' && name !== 'avg') {
       return unsplittable(call, 'depends on the order of rows');
     }
-    if (call.distinct && !this.#context.isKey(argument)) {
-      const column = this.#distinct?.column ?? -1;
+    if (call.distinct && this.#distinct !== null) {
+      const { column } = this.#distinct;
       return { kind: 'distinct', of: name, column, collation: this.#collation(argument) };
     }
+    if (name === 'sum') return { kind: 'sum', column: this.#sum(call) };
     if (name !== 'avg') return { kind: name, column: this.#call(name, call) };
     return { kind: 'average', total: this.#call('total', call), count: this.#call('count', call) };
   }
 
-  /** `name` with the call's arguments and FILTER. */
   #call(name: string, call: FunctionCall): number {
+    return this.#column(this.#callText(name, call));
+  }
+
+  /** sum() is NULL over no values, and also over infinities of both signs: that is told apart by a text. */
+  #sum(call: FunctionCall): number {
+    const [sum, count] = [this.#callText('sum', call), this.#callText('count', call)];
+    return this.#column(`coalesce(${sum}, CASE WHEN ${count} THEN 'nan' END)`);
+  }
+
+  /** `name` with the call's arguments and FILTER. */
+  #callText(name: string, call: FunctionCall): string {
     const { core, renderer } = this.#context;
     const args = call.star
       ? '*'
@@ -109,21 +120,27 @@ export class Partials {
     const distinct = call.distinct ? 'DISTINCT ' : '';
     const filter =
       call.filter === null ? '' : ` FILTER (WHERE ${renderer.expression(call.filter, core.scope)})`;
-    return this.#column(`${name}(${distinct}${args})${filter}`);
+    return `${name}(${distinct}${args})${filter}`;
   }
 
   #collation(argument: Expression): Collation {
     return this.#context.classOf(argument).collation ?? 'BINARY';
   }
 
-  /** All DISTINCT aggregates must be over one expression: the partial rows are grouped by it. */
+  /**
+   * DISTINCT aggregates over the partition key need nothing: its values are disjoint. Otherwise all must be over one
+   * expression, and the partial rows are grouped by it.
+   */
   #distinctColumn(): { column: number; print: string } | null {
     const { core, renderer, isKey } = this.#context;
+    const calls = core.aggregates.filter(
+      ({ distinct, function: name }) => distinct && name !== 'min' && name !== 'max',
+    );
+    if (calls.every((call) => call.arguments[0] !== undefined && isKey(call.arguments[0]))) return null;
     let found: { column: number; print: string } | null = null;
-    for (const call of core.aggregates) {
+    for (const call of calls) {
       const [argument] = call.arguments;
-      const isExtreme = call.function === 'min' || call.function === 'max';
-      if (!call.distinct || argument === undefined || isExtreme || isKey(argument)) continue;
+      if (argument === undefined) continue;
       if (call.filter !== null) unsplittable(call, 'DISTINCT with FILTER');
       const print = fingerprint(argument, core.scope);
       if (found !== null && found.print !== print)
