@@ -88,38 +88,63 @@ type Home =
   | { readonly kind: 'one'; readonly partition: PartitionId }
   | { readonly kind: 'none'; readonly error: AtollError };
 
+/** Where a statement may run. */
+type Place =
+  | { readonly kind: 'partition'; readonly partition: PartitionId }
+  /** Any partition but the system partition: it inserts rows whose key it generates. */
+  | { readonly kind: 'data' }
+  /**
+   * Anywhere, since it reads reference tables only; alone, where they are written: copies take a write one after another,
+   * and a client must not see it come and go.
+   */
+  | { readonly kind: 'reference' }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'none'; readonly error: AtollError };
+
 /** The one partition that runs all statements, if there is one. */
 function commonPartition(known: KnownNetwork, planned: readonly Planned[]): Home {
+  const places = planned.map((each) => placeOf(known, each));
   let home: PartitionId | null = null;
-  for (const [index, each] of planned.entries()) {
-    const place = planned.length > 1 ? `statements[${index}]: ` : '';
-    const found = partitionOf(known, each);
-    if (found instanceof AtollError)
-      return { kind: 'none', error: new AtollError(found.code, place + found.message) };
-    if (found === null) continue;
-    if (home !== null && home !== found) {
-      return {
-        kind: 'none',
-        error: new AtollError(
-          planned.some(({ plan }) => neededRole(plan) !== 'read') ? 'multi-partition-write' : 'unsupported',
-          `${place}it belongs to partition ${found}, the statements before it to partition ${home}: a batch runs in one ` +
-            'partition until transactions span them; send one batch per partition key, or say "atomicity":"partition"',
-        ),
-      };
+  for (const [index, place] of places.entries()) {
+    const prefix = planned.length > 1 ? `statements[${index}]: ` : '';
+    if (place.kind === 'none') {
+      return { kind: 'none', error: new AtollError(place.error.code, prefix + place.error.message) };
     }
-    home = found;
+    if (place.kind !== 'partition') continue;
+    home ??= place.partition;
+    if (home !== place.partition) {
+      const other = `it belongs to partition ${place.partition}, the statements before it to partition ${home}`;
+      return { kind: 'none', error: apart(planned, prefix + other) };
+    }
   }
+  const generates = places.some((place) => place.kind === 'data');
+  if (generates && home === SYSTEM_PARTITION) {
+    return { kind: 'none', error: apart(planned, 'it writes a reference table and a partitioned one') };
+  }
+  if (home === null && !generates && places.some((place) => place.kind === 'reference'))
+    home = SYSTEM_PARTITION;
   return { kind: 'one', partition: home ?? anyPartition(known) };
 }
 
-/** Null: any partition will do. */
-function partitionOf(known: KnownNetwork, { plan, args }: Planned): PartitionId | null | AtollError {
+function apart(planned: readonly Planned[], why: string): AtollError {
+  const writes = planned.some(({ plan }) => neededRole(plan) !== 'read');
+  return new AtollError(
+    writes ? 'multi-partition-write' : 'unsupported',
+    `${why}: a batch runs in one partition until transactions span them; send one batch per partition key, or say ` +
+      '"atomicity":"partition"',
+  );
+}
+
+function placeOf(known: KnownNetwork, { plan, args }: Planned): Place {
   switch (plan.kind) {
     case 'route': {
       const bound = bindPin(plan.pin, args, known.tokens);
-      if (bound.kind === 'one') return bound.partition;
-      if (bound.kind === 'any') return null;
-      return new AtollError(
+      if (bound.kind === 'one') return { kind: 'partition', partition: bound.partition };
+      if (bound.kind === 'any') {
+        if (plan.access === 'write') return { kind: 'data' };
+        return { kind: plan.tables.reference.length > 0 ? 'reference' : 'any' };
+      }
+      return none(
         'multi-partition-write',
         `its rows belong to partitions ${bound.partitions.join(', ')}: insert the rows of one partition key at a time, ` +
           'or say "atomicity":"partition"',
@@ -127,19 +152,23 @@ function partitionOf(known: KnownNetwork, { plan, args }: Planned): PartitionId 
     }
     case 'reference-write':
     case 'system':
-      return SYSTEM_PARTITION;
+      return { kind: 'partition', partition: SYSTEM_PARTITION };
     case 'pragma':
-      return null;
+      return { kind: 'any' };
     case 'scatter-write':
-      return new AtollError('multi-partition-write', plan.message);
+      return none('multi-partition-write', plan.message);
     case 'scatter':
-      return new AtollError('unsupported', 'it reads several partitions: send it to /v1/query by itself');
+      return none('unsupported', 'it reads several partitions: send it to /v1/query by itself');
     default:
-      return new AtollError(
+      return none(
         'unsupported',
         `${plan.kind} statements cannot be batched with others: send them by themselves`,
       );
   }
+}
+
+function none(code: ErrorCode, message: string): Place {
+  return { kind: 'none', error: new AtollError(code, message) };
 }
 
 let turn = 0;
