@@ -7,8 +7,8 @@ import { ModelCluster, query, type Row } from './model-cluster.ts';
 import { modelSchema } from './model-schema.ts';
 
 /** Cases per run; ATOLL_CASES for a longer one, ATOLL_SEED for another. */
-const CASES = Number(process.env['ATOLL_CASES'] ?? 1200);
-const SEED = Number(process.env['ATOLL_SEED'] ?? 1);
+const CASES = Number(process.env.ATOLL_CASES ?? 1200);
+const SEED = Number(process.env.ATOLL_SEED ?? 1);
 const STATEMENTS = 12;
 
 function text(value: unknown): string {
@@ -115,7 +115,7 @@ describe('a cluster answers as one SQLite', () => {
   });
 
   it('with every shape, and few refusals', () => {
-    if (process.env['ATOLL_COUNTS'] !== undefined) console.log(Object.fromEntries([...counts].sort()));
+    if (process.env.ATOLL_COUNTS !== undefined) console.log(Object.fromEntries([...counts].sort()));
     for (const shape of SHAPE_NAMES) {
       const answered = (counts.get(`${shape} route`) ?? 0) + (counts.get(`${shape} scatter`) ?? 0);
       expect(answered, shape).toBeGreaterThan(10);

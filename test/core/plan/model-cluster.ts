@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { PartitionId } from '../../../src/base/brand.ts';
-import { bindPin, bindTargets } from '../../../src/core/plan/bind.ts';
+import { bindPin, bindRows, bindTargets } from '../../../src/core/plan/bind.ts';
 import { mergeAnswers, type PartitionRows } from '../../../src/core/plan/merge/merge.ts';
 import type { Plan } from '../../../src/core/plan/plan.ts';
 import { bindParameters } from '../../../src/core/plan/scatter/parameters.ts';
@@ -81,6 +81,35 @@ export class ModelCluster {
       ),
     );
     return this.#database((table, row) => tokens.has(tokenOf(table, row)));
+  }
+
+  /** Rows of a table over all partitions. */
+  all(table: string): Row[] {
+    return [...this.#partitions.values()].flatMap((database) => [
+      ...query(database, `SELECT * FROM "${table}"`, []).rows,
+    ]);
+  }
+
+  /** Runs a write as the router would; what it refuses at bind time is null. */
+  write(plan: Plan, sql: string, args: Row): 'done' | null {
+    if (plan.kind === 'route') {
+      const bound = bindPin(plan.pin, args, this.map);
+      if (bound.kind === 'several') return null;
+      query(this.#of(bound.kind === 'any' ? (1 as PartitionId) : bound.partition), sql, args);
+      return 'done';
+    }
+    if (plan.kind !== 'scatter-write' || !plan.perPartition.sound) return null;
+    if (plan.rows !== null) {
+      const used = [...sql.matchAll(/\?/g)].length;
+      for (const part of bindRows(plan.rows, args, this.map)) {
+        // SQLite counts parameters up to the largest number that is left.
+        const left = Math.max(0, ...[...part.sql.matchAll(/\?(\d+)/g)].map((m) => Number(m[1])));
+        query(this.#of(part.partition), part.sql, args.slice(0, Math.min(used, left)));
+      }
+      return 'done';
+    }
+    for (const id of bindTargets(plan.targets, args, this.map)) query(this.#of(id), sql, args);
+    return 'done';
   }
 
   #of(id: PartitionId): DatabaseSync {

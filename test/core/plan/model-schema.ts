@@ -121,7 +121,7 @@ function placementOf(statement: CreateTable, primary: readonly Column[]): Placem
       return { kind: 'partitioned', key: clause.columns.map((c) => c.name) };
   }
   const key = [...primary].sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex).map((c) => c.name);
-  return { kind: 'partitioned', key: key.length > 0 ? key : .rowid };
+  return { kind: 'partitioned', key: key.length > 0 ? key : ['rowid'] };
 }
 
 function foreignKeysOf(database: DatabaseSync, table: string): ForeignKey[] {

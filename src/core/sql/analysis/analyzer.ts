@@ -35,7 +35,7 @@ import {
 } from './model.ts';
 import { outputsOf } from './outputs.ts';
 import { refuse } from './refusal.ts';
-import { resolveColumn } from './resolve.ts';
+import { ROWID_NAMES, resolveColumn } from './resolve.ts';
 import { isSystemTable } from './system-tables.ts';
 import { type ClassContext, classOf, type ExpressionClass } from './value-class.ts';
 import { viewSelect } from './view.ts';
@@ -299,6 +299,14 @@ export class Analyzer {
   unread(table: Table, alias: string): Source {
     const columns = table.columns.map(({ name, affinity, collation }) => ({ name, affinity, collation }));
     return this.#newSource(alias, columns, table, null);
+  }
+
+  /** `excluded`, `new`, `old`: rows that only qualified names mean. */
+  pseudo(table: Table, alias: 'excluded' | 'new' | 'old'): Source {
+    const source = this.unread(table, alias);
+    for (const { name } of source.columns) source.merged.add(asciiLower(name));
+    for (const name of ROWID_NAMES) source.merged.add(name);
+    return source;
   }
 
   /** A use of a table of the schema. */

@@ -6,6 +6,7 @@ import { Analyzer, keyClassesOf, newFindings } from './analyzer.ts';
 import { sameClass } from './graph.ts';
 import { nodeOf } from './model.ts';
 import { refuse } from './refusal.ts';
+import { ROWID_NAMES } from './resolve.ts';
 import { triggerStatement } from './view.ts';
 import { analyseChange, analyseInsert, scopeOf } from './write.ts';
 
@@ -70,8 +71,8 @@ class ReachWalker {
     const ast = triggerStatement(trigger);
     if (ast.event !== event) return;
     const analyzer = new Analyzer(this.#schema, trigger.sql);
-    const rowNew = analyzer.unread(table, 'new');
-    const rowOld = analyzer.unread(table, 'old');
+    const rowNew = analyzer.pseudo(table, 'new');
+    const rowOld = analyzer.pseudo(table, 'old');
     const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
     for (const column of key) {
       analyzer.graph.edge(nodeOf(rowNew, column), nodeOf(rowOld, column));
@@ -175,8 +176,6 @@ function mayChangeParent(parent: Table, foreignKey: ForeignKey, changed: readonl
   const referenced = referencedColumns(parent, foreignKey).map(asciiLower);
   return changed.some((column) => referenced.includes(column) || ROWID_NAMES.has(column));
 }
-
-const ROWID_NAMES: ReadonlySet<string> = new Set(['rowid', '_rowid_', 'oid']);
 
 function referencedColumns(parent: Table, foreignKey: ForeignKey): readonly string[] {
   return foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);

@@ -3,7 +3,7 @@ import type { ColumnReference } from '../ast.ts';
 import type { Resolved, Scope, Source } from './model.ts';
 import { refuse } from './refusal.ts';
 
-const ROWID_NAMES: ReadonlySet<string> = new Set(['rowid', '_rowid_', 'oid']);
+export const ROWID_NAMES: ReadonlySet<string> = new Set(['rowid', '_rowid_', 'oid']);
 
 /**
  * What a name means, by the rules of SQLite's lookupName (src/resolve.c): the innermost scope that knows it; within one, columns

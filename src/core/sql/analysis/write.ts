@@ -51,7 +51,7 @@ export function analyseInsert(analyzer: Analyzer, ast: Insert, parent: Scope | n
   const environment = ast.with === null ? null : analyzer.environment(ast.with, parent, null);
   const source = ast.source === null ? null : analyzer.select(ast.source, parent, environment);
   const target = analyzer.unread(table, ast.table.alias?.name ?? ast.table.name.name);
-  const excluded = analyzer.unread(table, 'excluded');
+  const excluded = analyzer.pseudo(table, 'excluded');
   const ownScope = scopeOf([target], parent);
   for (const upsert of ast.upserts) {
     visitUpsert(analyzer, upsert, ownScope, scopeOf([target, excluded], parent), environment);
