@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { AutoRouter, type IRequest } from 'itty-router';
 import type { PartitionId } from '../base/brand.ts';
 import { failureOf } from '../core/execution/failure.ts';
+import { exportPage } from '../core/replica/export.ts';
 import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica/feed.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
@@ -10,7 +11,9 @@ import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { ExecuteRequest } from '../protocol/execute.ts';
+import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
+import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
 import { DEADLINE_HEADER } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
@@ -80,6 +83,8 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       }),
       status: () => this.#status(),
     };
+    this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
+    this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));
     for (const [type, handle] of Object.entries(messages)) {
       this.#router.post(`/${type}`, async (request: IRequest) =>
         Response.json((await handle((await request.json()) as never)) ?? {}),
@@ -105,16 +110,35 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
 
   async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
-    let outcome = await this.#attempt(request);
+    return this.#answer(incoming, !request.read, () => this.#attempt(request));
+  }
+
+  async #importChunk(incoming: Request): Promise<Response> {
+    const { head, rows } = decodeImportChunk(await incoming.text());
+    return this.#answer(incoming, true, async () => this.#here.importChunk(head, rows, Date.now()));
+  }
+
+  async #exportPage(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as ExportPageRequest;
+    return this.#answer(incoming, false, async () => exportPage(this.#here, request));
+  }
+
+  /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */
+  async #answer(
+    incoming: Request,
+    writes: boolean,
+    attempt: () => Promise<ExecuteOutcome>,
+  ): Promise<Response> {
+    let outcome = await attempt();
     const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
     while (outcome.kind === 'behind' || outcome.kind === 'held') {
       if (Date.now() > deadline) throw new AtollError('busy', 'a schema change is being decided; try again');
       if (outcome.kind === 'behind') await this.#catchUp();
       else await this.#askFate(outcome.proposal);
-      outcome = await this.#attempt(request);
+      outcome = await attempt();
     }
     if (outcome.kind === 'done') {
-      if (this.#coordinator !== null && !request.read) await this.#deliver(this.#coordinator);
+      if (this.#coordinator !== null && writes) await this.#deliver(this.#coordinator);
       return new Response(outcome.body, { headers: JSON_HEADERS });
     }
     if (outcome.kind === 'error') return errorResponse(outcome.error);

@@ -2,6 +2,7 @@ import { assert, present } from '../../base/assert.ts';
 import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
+import type { ImportChunkHead } from '../../protocol/import.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
@@ -18,6 +19,7 @@ import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { insertChunk } from './import.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
@@ -62,7 +64,8 @@ export class Replica {
     this.#context = {
       port,
       answerBytesMax: ANSWER_BYTES_MAX,
-      takeIdentifiers: (table, count) => this.#identifiers.take(table, count),
+      takeIdentifiers: (table, count, given) => this.#identifiers.take(table, count, given),
+      passIdentifiers: (table) => this.#identifiers.pass(table),
     };
   }
 
@@ -142,7 +145,7 @@ export class Replica {
   }
 
   #executeOne(request: ExecuteRequest, now: number): ExecuteOutcome {
-    const obstacle = this.#obstacle(request);
+    const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
     try {
       if (request.read) return { kind: 'done', body: this.#read(request) };
@@ -153,8 +156,32 @@ export class Replica {
     }
   }
 
+  /** One chunk of an import, in a transaction of its own; `body` of the outcome is an ImportChunkReply. */
+  importChunk(head: ImportChunkHead, rows: readonly string[], now: number): ExecuteOutcome {
+    const obstacle = this.obstacle({ ...head, read: false });
+    if (obstacle !== null) return obstacle;
+    try {
+      return { kind: 'done', body: this.port.transaction(() => this.#import(head, rows, now)) };
+    } catch (error) {
+      this.#identifiers.rollback();
+      return { kind: 'error', error: failureOf(error) };
+    }
+  }
+
+  #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
+    this.#identifiers.begin();
+    const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
+    // Of an INSERT only triggers reach further than the rows that the router has placed.
+    if (this.#schema.triggersOn(head.table).length > 0) {
+      checkOwnership(this.port, this.#schema, this.#identity);
+    }
+    if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
+    else this.append('write', null, now);
+    return JSON.stringify(reply);
+  }
+
   /** Ownership and schema are checked where the request executes: whatever the router knew may have changed. */
-  #obstacle(request: ExecuteRequest): ExecuteOutcome | null {
+  obstacle(request: Pick<ExecuteRequest, 'epoch' | 'schema' | 'system' | 'read'>): ExecuteOutcome | null {
     const { epoch } = this.#identity;
     if (request.schema > this.#schema.version) return { kind: 'behind' };
     if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
