@@ -145,7 +145,7 @@ class SelectGenerator {
       () => 'sum(a) * 1.0 / count(*)',
       () => 'CASE WHEN count(*) > 3 THEN max(a) ELSE min(a) END',
       () => 'coalesce(sum(a), 0)',
-      () => 'round(avg(d), 2)',
+      () => 'round(avg(a), 2)',
       () => 'count(*) > 2 AND max(a) IS NOT NULL',
       () => 'CAST(avg(a) AS INTEGER)',
       () => "count(*) || ' rows'",
@@ -269,7 +269,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     };
   },
   groupOrdered: (g, dice) => ({
-    sql: `SELECT a, ${g.aggregate()} AS s FROM t${g.where('')} GROUP BY a ORDER BY ${dice.pick(['count(*)', 's', '2', 'max(b)', 'avg(a)'])}${dice.pick(['', ' DESC', ' DESC NULLS FIRST'])}, a${g.limit()}`,
+    sql: `SELECT a, ${g.aggregate()} AS s FROM t${g.where('')} GROUP BY a ORDER BY ${dice.pick(['count(*)', 's + 0', '2', 'max(a)', 'avg(a)'])}${dice.pick(['', ' DESC', ' DESC NULLS FIRST'])}, a${g.limit()}`,
     ordered: true,
     loose: true,
   }),

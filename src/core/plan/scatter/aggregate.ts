@@ -149,8 +149,16 @@ class AggregatePlanner {
       if (resolved.kind === 'text') return { kind: 'constant', value: resolved.value };
     }
     if (expression.kind === 'literal' || expression.kind === 'parameter') return null;
-    if (containsAggregate(expression)) return null;
+    if (containsAggregate(expression) || (aliases && this.#namesAggregate(expression))) return null;
     return this.#fromPartition(expression);
+  }
+
+  /** Whether a name in it is that of a result column with an aggregate. */
+  #namesAggregate(node: Node): boolean {
+    if (node.kind === 'select') return false;
+    if (node.kind !== 'column') return childrenOf(node).some((child) => this.#namesAggregate(child));
+    const resolved = resolveColumn(node, this.#core.scope);
+    return resolved.kind === 'alias' && containsAggregate(resolved.expression);
   }
 
   /** An expression without aggregates: the partition computes it, from a row of the group. */

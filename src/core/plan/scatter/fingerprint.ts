@@ -10,7 +10,9 @@ import type { Expression, Node } from '../../sql/ast.ts';
 export function fingerprint(expression: Expression, scope: Scope): string {
   return JSON.stringify(expression, (key, value: unknown) => {
     if (key === 'start' || key === 'end' || key === 'quote') return undefined;
-    if (!isColumn(value)) return value;
+    // Names inside a subquery have scopes of their own: it is compared as written.
+    if (isKind(value, 'select')) return JSON.stringify(value, withoutSpans);
+    if (!isKind(value, 'column')) return value;
     const plain = columnOf(value, scope);
     if (plain !== null) return `column ${nodeOf(plain.source, plain.name)}`;
     const resolved = resolveColumn(value, scope);
@@ -20,6 +22,10 @@ export function fingerprint(expression: Expression, scope: Scope): string {
   });
 }
 
-function isColumn(value: unknown): value is Node & { kind: 'column' } {
-  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'column';
+function withoutSpans(key: string, value: unknown): unknown {
+  return key === 'start' || key === 'end' ? undefined : value;
+}
+
+function isKind<K extends Node['kind']>(value: unknown, kind: K): value is Node & { kind: K } {
+  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === kind;
 }
