@@ -6,6 +6,8 @@ import { authorize, authorizeCluster } from './auth/principal.ts';
 import { readBody } from './body.ts';
 import { foundCluster } from './cluster.ts';
 import { type CallContext, Database } from './database.ts';
+import { exportDatabase } from './export/export.ts';
+import { importRows } from './import/import.ts';
 import { networkView, schemaView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery, TIMEOUT_MS_DEFAULT } from './request.ts';
 import { runStatements, type Session } from './statements.ts';
@@ -74,6 +76,13 @@ export function createGateway(options: GatewayOptions): App {
     authorize(session.principal, session.database.name, 'read');
     return Response.json(await schemaView(session.database, session.context));
   });
+  app.post('/v1/import/:table', async (c) => {
+    const session = await open(c.req.raw, databaseNamed('main'), TIMEOUT_MS_DEFAULT);
+    return importRows(session, c.req.param('table'), c.req.raw);
+  });
+  app.get('/v1/export', async (c) =>
+    exportDatabase(await open(c.req.raw, databaseNamed('main'), TIMEOUT_MS_DEFAULT), c.req.raw),
+  );
   app.post('/v1/tokens', async (c) => {
     const session = await open(c.req.raw, databaseNamed('main'), TIMEOUT_MS_DEFAULT);
     authorizeCluster(session.principal);

@@ -1,0 +1,65 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { present } from '../../base/assert.ts';
+import type { Schema } from '../../core/schema/catalogue.ts';
+import type { Table } from '../../core/schema/table.ts';
+import { quoteName } from '../../core/sqlite/quote.ts';
+import type { ExportedDefinition } from '../../protocol/export.ts';
+import type { NetworkInformation } from '../../protocol/network.ts';
+
+/** The text of a dump around its rows. `sqlite3` loads it, and Atoll reads its own clauses out of the comments. */
+
+export function opening({ database, schemaVersion, history }: NetworkInformation, now: Date): string {
+  return `-- Atoll export of ${database}, schema version ${schemaVersion}, history ${history}, begun ${now.toISOString()}
+-- Partitions are read one after the other, in pages: a page of rows is of one moment, the whole is not. What is
+-- written meanwhile may be here or not. A dump without the COMMIT at its end is not whole.
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+`;
+}
+
+export function closing(): string {
+  return 'COMMIT;\n';
+}
+
+/** Parents before the tables that refer to them, where they do not do so in a circle; else as created. */
+export function tablesInOrder(schema: Schema): Table[] {
+  const ordered = new Set<Table>();
+  const begun = new Set<Table>();
+  const visit = (table: Table): void => {
+    if (begun.has(table)) return;
+    begun.add(table);
+    for (const { parent } of table.foreignKeys) {
+      const found = schema.table(parent);
+      if (found !== undefined) visit(found);
+    }
+    ordered.add(table);
+  };
+  for (const table of schema.catalogue.tables) visit(table);
+  return [...ordered];
+}
+
+export function tableStatement(table: Table, definitions: readonly ExportedDefinition[]): string {
+  const definition = present(
+    definitions.find((each) => each.type === 'table' && asciiLower(each.name) === asciiLower(table.name)),
+    () => `${table.name} has a definition`,
+  );
+  const clause = clauseOf(table);
+  return `${definition.sql.trimEnd()}${clause === null ? '' : `\n/*atoll ${clause} */`};\n`;
+}
+
+/** Null where nothing else than what Atoll does by itself can be said: a table without a key goes by its rowid. */
+function clauseOf({ placement, columns }: Table): string | null {
+  if (placement.kind === 'reference') return 'REFERENCE';
+  const isColumn = (name: string) => columns.some((column) => asciiLower(column.name) === asciiLower(name));
+  if (!placement.key.every(isColumn)) return null;
+  return `PARTITION BY (${placement.key.map(quoteName).join(', ')})`;
+}
+
+/** Indexes behind the rows, where building them is cheapest; views before the triggers that may stand on them. */
+export function definitionsAfterRows(definitions: readonly ExportedDefinition[]): string {
+  const order = ['index', 'view', 'trigger'] as const;
+  return order
+    .flatMap((type) => definitions.filter((each) => each.type === type))
+    .map(({ sql }) => `${sql};\n`)
+    .join('');
+}

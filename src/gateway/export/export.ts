@@ -1,0 +1,143 @@
+import * as v from 'valibot';
+import type { PartitionId } from '../../base/brand.ts';
+import type { Table } from '../../core/schema/table.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { ExportedDefinition, ExportPageHead, ExportPageRequest } from '../../protocol/export.ts';
+import type { StalePartition } from '../../protocol/network.ts';
+import { authorize } from '../auth/principal.ts';
+import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
+import { StaleNetworkError } from '../execute.ts';
+import type { KnownNetwork } from '../known-network.ts';
+import { parse } from '../request.ts';
+import type { Session } from '../statements.ts';
+import { closing, definitionsAfterRows, opening, tableStatement, tablesInOrder } from './dump.ts';
+
+/** How long a partition may take for one page, ms (chosen; a page takes some milliseconds). */
+const PAGE_TIMEOUT_MS = 30_000;
+const READ_ATTEMPTS = 3;
+/** How often the beginning is planned anew because the schema has changed (chosen). */
+const PLANS_MAX = 5;
+
+const Parameters = v.strictObject({ table: v.optional(v.string()), format: v.optional(v.string()) });
+
+/** `GET /v1/export`: docs/api.md, "Export". */
+export async function exportDatabase(session: Session, request: Request): Promise<Response> {
+  authorize(session.principal, session.database.name, 'read');
+  const { table, format = 'sql' } = parse(Parameters, Object.fromEntries(new URL(request.url).searchParams));
+  if (format !== 'sql') throw new AtollError('unsupported', `format ${format} is not there: leave it out`);
+  const { known, definitions } = await start(session, table ?? null);
+  const text = dump(session, known, definitions, table ?? null);
+  return new Response(bytesOf(text), { headers: { 'content-type': 'application/sql; charset=utf-8' } });
+}
+
+interface Start {
+  readonly known: KnownNetwork;
+  readonly definitions: readonly ExportedDefinition[];
+}
+
+/** The present schema: what can be refused is refused before the first byte. */
+async function start(session: Session, table: string | null): Promise<Start> {
+  const { database, context } = session;
+  for (let attempt = 1; ; attempt++) {
+    const known = attempt === 1 ? await database.refresh(context) : await database.network(context);
+    if (table !== null && known.schema.table(table) === undefined) {
+      throw new AtollError('no-such-table', `no such table: ${table}`);
+    }
+    try {
+      const text = await callPage(session, known, SYSTEM_PARTITION, null, null);
+      return { known, definitions: JSON.parse(text) as ExportedDefinition[] };
+    } catch (error) {
+      if (!(error instanceof StaleNetworkError)) throw error;
+      if (attempt === PLANS_MAX)
+        throw new AtollError('stale', 'the schema keeps changing; try again', 'none');
+    }
+  }
+}
+
+async function* dump(
+  session: Session,
+  known: KnownNetwork,
+  all: readonly ExportedDefinition[],
+  only: string | null,
+): AsyncGenerator<string> {
+  const wanted = only === null ? null : known.schema.table(only);
+  const tables = tablesInOrder(known.schema).filter((table) => wanted === null || table === wanted);
+  const definitions = all.filter(({ table }) => wanted === null || known.schema.table(table) === wanted);
+  yield opening(known.information, new Date());
+  for (const table of tables) {
+    yield tableStatement(table, definitions);
+    const homes = table.placement.kind === 'reference' ? [SYSTEM_PARTITION] : known.tokens.partitions();
+    for (const partition of homes) yield* rowsOf(session, known, table, partition);
+  }
+  yield definitionsAfterRows(definitions);
+  yield closing();
+}
+
+async function* rowsOf(
+  session: Session,
+  known: KnownNetwork,
+  table: Table,
+  partition: PartitionId,
+): AsyncGenerator<string> {
+  let after: string | null = null;
+  do {
+    const text = await callPage(session, known, partition, table.name, after);
+    const end = text.indexOf('\n');
+    const head = JSON.parse(text.slice(0, end)) as ExportPageHead;
+    if (head.rowCount > 0) yield text.slice(end + 1);
+    after = head.next;
+  } while (after !== null);
+}
+
+async function callPage(
+  session: Session,
+  known: KnownNetwork,
+  partition: PartitionId,
+  table: string | null,
+  after: string | null,
+): Promise<string> {
+  const { database } = session;
+  const request: ExportPageRequest = {
+    epoch: known.epochOf(partition),
+    schema: known.schema.version,
+    system: known.information.systemIndex,
+    table,
+    after,
+  };
+  for (let attempt = 1; ; attempt++) {
+    const context: CallContext = { ...session.context, deadline: Date.now() + PAGE_TIMEOUT_MS };
+    try {
+      const response = await database.call(partition, 'export-page', JSON.stringify(request), context);
+      if (response.ok) return await response.text();
+      if (response.status !== 421) throw await readError(response);
+      const newer = (await response.json()) as StalePartition;
+      if (database.learn(newer) === null) await database.refresh(context);
+      throw new StaleNetworkError('the schema has changed during the export');
+    } catch (error) {
+      const final = error instanceof AtollError || error instanceof StaleNetworkError;
+      if (final || attempt === READ_ATTEMPTS) throw error;
+    }
+  }
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * A page is asked for when the client has taken the one before. An error ends the transfer before its end: the dump
+ * then lacks its COMMIT.
+ */
+function bytesOf(text: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await text.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      } catch (error) {
+        console.warn(`export broken off: ${String(error)}`);
+        controller.error(error);
+      }
+    },
+    cancel: () => text.return(undefined).then(() => undefined),
+  });
+}

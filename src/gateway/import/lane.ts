@@ -1,0 +1,107 @@
+import type { PartitionId } from '../../base/brand.ts';
+import type { ImportChunkReply } from '../../protocol/import.ts';
+import type { Row, Shape } from './row-builder.ts';
+import type { ImportTarget } from './target.ts';
+
+/** Rows for one partition, in the order of the source. */
+export interface Chunk {
+  /** What the rows were made for. */
+  readonly target: ImportTarget;
+  readonly firstLine: number;
+  readonly lastLine: number;
+  readonly runs: readonly Run[];
+  readonly rows: readonly string[];
+}
+
+interface Run {
+  readonly shape: Shape;
+  readonly tagged: Set<number>;
+  rowCount: number;
+}
+
+/** Rows in a chunk (chosen: some 10 ms of the partition, whose other requests wait meanwhile). */
+const CHUNK_ROWS = 4_096;
+
+/**
+ * What one request has for one partition: a chunk that fills and at most one that is on its way. The second waits for
+ * the first's confirmation, since the partition's watermark must never pass a row that is not in.
+ */
+export class Lane {
+  readonly partition: PartitionId;
+  readonly #charactersMax: number;
+  #rows: string[] = [];
+  #runs: Run[] = [];
+  #shape: Shape | null = null;
+  #characters = 0;
+  #firstLine = 0;
+  #lastLine = 0;
+  #inFlightFrom: number | null = null;
+  #sending: Promise<void> = Promise.resolve();
+  readonly confirmed = { rows: 0, skipped: 0 };
+
+  constructor(partition: PartitionId, charactersMax: number) {
+    this.partition = partition;
+    this.#charactersMax = charactersMax;
+  }
+
+  /** True when the chunk is full and must be sent. */
+  add(row: Row): boolean {
+    if (this.#rows.length === 0) this.#firstLine = row.line;
+    this.#lastLine = row.line;
+    if (row.shape !== this.#shape) {
+      this.#shape = row.shape;
+      this.#runs.push({ shape: row.shape, tagged: new Set(), rowCount: 0 });
+    }
+    const run = this.#runs.at(-1) as Run;
+    run.rowCount++;
+    if (row.tagged !== null) for (const index of row.tagged) run.tagged.add(index);
+    this.#rows.push(row.text);
+    this.#characters += row.text.length;
+    return this.#rows.length >= CHUNK_ROWS || this.#characters >= this.#charactersMax;
+  }
+
+  /**
+   * Sends the chunk that has filled as soon as the one before it is confirmed; resolves when it is on its way. `send`
+   * rejects when the chunk is not confirmed, and then `failed` is told, nothing more is sent.
+   */
+  async flush(
+    target: ImportTarget,
+    send: (chunk: Chunk) => Promise<ImportChunkReply>,
+    failed: (error: unknown) => void,
+  ): Promise<void> {
+    await this.#sending;
+    if (this.#rows.length === 0 || this.#inFlightFrom !== null) return;
+    const chunk = this.#take(target);
+    this.#inFlightFrom = chunk.firstLine;
+    this.#sending = send(chunk).then((reply) => {
+      this.#inFlightFrom = null;
+      this.confirmed.rows += reply.rows;
+      this.confirmed.skipped += reply.skipped;
+    }, failed);
+  }
+
+  #take(target: ImportTarget): Chunk {
+    const chunk: Chunk = {
+      target,
+      firstLine: this.#firstLine,
+      lastLine: this.#lastLine,
+      runs: this.#runs,
+      rows: this.#rows,
+    };
+    this.#rows = [];
+    this.#runs = [];
+    this.#shape = null;
+    this.#characters = 0;
+    return chunk;
+  }
+
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void> {
+    return this.#sending;
+  }
+
+  /** The first line that is not confirmed; null: all that was added is. */
+  get unconfirmedFrom(): number | null {
+    return this.#inFlightFrom ?? (this.#rows.length > 0 ? this.#firstLine : null);
+  }
+}

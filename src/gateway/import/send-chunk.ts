@@ -1,0 +1,95 @@
+import type { PartitionId } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import { encodeImportChunk, type ImportChunkHead, type ImportChunkReply } from '../../protocol/import.ts';
+import type { StalePartition } from '../../protocol/network.ts';
+import { type CallContext, type Database, readError } from '../database.ts';
+import type { KnownNetwork } from '../known-network.ts';
+import type { Chunk } from './lane.ts';
+import { targetIn } from './target.ts';
+
+/** How long a partition may take for one chunk, ms (chosen; a chunk takes some 10 ms, but others may be before it). */
+const CHUNK_TIMEOUT_MS = 30_000;
+/** How often a chunk is sent whose answer was lost: an object that has crashed is back within a second. */
+const ATTEMPTS_MAX = 5;
+const BACKOFF_FIRST_MS = 100;
+/** How often a chunk is addressed anew because the network has changed (chosen). */
+const STALE_MAX = 5;
+
+export interface ChunkRoute {
+  readonly database: Database;
+  readonly partition: PartitionId;
+  readonly importId: string | null;
+  readonly trace: string;
+}
+
+/**
+ * Has the partition insert a chunk, exactly once where the import has an id: then a chunk whose answer was lost is sent
+ * again, and the partition's watermark tells whether it is in.
+ *
+ * @throws AtollError; the outcome is that of this chunk
+ */
+export async function sendChunk(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkReply> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await sendOnce(route, chunk);
+    } catch (error) {
+      const shown = error instanceof AtollError ? error : lost(route.partition);
+      const repeats = route.importId !== null && shown.outcome === 'unknown' && shown.code !== 'internal';
+      if (!repeats || attempt === ATTEMPTS_MAX) throw shown;
+      await new Promise((resolve) => setTimeout(resolve, BACKOFF_FIRST_MS * 2 ** attempt));
+    }
+  }
+}
+
+function lost(partition: PartitionId): AtollError {
+  return new AtollError(
+    'unknown-outcome',
+    `the answer of partition ${partition} was lost: its rows may or may not be in; with an importId the import can be run again`,
+  );
+}
+
+/** Nothing is applied by a partition that knows a newer network; the chunk is addressed anew. */
+async function sendOnce(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkReply> {
+  const { database, partition, trace } = route;
+  for (let attempt = 1; ; attempt++) {
+    const context: CallContext = { deadline: Date.now() + CHUNK_TIMEOUT_MS, trace };
+    const known = await database.network(context);
+    refuseChangedTable(known, chunk);
+    const body = encodeImportChunk(headOf(route, known, chunk), chunk.rows);
+    const response = await database.call(partition, 'import-chunk', body, context);
+    if (response.ok) return (await response.json()) as ImportChunkReply;
+    if (response.status !== 421) throw await readError(response);
+    const newer = (await response.json()) as StalePartition;
+    if (database.learn(newer) === null) await database.refresh(context);
+    if (attempt === STALE_MAX) {
+      throw new AtollError('stale', 'the schema or the partitions keep changing; try again', 'none');
+    }
+  }
+}
+
+function refuseChangedTable(known: KnownNetwork, { target }: Chunk): void {
+  if (known === target.known || targetIn(known, target.table.name).accepts(target)) return;
+  throw new AtollError(
+    'schema-conflict',
+    `${target.table.name} was changed meanwhile: run the import again under its importId`,
+    'none',
+  );
+}
+
+function headOf({ partition, importId }: ChunkRoute, known: KnownNetwork, chunk: Chunk): ImportChunkHead {
+  return {
+    epoch: known.epochOf(partition),
+    schema: known.schema.version,
+    system: known.information.systemIndex,
+    table: chunk.target.table.name,
+    importId,
+    firstLine: chunk.firstLine,
+    lastLine: chunk.lastLine,
+    runs: chunk.runs.map(({ shape, tagged, rowCount }) => ({
+      columns: shape.columns,
+      generatesIds: shape.generatesIds,
+      tagged: [...tagged],
+      rowCount,
+    })),
+  };
+}
