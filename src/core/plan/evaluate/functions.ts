@@ -34,7 +34,7 @@ function absolute(value: SqlValue): SqlValue {
   const number = operand(value);
   if (number === null) return null;
   if (number === INT64_MIN) throw new MergeError('integer-overflow', 'integer overflow');
-  if (typeof number === 'number') return Math.abs(number);
+  if (typeof number === 'number') return number < 0 ? -number : number;
   return number < 0n ? -number : number;
 }
 
@@ -71,12 +71,13 @@ function length(value: SqlValue): SqlValue {
   return BigInt([...(nul < 0 ? text : text.slice(0, nul))].length);
 }
 
+/** Of equal values min() takes the last, max() the first. */
 function extreme(name: 'min' | 'max', args: readonly SqlValue[], collation: Collation): SqlValue {
   let best: SqlValue = args[0] ?? null;
   for (const value of args) {
     if (value === null) return null;
     const order = compareValues(value, best, collation);
-    if (name === 'min' ? order < 0 : order > 0) best = value;
+    if (name === 'min' ? order <= 0 : order > 0) best = value;
   }
   return best;
 }

@@ -19,7 +19,7 @@ const NULL: Scalar = { kind: 'constant', value: null };
 export function compile(expression: Expression, leaves: Leaves): Scalar {
   const leaf = leaves.leaf(expression);
   if (leaf !== null) return leaf;
-  const constant = constantOf(expression);
+  const constant = constantOf(withoutPlus(expression));
   if (constant !== null) {
     return constant.kind === 'literal'
       ? { kind: 'constant', value: constant.value }
@@ -61,6 +61,14 @@ export function compile(expression: Expression, leaves: Leaves): Scalar {
     default:
       return unknown(expression);
   }
+}
+
+/** `-(+9)`: SQLite drops the plus before it reads the literal with its sign, which tells for the least integer. */
+function withoutPlus(expression: Expression): Expression {
+  if (expression.kind !== 'unary' || expression.operator !== '-') return expression;
+  let { operand } = expression;
+  while (operand.kind === 'unary' && operand.operator === '+') operand = operand.operand;
+  return operand === expression.operand ? expression : { ...expression, operand };
 }
 
 function unknown(expression: Expression): never {
