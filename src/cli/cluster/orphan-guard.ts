@@ -29,7 +29,8 @@ export function startOrphanGuard(): OrphanGuard {
   };
 }
 
-function workerdOf(parent: number): number | undefined {
+/** The workerd that a process has started last. */
+export function workerdOf(parent: number): number | undefined {
   const processes = process.platform === 'linux' ? fromProc() : fromPs();
   return processes.findLast((entry) => entry.parent === parent && /workerd/.test(entry.command))?.pid;
 }
