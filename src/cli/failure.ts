@@ -1,7 +1,7 @@
 import { AtollError } from '../client/index.ts';
 
-/** Exit codes. 2 is what shells use for a wrong call; 130 and 143 are 128 + the signal. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/** Exit codes. 2 is what shells use for a wrong call, 130 for an end by Ctrl-C. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** A failure that the user can mend: `hint` says how, as an instruction. */
 export class CliError extends Error {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { run, temporaryDirectory } from './process.ts';
+import { run, start, temporaryDirectory } from './process.ts';
 
 test('the demo ends by itself in under a minute, every step as it should, and leaves nothing behind', async () => {
   const directory = temporaryDirectory();
@@ -25,4 +25,17 @@ test('the demo ends by itself in under a minute, every step as it should, and le
   // Nothing but text where there is no terminal, and nothing wider than 100 columns.
   expect(stdout).not.toContain('\u001b');
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+});
+
+test('Ctrl-C in the middle ends it, and leaves nothing behind', async () => {
+  const directory = temporaryDirectory();
+  const demo = start(['demo'], { cwd: directory.path, env: { TMPDIR: directory.path } });
+  await demo.seen(/── Real data/);
+  demo.child.kill('SIGINT');
+  const { code, stdout } = await demo.ended;
+  const left = readdirSync(directory.path).filter((name) => name.startsWith('atoll-demo-'));
+  directory.remove();
+  expect(code).toBe(130);
+  expect(left).toEqual([]);
+  expect(stdout).not.toContain('error:');
 });

@@ -36,6 +36,7 @@ async function runDemo(options: Options): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'atoll-demo-'));
   const token = randomBytes(16).toString('base64url');
   let cluster: LocalCluster | undefined;
+  let interrupted = false;
   try {
     cluster = await startLocalCluster({
       port: 0,
@@ -50,16 +51,17 @@ async function runDemo(options: Options): Promise<void> {
       present(cluster.url, token, data, directory).then((failed) => ({ failed })),
       stopped,
     ]);
-    if (end === undefined) {
-      process.exitCode = 130;
-      return;
+    interrupted = end === undefined;
+    if (end !== undefined) {
+      closing(end.failed, performance.now() - startedAt);
+      if (options.keep === true) await keepServing(cluster.url, token, stopped);
     }
-    closing(end.failed, performance.now() - startedAt);
-    if (options.keep === true) await keepServing(cluster.url, token, stopped);
   } finally {
     await cluster?.stop();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }
+  // The tour does not know yet that its cluster is gone.
+  if (interrupted) process.exit(EXIT.interrupted);
 }
 
 function closing(failed: number, ms: number): void {

@@ -47,7 +47,7 @@ FROM away ORDER BY km DESC LIMIT 5`,
   ),
   query(
     'Every partition at once',
-    'Each partition folds its rows into one; the router merges four rows, not 171,075.',
+    'Each partition folds all its rows into one, and only those travel to the router.',
     `SELECT count(*) AS cities, round(avg(lat), 3) AS mean_latitude,
        min(lat) AS southernmost, max(lat) AS northernmost
 FROM cities`,
