@@ -5,6 +5,8 @@ export type ImportFormat = 'ndjson' | 'csv';
 /** Whole lines of the source, in order. */
 export interface Block {
   readonly index: number;
+  /** Depends on the block's place in the source alone, whatever the lines hold: see {@link blocksOf}. */
+  readonly stripe: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Number of the block's first line in the source, from 1. */
   readonly firstLine: number;
@@ -20,14 +22,15 @@ const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 
 /**
- * Cuts a source into blocks of whole lines of at least `blockBytes` bytes. Where it cuts depends on the source
- * and `blockBytes` alone, so that a rerun of an import meets the blocks of the run before. In CSV a newline
- * between quotes ends no record.
+ * Cuts a source into blocks of whole lines: where a stripe of `stripeLines` lines ends, and within one where a block
+ * has `blockBytes` bytes. In CSV a newline between quotes ends no record; a record belongs to the stripe that it
+ * begins in.
  */
 export async function* blocksOf(
   source: ImportSource,
   format: ImportFormat,
   blockBytes: number,
+  stripeLines: number,
 ): AsyncGenerator<Block> {
   const held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -36,8 +39,16 @@ export async function* blocksOf(
   let index = 0;
   let quoted = false;
 
+  const stripeOf = (line: number): number => Math.floor((line - 1) / stripeLines);
   const take = (): Block => {
-    const block = { index: index++, bytes: concatenate(held, heldBytes), firstLine, lines: heldLines };
+    const stripe = stripeOf(firstLine);
+    const block = {
+      index: index++,
+      stripe,
+      bytes: concatenate(held, heldBytes),
+      firstLine,
+      lines: heldLines,
+    };
     firstLine += heldLines;
     held.length = 0;
     heldBytes = 0;
@@ -55,7 +66,9 @@ export async function* blocksOf(
       if (newline < 0) break;
       position = newline + 1;
       heldLines++;
-      if (!quoted && heldBytes + position - start >= blockBytes) {
+      if (quoted) continue;
+      const stripeEnds = stripeOf(firstLine + heldLines) > stripeOf(firstLine);
+      if (stripeEnds || heldBytes + position - start >= blockBytes) {
         held.push(bytes.subarray(start, position));
         heldBytes += position - start;
         start = position;

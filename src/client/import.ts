@@ -31,12 +31,15 @@ export interface ImportResult {
 }
 
 /**
- * Requests at a time and bytes of each. They are no options: a rerun must cut the source into the same blocks
- * and give each to the same lane, or rows would be added twice. Chosen: four keep the partitions busy while
- * the next block is read; 1 MiB is far below the server's bound and some 10,000 rows.
+ * Lanes, and lines that go to one lane before the next has its turn. They are no options: a rerun must give each line
+ * to the same lane, or rows would be added twice; also where a bad line was mended meanwhile, so bytes must not decide.
+ * Chosen: four lanes keep the partitions busy while the next block is read.
  */
 const LANES = 4;
+const STRIPE_LINES = 4_096;
+/** Bytes of one request, and requests that wait or are on their way (chosen: what the client holds in memory). */
 const BLOCK_BYTES = 1 << 20;
+const BLOCKS_MAX = 8;
 /** A block takes well under a second; a server that is busy with other imports may need more. */
 const BLOCK_TIMEOUT_MS = 60_000;
 
@@ -58,9 +61,10 @@ export async function importInto(
   let failure: { readonly error: unknown } | undefined;
   let header = new Uint8Array();
 
-  const sendCounted = async (block: Block): Promise<void> => {
+  const sendCounted = async (block: Block, lane: number): Promise<void> => {
+    if (failure !== undefined) return;
     try {
-      const upload = { table, format, importId: `${importId}.${block.index % LANES}`, header, block, signal };
+      const upload = { table, format, importId: `${importId}.${lane}`, header, block, signal };
       const counts = await sendBlock(transport, upload);
       done.rows += counts.rows;
       done.skipped += counts.skipped;
@@ -73,11 +77,15 @@ export async function importInto(
   };
 
   const lanes: Promise<void>[] = Array.from({ length: LANES }, () => Promise.resolve());
-  for await (const block of blocksOf(source, format, BLOCK_BYTES)) {
+  const underway: Promise<void>[] = [];
+  for await (const block of blocksOf(source, format, BLOCK_BYTES, STRIPE_LINES)) {
     if (format === 'csv' && block.index === 0) header = headerOf(block.bytes);
-    await lanes[block.index % LANES];
+    if (underway.length === BLOCKS_MAX) await underway.shift();
     if (failure !== undefined) break;
-    lanes[block.index % LANES] = sendCounted(block);
+    const lane = block.stripe % LANES;
+    const sent = (lanes[lane] ?? Promise.resolve()).then(() => sendCounted(block, lane));
+    lanes[lane] = sent;
+    underway.push(sent);
   }
   await Promise.all(lanes);
   if (failure !== undefined) throw failure.error;

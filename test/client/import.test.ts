@@ -5,11 +5,17 @@ import { type FakeHandler, type FakeServer, failure, fakeServer } from './fake-s
 
 const decoder = new TextDecoder();
 
-async function cut(text: string, pieceLength: number, format: ImportFormat, blockBytes: number) {
+async function cut(
+  text: string,
+  pieceLength: number,
+  format: ImportFormat,
+  blockBytes: number,
+  stripe = 1_000,
+) {
   const pieces: string[] = [];
   for (let at = 0; at < text.length; at += pieceLength) pieces.push(text.slice(at, at + pieceLength));
   const blocks: { text: string; firstLine: number; lines: number }[] = [];
-  for await (const { bytes, firstLine, lines } of blocksOf(pieces, format, blockBytes)) {
+  for await (const { bytes, firstLine, lines } of blocksOf(pieces, format, blockBytes, stripe)) {
     blocks.push({ text: decoder.decode(bytes), firstLine, lines });
   }
   return blocks;
@@ -37,6 +43,16 @@ describe('blocks', () => {
       expect(blocks.map((block) => block.firstLine)).toEqual([1, 2, 5]);
     },
   );
+
+  test.each([1, 4, 100])('no block reaches over the end of a stripe, whatever %i', async (blockBytes) => {
+    const blocks = await cut('a\nbbbbbbbbbbbbb\nc\nd\ne\nf\ng\n', 3, 'ndjson', blockBytes, 3);
+    const stripes = blocks.map(({ firstLine, lines }) => [
+      Math.floor((firstLine - 1) / 3),
+      Math.floor((firstLine + lines - 2) / 3),
+    ]);
+    expect(stripes.every(([first, last]) => first === last)).toBe(true);
+    expect(blocks.map(({ text }) => text).join('')).toBe('a\nbbbbbbbbbbbbb\nc\nd\ne\nf\ng\n');
+  });
 
   test('an empty source has none', async () => {
     expect(await cut('', 1, 'ndjson', 1)).toEqual([]);
@@ -80,8 +96,8 @@ describe('import', () => {
 
   test('a long source goes over four lanes, each in order, and arrives whole', async () => {
     const { db, requests } = await client(countLines);
-    const line = `{"text":"${'x'.repeat(990)}"}\n`;
-    const lines = 6_000;
+    const line = `{"text":"${'x'.repeat(290)}"}\n`;
+    const lines = 17_000;
     const result = await db.import('t', Array(lines).fill(line), { importId: 'run' });
     expect(result.rows).toBe(lines);
     const lanes = Map.groupBy(requests, (request) => request.query.get('importId'));
@@ -114,7 +130,7 @@ describe('import', () => {
 
   test('a bad line stops the import with the error that names it', async () => {
     const { db } = await client(({ query }) =>
-      query.get('importId') === 'run.1'
+      query.get('line') === '2'
         ? failure(400, { code: 'bad-line', detail: { line: 4711 } })
         : { body: { rows: 1 } },
     );
