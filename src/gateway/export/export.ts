@@ -18,7 +18,10 @@ const READ_ATTEMPTS = 3;
 /** How often the beginning is planned anew because the schema has changed (chosen). */
 const PLANS_MAX = 5;
 
-const Parameters = v.strictObject({ table: v.optional(v.string()), format: v.optional(v.string()) });
+const Parameters = v.strictObject(
+  { table: v.optional(v.string()), format: v.optional(v.string()) },
+  'no such parameter',
+);
 
 /** `GET /v1/export`: docs/api.md, "Export". */
 export async function exportDatabase(session: Session, request: Request): Promise<Response> {
