@@ -1,7 +1,7 @@
 import type { Table } from '../schema/table.ts';
 import type { Analyzer } from '../sql/analysis/analyzer.ts';
-import { keyClassesOf } from '../sql/analysis/analyzer.ts';
 import { sameClass } from '../sql/analysis/graph.ts';
+import { keyClassesOf } from '../sql/analysis/key-class.ts';
 import type { PartitionedUse } from '../sql/analysis/model.ts';
 import type { KeyClass, Tables } from './plan.ts';
 

@@ -8,7 +8,7 @@ import { planStatement } from '../../../src/core/plan/statement.ts';
 import { tokenOfKey } from '../../../src/core/schema/partition-key.ts';
 import type { Table } from '../../../src/core/schema/table.ts';
 import { TokenMap } from '../../../src/core/schema/token-map.ts';
-import { keyClassesOf } from '../../../src/core/sql/analysis/analyzer.ts';
+import { keyClassesOf } from '../../../src/core/sql/analysis/key-class.ts';
 import { parseStatement } from '../../../src/core/sql/parse.ts';
 import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import type { ModelSchema } from './model-schema.ts';

@@ -3,7 +3,6 @@ import type { Schema } from '../../schema/catalogue.ts';
 import type { Affinity, Table } from '../../schema/table.ts';
 import type {
   ColumnReference,
-  CommonTable,
   Expression,
   FunctionCall,
   Node,
@@ -17,14 +16,17 @@ import type {
 } from '../ast.ts';
 import { anchorOfCore } from './anchor.ts';
 import { anchorOfCompound } from './compound.ts';
+import { asRecursive, innerNodes, uniqueName } from './derived.ts';
+import type { Environment, VisibleTable } from './environment.ts';
 import { addFacts } from './facts.ts';
 import { addJoinFacts, readFrom } from './from.ts';
+import { functionArguments, joinConditions } from './from-parts.ts';
 import { isAggregate, isPureTableFunction, JSON_TABLE_COLUMNS, readsClock, volatility } from './functions.ts';
 import { ReachGraph } from './graph.ts';
+import { keyClassesOf } from './key-class.ts';
 import {
   type CoreModel,
   nodeOf,
-  type Output,
   type PartitionedUse,
   type Resolved,
   type Scope,
@@ -33,28 +35,14 @@ import {
   type SourceColumn,
   withoutAliases,
 } from './model.ts';
-import { outputsOf } from './outputs.ts';
+import { isOuterAggregate } from './outer-aggregate.ts';
+import { aliasesOf, outputsOf } from './outputs.ts';
 import { refuse } from './refusal.ts';
 import { ROWID_NAMES, resolveColumn } from './resolve.ts';
 import { isSystemTable } from './system-tables.ts';
 import { type ClassContext, classOf, type ExpressionClass } from './value-class.ts';
 import { viewSelect } from './view.ts';
 import { childrenOf } from './walk.ts';
-
-/** A common table expression where it is visible. */
-interface VisibleTable {
-  readonly definition: CommonTable;
-  readonly environment: Environment;
-  readonly scope: Scope | null;
-  /** While it is read: a use of itself is the recursion. */
-  active: { columns: readonly SourceColumn[] | null; recursive: boolean } | null;
-}
-
-/** Common table expressions by name, innermost WITH first. */
-export interface Environment {
-  readonly tables: Map<string, VisibleTable>;
-  readonly outer: Environment | null;
-}
 
 /** Chosen: far beyond any statement; bounds the expansion of tables and views that use each other. */
 const MAX_SOURCES = 400;
@@ -422,95 +410,3 @@ export class Analyzer {
 export function newFindings(): Findings {
   return { aggregates: [], windows: [] };
 }
-
-export function keyClassesOf(table: Table): PartitionedUse['classes'] {
-  if (table.placement.kind !== 'partitioned') return [];
-  return table.placement.key.map((name) => {
-    const column = table.columns.find((c) => asciiLower(c.name) === asciiLower(name));
-    return { affinity: column?.affinity ?? 'INTEGER', collation: column?.collation ?? 'BINARY' };
-  });
-}
-
-function asRecursive(model: SelectModel): SelectModel {
-  return {
-    ...model,
-    recursive: true,
-    anchor: { kind: 'none', why: 'a recursive WITH table is over all rows' },
-  };
-}
-
-/** Inner columns that are restricted when the select's i-th column is. */
-function innerNodes(select: SelectModel, i: number, graph: ReachGraph): string[] {
-  const { anchor } = select;
-  if (anchor.kind === 'nodes') {
-    const output = select.outputs[i];
-    if (output === undefined || output.node === null || output.nullable) return [];
-    const { node } = output;
-    return anchor.nodes.filter((key) => graph.reachedFrom(key).has(node));
-  }
-  if (anchor.kind === 'none') return [];
-  const position = anchor.outputs.indexOf(i);
-  if (position < 0) return [];
-  return select.cores.flatMap((core) =>
-    core.anchor.kind === 'nodes' ? [core.anchor.nodes[position] as string] : [],
-  );
-}
-
-/** As sqlite3ColumnsFromExprList: `a`, `a:1`, `a:2`. */
-function uniqueName(name: string, taken: Set<string>): string {
-  let unique = name;
-  for (let i = 1; taken.has(asciiLower(unique)); i++) unique = `${name}:${i}`;
-  taken.add(asciiLower(unique));
-  return unique;
-}
-
-function aliasesOf(ast: SelectCore): ReadonlyMap<string, Expression> {
-  const aliases = new Map<string, Expression>();
-  for (const column of ast.columns) {
-    if (column.kind !== 'result-expression' || column.alias === null) continue;
-    const name = asciiLower(column.alias.name);
-    if (!aliases.has(name)) aliases.set(name, column.expression);
-  }
-  return aliases;
-}
-
-function joinConditions(ast: SelectCore): Expression[] {
-  const found: Expression[] = [];
-  const visit = (from: NonNullable<SelectCore['from']>): void => {
-    for (const table of [from.first, ...from.joins.map((join) => join.table)]) {
-      if (table.kind === 'nested-join') visit(table.from);
-    }
-    for (const join of from.joins) if (join.on !== null) found.push(join.on);
-  };
-  if (ast.from !== null) visit(ast.from);
-  return found;
-}
-
-/** Arguments of table-valued functions: they may name the other tables of the FROM. */
-function functionArguments(from: SelectCore['from']): Expression[] {
-  if (from === null) return [];
-  return [from.first, ...from.joins.map((join) => join.table)].flatMap((table) => {
-    if (table.kind === 'table-function') return table.arguments;
-    return table.kind === 'nested-join' ? functionArguments(table.from) : [];
-  });
-}
-
-/** SQLite gives an aggregate to the query whose columns it names: https://www.sqlite.org/lang_aggfunc.html */
-function isOuterAggregate(call: FunctionCall, scope: Scope): boolean {
-  let columns = 0;
-  let own = 0;
-  const visit = (node: Node): void => {
-    if (node.kind === 'column') {
-      const resolved = resolveColumn(node, scope);
-      if ('depth' in resolved) {
-        columns++;
-        if (resolved.depth === 0) own++;
-      }
-    }
-    for (const child of node.kind === 'select' ? [] : childrenOf(node)) visit(child);
-  };
-  for (const argument of call.arguments) visit(argument);
-  return columns > 0 && own === 0;
-}
-
-export type { Output };

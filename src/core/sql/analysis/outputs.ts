@@ -82,3 +82,14 @@ function sourceOutputs(source: Source, merging: boolean, scope: Scope): Output[]
   }
   return outputs;
 }
+
+/** Result columns with an alias, by name; the first of several. */
+export function aliasesOf(ast: SelectCore): ReadonlyMap<string, Expression> {
+  const aliases = new Map<string, Expression>();
+  for (const column of ast.columns) {
+    if (column.kind !== 'result-expression' || column.alias === null) continue;
+    const name = asciiLower(column.alias.name);
+    if (!aliases.has(name)) aliases.set(name, column.expression);
+  }
+  return aliases;
+}

@@ -11,7 +11,8 @@ import type {
   Update,
   Upsert,
 } from '../ast.ts';
-import { type Analyzer, type Environment, newFindings } from './analyzer.ts';
+import { type Analyzer, newFindings } from './analyzer.ts';
+import type { Environment } from './environment.ts';
 import { addJoinFacts, readFrom } from './from.ts';
 import type { Scope, SelectModel, Source } from './model.ts';
 import { refuse } from './refusal.ts';
