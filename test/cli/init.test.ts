@@ -33,9 +33,11 @@ function atoll(...args: string[]) {
 test('init makes a deployed cluster ready, and may be repeated', async () => {
   const first = await atoll('init', url, '--partitions', '3');
   expect(first).toMatchObject({ code: 0, stdout: `${url} is ready with 3 partitions\n` });
-  await atoll('sql', '-e', 'CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 2)');
+  const sql = 'CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 2)';
+  expect(await atoll('sql', '-e', sql)).toMatchObject({ code: 0, stderr: '' });
   expect(await atoll('init', url, '--partitions', '3')).toMatchObject({ code: 0, stdout: first.stdout });
-  expect((await atoll('sql', '--csv', '-e', "SELECT v FROM t WHERE k = '1'")).stdout).toBe('v\r\n2\r\n');
+  const read = await atoll('sql', '--csv', '-e', "SELECT v FROM t WHERE k = '1'");
+  expect(read).toMatchObject({ stdout: 'v\r\n2\r\n', stderr: '' });
 });
 
 test('another number of partitions, and another token, are refused', async () => {
