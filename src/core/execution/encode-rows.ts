@@ -1,4 +1,3 @@
-import { assert } from '../../base/assert.ts';
 import { encodeValue } from '../../protocol/json-value.ts';
 import { textOf } from '../sqlite/exact.ts';
 import type { PortValue } from '../sqlite/port.ts';
@@ -58,24 +57,20 @@ export function encodeTaggedRows(rows: readonly (readonly PortValue[])[], lossy 
   return `${text}]`;
 }
 
+/**
+ * The value tells its storage class but for numbers, which the tag tells apart. A RETURNING may evaluate
+ * `random()` once for the value and once for the tag, so the value counts where they differ.
+ */
 function encodeTagged(value: PortValue, tag: string, lossy: boolean): string | null {
-  switch (tag[0]) {
-    case 'n':
-      return 'null';
-    case 't':
-      assert(typeof value === 'string', 'a TEXT is a string');
-      return !lossy && value.includes(REPLACEMENT) ? null : JSON.stringify(value);
-    case 'i':
-      // −0 cannot be an INTEGER, but a port may show 0 as it likes.
-      return value === 0 ? '0' : String(value);
-    case 'r':
-    case 'b':
-      return encodeValue(value);
-    case 'x':
-      return encodeValue(textOf(fromHex(tag.slice(1))));
-    default:
-      return encodeValue(BigInt(tag));
+  if (value === null) return 'null';
+  if (typeof value === 'string') {
+    if (tag[0] === 'x') return encodeValue(textOf(fromHex(tag.slice(1))));
+    return !lossy && value.includes(REPLACEMENT) ? null : JSON.stringify(value);
   }
+  if (typeof value !== 'number' || tag === 'r' || !Number.isInteger(value)) return encodeValue(value);
+  if (/\d$/.test(tag)) return encodeValue(BigInt(tag));
+  // −0 cannot be an INTEGER, but a port may show 0 as it likes.
+  return value === 0 ? '0' : String(value);
 }
 
 function fromHex(hex: string): Uint8Array {

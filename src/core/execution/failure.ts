@@ -1,5 +1,6 @@
 import { AssertionError } from '../../base/assert.ts';
 import { AtollError, type ErrorCode } from '../../protocol/error.ts';
+import { recursionError } from '../sql/recursion.ts';
 import { SqliteError, type SqliteErrorKind } from '../sqlite/port.ts';
 
 const CODE: Readonly<Record<SqliteErrorKind, ErrorCode>> = {
@@ -21,6 +22,8 @@ const CODE: Readonly<Record<SqliteErrorKind, ErrorCode>> = {
 export function failureOf(thrown: unknown): AtollError {
   if (thrown instanceof AtollError) return thrown;
   if (thrown instanceof SqliteError) {
+    const stopped = recursionError(thrown);
+    if (stopped !== null) return stopped;
     const detail = thrown.code === '' ? undefined : { sqlite: thrown.code };
     return new AtollError(CODE[thrown.kind], thrown.message, 'none', detail);
   }

@@ -26,7 +26,10 @@ export function guardStatement(statement: Statement): void {
     case 'delete':
       break;
     case 'pragma':
-      if (READING_PRAGMAS.has(statement.name.name.name.toLowerCase())) break;
+      if (READING_PRAGMAS.has(statement.name.name.name.toLowerCase())) {
+        if (statement.value !== null) guardName(statement.value.text);
+        break;
+      }
       throw new AtollError(
         'forbidden-statement',
         `PRAGMA ${statement.name.name.name} is not allowed: it would change other requests' answers`,
@@ -45,13 +48,16 @@ export function guardStatement(statement: Statement): void {
   });
 }
 
+function guardName(name: string): void {
+  if (!/^_(atoll|cf)_/i.test(name)) return;
+  throw new AtollError(
+    'internal-name',
+    `${name}: names that begin with ${name.slice(0, name.indexOf('_', 1) + 1)} are internal`,
+  );
+}
+
 function guardNode(node: Node): void {
-  if (node.kind === 'identifier' && /^_(atoll|cf)_/i.test(node.name)) {
-    throw new AtollError(
-      'internal-name',
-      `${node.name}: names that begin with ${node.name.slice(0, node.name.indexOf('_', 1) + 1)} are internal`,
-    );
-  }
+  if (node.kind === 'identifier') guardName(node.name);
   if ((node.kind === 'insert' || node.kind === 'update') && node.or === 'ROLLBACK') {
     throw new AtollError(
       'forbidden-statement',

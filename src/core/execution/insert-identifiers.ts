@@ -1,6 +1,6 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
-import type { Table } from '../schema/table.ts';
+import type { Column, Table } from '../schema/table.ts';
 import type { Insert, Values } from '../sql/ast.ts';
 import type { Edit } from '../sql/splice.ts';
 import { quoteName } from '../sqlite/quote.ts';
@@ -15,20 +15,29 @@ export type IdentifierPlan =
   | { readonly kind: 'rows'; readonly needs: readonly IdentifierNeed[] }
   | { readonly kind: 'select' };
 
-/** A row's id: always generated, given by that parameter unless it is NULL, or given by the statement. */
-export type IdentifierNeed = GeneratedNeed | { readonly kind: 'given' };
+/**
+ * A row's id: always generated, given by that parameter unless it is NULL, or given by the statement (`value`
+ * where it can be read off).
+ */
+export type IdentifierNeed = GeneratedNeed | { readonly kind: 'given'; readonly value: number | null };
 
 export type GeneratedNeed = {
   /** Index of the VALUES row. */
   readonly row: number;
-  readonly edit: (id: string) => Edit;
-} & ({ readonly kind: 'generate' } | { readonly kind: 'parameter'; readonly index: number });
+  /** Puts `id`, an expression, in place. */
+  readonly edits: (id: string) => readonly Edit[];
+} & (
+  | { readonly kind: 'generate' }
+  | { readonly kind: 'parameter'; readonly index: number }
+  /** Its value is not known before it is evaluated. */
+  | { readonly kind: 'expression' }
+);
 
 export interface InsertIdentifiers {
   readonly plan: IdentifierPlan;
   /** Edits that every execution needs: the column that carries the id. */
   readonly edits: readonly Edit[];
-  /** For `select`: wraps the SELECT so that row n gets `first + n`. */
+  /** For `select`: wraps the SELECT so that row n gets `first + n` where it gives no id itself. */
   readonly selectEdits: (first: string) => readonly Edit[];
 }
 
@@ -36,29 +45,47 @@ export interface InsertIdentifiers {
 export function insertIdentifiers(insert: Insert, table: Table, source: string): InsertIdentifiers | null {
   if (table.rowidName === null) return null;
   const idName = table.rowidColumn ?? table.rowidName;
-  const position = idPosition(insert, table);
   const noSelect = (): readonly Edit[] => [];
   if (insert.source === null) {
     const at = defaultValuesSpan(insert, source);
-    const edit = (id: string): Edit => ({ ...at, text: `(${quoteName(idName)}) VALUES (${id})` });
+    const edits = (id: string): Edit[] => [{ ...at, text: `(${quoteName(idName)}) VALUES (${id})` }];
     return {
-      plan: { kind: 'rows', needs: [{ kind: 'generate', row: 0, edit }] },
+      plan: { kind: 'rows', needs: [{ kind: 'generate', row: 0, edits }] },
       edits: [],
       selectEdits: noSelect,
     };
   }
+  const position = idPosition(insert, table);
   const edits = position === null ? [columnEdit(insert, table, idName)] : [];
   const { body, compounds, limit } = insert.source;
   if (body.kind === 'values' && compounds.length === 0 && limit === null && insert.source.with === null) {
     return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits, selectEdits: noSelect };
   }
-  if (position !== null) return null; // The SELECT gives the ids itself; the plan has decided whether it may.
-  const { start, end } = insert.source;
-  const selectEdits = (first: string): readonly Edit[] => [
-    { start, end: start, text: `SELECT ${first} + row_number() OVER () - 1, * FROM (` },
-    { start: end, end, text: '\n) WHERE true' },
+  const width = (insert.columns ?? storedColumns(table)).length;
+  return {
+    plan: { kind: 'select' },
+    edits,
+    selectEdits: (first) => selectEdits(insert.source, first, position, width),
+  };
+}
+
+function selectEdits(
+  select: Insert['source'],
+  first: string,
+  position: number | null,
+  width: number,
+): Edit[] {
+  const { start, end } = present(select, 'a SELECT gives the rows');
+  const generated = `${first} + row_number() OVER () - 1`;
+  const names = Array.from({ length: width }, (_, index) => `c${index}`);
+  const list =
+    position === null
+      ? [generated, ...names]
+      : names.map((name, index) => (index === position ? `coalesce(${name}, ${generated})` : name));
+  return [
+    { start, end: start, text: `WITH _atoll_source(${names.join(', ')}) AS (` },
+    { start: end, end, text: `\n) SELECT ${list.join(', ')} FROM _atoll_source WHERE true` },
   ];
-  return { plan: { kind: 'select' }, edits, selectEdits };
 }
 
 /** Index of the id among the inserted columns, or null when it is not among them. */
@@ -69,8 +96,12 @@ function idPosition(insert: Insert, table: Table): number | null {
     return index < 0 ? null : index;
   }
   if (table.rowidColumn === null) return null;
-  const stored = table.columns.filter((column) => column.generated === 'no');
-  return stored.findIndex((column) => column.name === table.rowidColumn);
+  return storedColumns(table).findIndex((column) => column.name === table.rowidColumn);
+}
+
+/** What an INSERT without a column list gives. */
+function storedColumns(table: Table): readonly Column[] {
+  return table.columns.filter((column) => column.generated === 'no');
 }
 
 function idAliases(table: Table): Set<string> {
@@ -84,37 +115,45 @@ function columnEdit(insert: Insert, table: Table, idName: string): Edit {
     const first = present(insert.columns[0], 'a written column list is not empty');
     return { start: first.start, end: first.start, text: `${quoteName(idName)}, ` };
   }
-  const stored = table.columns.filter((column) => column.generated === 'no');
-  const names = [idName, ...stored.map((column) => column.name)].map(quoteName);
+  const names = [idName, ...storedColumns(table).map((column) => column.name)].map(quoteName);
   return { start: insert.table.end, end: insert.table.end, text: ` (${names.join(', ')})` };
 }
 
 function needsOf(values: Values, position: number | null): IdentifierNeed[] {
   return values.rows.map((row, place): IdentifierNeed => {
     if (position === null) {
-      const first = present(row.items[0], 'a VALUES row has an item');
-      return {
-        kind: 'generate',
-        row: place,
-        edit: (id) => ({ start: first.start, end: first.start, text: `${id}, ` }),
-      };
+      // Behind the row's parenthesis: an item's span leaves out parentheses of its own.
+      const at = row.start + 1;
+      return { kind: 'generate', row: place, edits: (id) => [{ start: at, end: at, text: `${id}, ` }] };
     }
     const item = row.items[position];
-    if (item === undefined) return { kind: 'given' }; // SQLite will refuse the row: too few values.
-    const edit = (id: string): Edit => ({ start: item.start, end: item.end, text: id });
-    if (item.kind === 'literal' && item.type === 'null') return { kind: 'generate', row: place, edit };
+    if (item === undefined) return { kind: 'given', value: null }; // SQLite will refuse the row: too few values.
+    const { start, end } = item;
+    if (item.kind === 'literal' && item.type !== 'null') {
+      const value = Number(item.value);
+      return { kind: 'given', value: Number.isSafeInteger(value) ? value : null };
+    }
+    if (item.kind === 'literal')
+      return { kind: 'generate', row: place, edits: (id) => [{ start, end, text: id }] };
+    // Any other expression may turn out NULL.
+    const edits = (id: string): Edit[] => [
+      { start, end: start, text: 'coalesce(' },
+      { start: end, end, text: `, ${id})` },
+    ];
     return item.kind === 'parameter'
-      ? { kind: 'parameter', row: place, index: item.index, edit }
-      : { kind: 'given' };
+      ? { kind: 'parameter', row: place, index: item.index, edits }
+      : { kind: 'expression', row: place, edits };
   });
 }
 
 /** DEFAULT VALUES has no node of its own: it stands between the table and what follows. */
 function defaultValuesSpan(insert: Insert, source: string): { start: number; end: number } {
-  const found = /\bDEFAULT\b[\s\S]*?\bVALUES\b/iy;
-  found.lastIndex = insert.table.end;
-  const start = source.slice(insert.table.end).search(/\bDEFAULT\b/i) + insert.table.end;
+  const withoutComments = source.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, (comment) =>
+    ' '.repeat(comment.length),
+  );
+  const found = /\bDEFAULT\s+VALUES\b/iy;
+  const start = withoutComments.slice(insert.table.end).search(/\bDEFAULT\s+VALUES\b/i) + insert.table.end;
   found.lastIndex = start;
-  const match = present(found.exec(source), 'an INSERT without a source says DEFAULT VALUES');
+  const match = present(found.exec(withoutComments), 'an INSERT without a source says DEFAULT VALUES');
   return { start, end: start + match[0].length };
 }

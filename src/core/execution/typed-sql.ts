@@ -21,8 +21,16 @@ export function tagsSql(columns: readonly string[], rawText = false): string {
   return `concat_ws(',', ${columns.map((column) => tagOf(column, rawText)).join(', ')}, '') AS ${TAG_COLUMN}`;
 }
 
+export interface TypedSelectOptions {
+  /** TEXT as bytes as well. */
+  readonly rawText: boolean;
+  /** Keeps SQLite from evaluating a result column once for its value and again for its type. */
+  readonly evaluateOnce: boolean;
+}
+
 /** Wraps a whole SELECT; a subquery that stands alone keeps its order. */
-export function typedSelect(select: string, columnCount: number, rawText: boolean): string {
+export function typedSelect(select: string, columnCount: number, options: TypedSelectOptions): string {
   const names = Array.from({ length: columnCount }, (_, index) => `c${index}`);
-  return `WITH _atoll_rows(${names.join(', ')}) AS (${select}\n) SELECT *, ${tagsSql(names, rawText)} FROM _atoll_rows`;
+  const how = options.evaluateOnce ? 'AS MATERIALIZED' : 'AS';
+  return `WITH _atoll_rows(${names.join(', ')}) ${how} (${select}\n) SELECT *, ${tagsSql(names, options.rawText)} FROM _atoll_rows`;
 }

@@ -1,15 +1,18 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCommit } from '../log/read.ts';
+import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import { applySchemaChange, type SchemaChange } from '../schema/change.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
+import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { recordSchema } from './schema-versions.ts';
 
@@ -37,23 +40,24 @@ function readEntry(replica: Replica, index: CommitId): FeedEntry {
   if (payload.feed === 'schema') {
     return { index, kind: 'schema', proposal: payload.proposal, change: payload.change };
   }
-  const reference = referenceTableIds(replica);
-  const changes = commit.changes.filter((change) => reference.has(change.tableId));
-  return { index, kind: 'write', changes: toBase64(encodeChanges(changes)) };
+  return {
+    index,
+    kind: 'write',
+    changes: toBase64(encodeChanges(commit.changes.filter(isOfReferenceTable))),
+  };
 }
 
-function referenceTableIds(replica: Replica): Set<number> {
-  return new Set(
-    replica.schema.catalogue.tables
-      .filter((table) => table.placement.kind === 'reference')
-      .map((table) => table.id),
-  );
+/**
+ * Of the changes in the system partition's log. Users' tables have rows there only as reference tables: their ids
+ * tell, whatever has become of the table since.
+ */
+function isOfReferenceTable(change: Change): boolean {
+  return change.tableId >= FIRST_USER_TABLE_ID;
 }
 
-/** Whether the open transaction has changed a reference table, so that its entry belongs to the feed. */
-export function changesReference(replica: Replica, changes: readonly Change[]): boolean {
-  const reference = referenceTableIds(replica);
-  return changes.some((change) => reference.has(change.tableId));
+/** Whether the system partition's open transaction has changed a reference table, so that its entry belongs to the feed. */
+export function changesReference(changes: readonly Change[]): boolean {
+  return changes.some(isOfReferenceTable);
 }
 
 /**
@@ -123,25 +127,22 @@ export function checkSchemaChange(
   change: SchemaChange,
   now: number,
 ): CheckResult {
-  const { port } = replica;
-  assert(
-    change.version === replica.schema.version + 1,
-    () => `schema ${change.version} after ${replica.schema.version}`,
-  );
-  try {
-    port.transaction(() => {
-      applySchemaChange(port, replica.schema.catalogue, change);
-      throw new Undo();
-    });
-  } catch (error) {
-    if (!(error instanceof Undo)) return { kind: 'failed', error };
+  const { port, schema, hold } = replica;
+  if (change.version !== schema.version + 1 || (hold !== null && hold > proposal)) {
+    // The message was late, or came twice: a later proposal may rest on this partition's hold.
+    return {
+      kind: 'failed',
+      error: new AtollError('schema-conflict', 'the proposal has been decided already'),
+    };
   }
-  setHold(replica, proposal, now);
+  try {
+    rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
+  } catch (error) {
+    return { kind: 'failed', error };
+  }
+  if (hold !== proposal) setHold(replica, proposal, now);
   return { kind: 'passed' };
 }
-
-/** Thrown to undo what was only tried. */
-export class Undo extends Error {}
 
 /** Logged, since whoever leads after this must hold as well. */
 export function setHold(replica: Replica, proposal: number | null, now: number): void {

@@ -43,20 +43,17 @@ export class Identifiers {
     this.#before.clear();
   }
 
-  /** More was undone than one client's transaction: what is on disk counts. */
-  forget(): void {
-    this.#tables.clear();
-    this.#before.clear();
-  }
-
-  /** `count` ids for rows of `table`; logs the mark in the transaction that is open. */
-  take(table: Table, count: number): number[] {
-    const state = this.#state(table);
-    if (!this.#before.has(table.id)) this.#before.set(table.id, { ...state });
+  /**
+   * `count` ids for rows of `table`, none of them in `given`, the ids that the statement brings along; logs the
+   * mark in the transaction that is open.
+   */
+  take(table: Table, count: number, given: readonly number[] = []): number[] {
+    const state = this.#changing(table);
     const { identifiers, ranges } = this.#identity;
+    if (table.placement.kind === 'reference') for (const id of given) this.#pass(state, id);
     const range = { start: identifiers.start, end: identifiers.end, next: state.next };
     const allocation = isPartitionedById(table)
-      ? this.#takeOwned(table, count, range, ranges)
+      ? this.#takeOwned(table, count, range, ranges, new Set(given))
       : allocate(range, count);
     if (allocation.kind !== 'allocated') {
       throw new AtollError('storage-full', `this partition has no generated ids left for ${table.name}`);
@@ -66,19 +63,34 @@ export class Identifiers {
     return [...allocation.ids];
   }
 
+  /** Rows may have got more ids than were taken for them: goes on after the largest that is there. */
+  pass(table: Table): void {
+    const state = this.#changing(table);
+    this.#passExisting(table, state);
+    if (state.next > state.mark) this.#logMark(table, state);
+  }
+
   /** Ids may also be given by clients here, within this partition: those present are passed over. */
   #takeOwned(
     table: Table,
     count: number,
     range: Parameters<typeof allocate>[0],
     ranges: Identity['ranges'],
+    given: ReadonlySet<number>,
   ): Allocation {
-    const id = quoteName(table.rowidColumn ?? table.rowidName ?? 'rowid');
-    const present = `SELECT 1 FROM ${quoteName(table.name)} WHERE ${id} = ?`;
+    const present = `SELECT 1 FROM ${quoteName(table.name)} WHERE ${idSql(table)} = ?`;
     return allocateOwned(range, count, (candidate) => {
+      if (given.has(candidate)) return false;
       const token: Token = tokenOfKey([BigInt(candidate)], [{ affinity: 'INTEGER', collation: 'BINARY' }]);
       return covers(ranges, token) && this.#port.query(present, candidate).rows.length === 0;
     });
+  }
+
+  /** A table's state, which may change from now on: {@link rollback} knows it as it is. */
+  #changing(table: Table): { next: number; mark: number } {
+    const state = this.#state(table);
+    if (!this.#before.has(table.id)) this.#before.set(table.id, { ...state });
+    return state;
   }
 
   #state(table: Table): { next: number; mark: number } {
@@ -95,12 +107,18 @@ export class Identifiers {
 
   /** A reference table's ids may be given by clients, and all its rows are here: continue after the largest. */
   #passExisting(table: Table, state: { next: number; mark: number }): void {
-    const id = quoteName(table.rowidColumn ?? table.rowidName ?? 'rowid');
-    const largest = Number(
-      this.#port.query(`SELECT max(${id}) FROM ${quoteName(table.name)}`).rows[0]?.[0] ?? 0,
+    const id = idSql(table);
+    const { rows } = this.#port.query(
+      `SELECT max(${id}) FROM ${quoteName(table.name)} WHERE ${id} BETWEEN ? AND ?`,
+      state.next,
+      this.#identity.identifiers.end - 1,
     );
-    const { end } = this.#identity.identifiers;
-    if (largest >= state.next && largest < end) state.next = largest + 1;
+    const largest = rows[0]?.[0] ?? null;
+    if (largest !== null) this.#pass(state, Number(largest));
+  }
+
+  #pass(state: { next: number }, id: number): void {
+    if (id >= state.next && id < this.#identity.identifiers.end) state.next = id + 1;
   }
 
   #logMark(table: Table, state: { next: number; mark: number }): void {
@@ -112,6 +130,11 @@ export class Identifiers {
       state.mark,
     );
   }
+}
+
+/** The column of a table's generated ids. A hidden rowid stays bare: quoted it might be taken for text. */
+function idSql({ rowidColumn, rowidName }: Table): string {
+  return rowidColumn === null ? (rowidName ?? 'rowid') : quoteName(rowidColumn);
 }
 
 /** Whether the generated id is itself the partition key, so that the partition must issue ids that it owns. */

@@ -30,7 +30,11 @@ export class PreparedStatements {
   /** @throws AtollError for what no partition runs */
   get(sql: string): Ready {
     let ready = this.#ready.get(sql);
-    if (ready !== undefined) return ready;
+    if (ready !== undefined) {
+      this.#ready.delete(sql);
+      this.#ready.set(sql, ready);
+      return ready;
+    }
     ready = this.#prepare(sql);
     if (this.#ready.size >= PREPARED_MAX) {
       const oldest = this.#ready.keys().next();

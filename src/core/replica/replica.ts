@@ -13,7 +13,7 @@ import type { CommitInput, CommitKind } from '../log/commit.ts';
 import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { type Catalogue, Schema } from '../schema/catalogue.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
+import { SqliteError, type SqliteErrorKind, type SqlitePort } from '../sqlite/port.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
@@ -28,6 +28,15 @@ import { readCatalogue } from './schema-versions.ts';
 
 /** Largest answer of one statement, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** After these SQLite may have undone more than the statement: https://www.sqlite.org/lang_transaction.html section 3. */
+const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
+  'full',
+  'io',
+  'no-memory',
+  'interrupted',
+  'busy',
+]);
 
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
@@ -133,24 +142,46 @@ export class Replica {
    */
   execute(requests: readonly ExecuteRequest[], now: number): ExecuteOutcome[] {
     const [only] = requests;
+    // Alone, a request is undone with the transaction itself and needs no savepoint.
+    if (requests.length === 1 && only !== undefined) return [this.#executeAlone(only, now)];
+    let executed = false;
     try {
-      // Alone, a request is undone with the transaction itself and needs no savepoint.
-      if (requests.length === 1 && only !== undefined) return [this.#executeOne(only, now)];
-      return this.port.transaction(() => requests.map((request) => this.#executeOne(request, now)));
+      return this.port.transaction(() => {
+        const outcomes = requests.map((request) => this.#executeOne(request, now));
+        executed = true;
+        return outcomes;
+      });
     } catch (error) {
       // The whole group is undone: memory that ran ahead of the file follows it back.
       this.reload();
-      throw error;
+      // A commit that failed while it was written may be on disk nevertheless.
+      if (!(error instanceof SqliteError) || (executed && error.kind === 'io')) throw error;
+      // One request has cost the others their transaction: each by itself, then.
+      return requests.map((request) => this.#executeAlone(request, now));
+    }
+  }
+
+  #executeAlone(request: ExecuteRequest, now: number): ExecuteOutcome {
+    try {
+      return this.#executeOne(request, now);
+    } catch (error) {
+      this.reload();
+      const { code, message, detail } = failureOf(error);
+      const outcome =
+        error instanceof SqliteError && error.kind === 'io' && !request.read ? 'unknown' : 'none';
+      return { kind: 'error', error: new AtollError(code, message, outcome, detail ?? undefined) };
     }
   }
 
   #executeOne(request: ExecuteRequest, now: number): ExecuteOutcome {
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
+    this.#identifiers.begin();
     try {
       if (request.read) return { kind: 'done', body: this.#read(request) };
       return { kind: 'done', body: this.port.transaction(() => this.#write(request, now)) };
     } catch (error) {
+      if (error instanceof SqliteError && ENDS_TRANSACTION.has(error.kind)) throw error;
       if (!request.read) this.#identifiers.rollback();
       return { kind: 'error', error: failureOf(error) };
     }
@@ -160,6 +191,7 @@ export class Replica {
   importChunk(head: ImportChunkHead, rows: readonly string[], now: number): ExecuteOutcome {
     const obstacle = this.obstacle({ ...head, read: false });
     if (obstacle !== null) return obstacle;
+    this.#identifiers.begin();
     try {
       return { kind: 'done', body: this.port.transaction(() => this.#import(head, rows, now)) };
     } catch (error) {
@@ -169,7 +201,6 @@ export class Replica {
   }
 
   #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
-    this.#identifiers.begin();
     const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
     // Of an INSERT only triggers reach further than the rows that the router has placed.
     if (this.#schema.triggersOn(head.table).length > 0) {
@@ -210,13 +241,12 @@ export class Replica {
   }
 
   #write(request: ExecuteRequest, now: number): string {
-    this.#identifiers.begin();
     const statements = this.#ready(request);
     const results = statements.map(({ ready, args }) => this.#run(ready, args));
     if (statements.some(({ ready }) => ready.mayEscape)) {
       checkOwnership(this.port, this.#schema, this.#identity);
     }
-    if (this.isSystem && changesReference(this, readCaptured(this.port))) {
+    if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {
       this.append('write', null, now);

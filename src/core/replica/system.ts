@@ -10,8 +10,8 @@ import { initialRanges } from '../schema/identifier-range.ts';
 import { splitEvenly } from '../schema/token-map.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { createInternalTable, writeProgress } from './bookkeeping.ts';
-import { Undo } from './feed.ts';
 import type { Identity } from './identity.ts';
+import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
 import { recordSchema } from './schema-versions.ts';
 import { SYSTEM_TABLES } from './system-tables.ts';
@@ -118,18 +118,28 @@ export class System {
 
   network(): NetworkInformation<Catalogue> {
     const { database } = this.replica.identity;
-    const partitions = this.#rows('SELECT partition, epoch, status FROM atoll_partitions ORDER BY partition');
+    const partitions = this.#rows(`SELECT p.partition, p.epoch, p.status, r.host,
+      (SELECT coalesce(max(version), 0) FROM atoll_migration_partitions m WHERE m.partition = p.partition)
+      FROM atoll_partitions p JOIN atoll_replicas r ON r.partition = p.partition AND r.role = 'leader' ORDER BY p.partition`);
+    const hosts = this.#rows('SELECT host, kind, status FROM atoll_hosts ORDER BY host');
     return {
       database,
       version: Number(this.#rows('SELECT last_commit_id FROM _atoll_head')[0]?.[0]),
       history: present(this.setting('history'), 'a database has a history'),
       schemaVersion: this.replica.schema.version,
       systemIndex: this.replica.feedIndex,
-      partitions: partitions.map(([id, epoch, status]) => ({
+      hosts: hosts.map(([host, kind, status]) => ({
+        host: String(host),
+        kind: String(kind),
+        status: String(status),
+      })),
+      partitions: partitions.map(([id, epoch, status, host, appliedSchema]) => ({
         id: Number(id) as PartitionId,
         epoch: Number(epoch) as Epoch,
         ranges: this.#rangesOf(Number(id)),
         status: status as PartitionInfo['status'],
+        host: String(host),
+        appliedSchema: Number(appliedSchema) as SchemaVersion,
       })),
       catalogue: this.replica.schema.catalogue,
     };
@@ -172,17 +182,11 @@ export class System {
     return { proposal, change };
   }
 
+  /** Plans the change, and makes it with the rows that are here: reference tables have all of theirs. */
   #tryOut(sources: readonly string[]): SchemaChange | null {
     const { port, schema } = this.replica;
-    let change: SchemaChange | null = null;
-    try {
-      port.transaction(() => {
-        change = planSchemaChange(port, schema.catalogue, sources);
-        throw new Undo();
-      });
-    } catch (error) {
-      if (!(error instanceof Undo)) throw error;
-    }
+    const change = rehearse(port, () => planSchemaChange(port, schema.catalogue, sources));
+    if (change !== null) rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
     return change;
   }
 

@@ -1,18 +1,19 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { assert } from '../../base/assert.ts';
+import { assert, present } from '../../base/assert.ts';
 import type { SchemaVersion, TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { createLog, dropLog, refreshLog } from '../log/capture.ts';
 import { guardTrigger, unguardTrigger } from '../log/guard.ts';
-import type { AtollClause, Statement } from '../sql/ast.ts';
+import type { AlterTable, AtollClause, CreateTable, Statement } from '../sql/ast.ts';
 import { SqlSyntaxError } from '../sql/error.ts';
 import { parseStatement } from '../sql/parse.ts';
+import { recursionEdits } from '../sql/recursion.ts';
 import { splice } from '../sql/splice.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import { checkDefinition, checkTriggerBody } from './definition-rules.ts';
-import { introspect, type PlainTable } from './introspect.ts';
+import { introspect, isInternalName, type PlainTable } from './introspect.ts';
 import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
 import type { Placement, Table } from './table.ts';
 import { validateCatalogue } from './validate.ts';
@@ -53,6 +54,7 @@ export function planSchemaChange(
 function parseDefinition(source: string): Statement {
   try {
     const { statement, parameterCount } = parseStatement(source);
+    if (source.includes(BOUND_START)) throw new AtollError('syntax', `${BOUND_START} is Atoll's own mark`);
     if (parameterCount > 0) throw new AtollError('parameter', 'a schema statement takes no parameters');
     checkDefinition(statement);
     return statement;
@@ -65,41 +67,43 @@ function parseDefinition(source: string): Statement {
 class ChangePlanner {
   readonly #port: SqlitePort;
   readonly #before: Catalogue;
+  readonly #shapeBefore: string;
   readonly #statements: string[] = [];
   readonly #mustBeEmpty: string[] = [];
   /** By lower-case name, as the statements run so far have left them. */
   readonly #ids = new Map<string, TableId>();
-  readonly #placements = new Map<string, Placement>();
-  readonly #declared = new Map<string, DeclaredPlacement>();
+  readonly #placements = new Map<TableId, Placement>();
+  /** Of tables whose placement is resolved at the end, when all of their parents are there. */
+  readonly #declared = new Map<TableId, DeclaredPlacement>();
+  #nextTableId: number;
 
   constructor(port: SqlitePort, before: Catalogue) {
     this.#port = port;
     this.#before = before;
+    this.#shapeBefore = shapeOf(port);
+    this.#nextTableId = before.nextTableId;
     for (const table of before.tables) {
       this.#ids.set(asciiLower(table.name), table.id);
-      this.#placements.set(asciiLower(table.name), table.placement);
+      this.#placements.set(table.id, table.placement);
     }
   }
 
   run({ source, statement }: Definition): void {
     switch (statement.kind) {
       case 'create-table':
-        if (statement.temporary) throw unsupported('TEMP tables', 'create an ordinary one');
-        if (statement.select !== null)
-          throw unsupported('CREATE TABLE … AS SELECT', 'CREATE TABLE, then INSERT');
-        this.#createTable(source, statement.name.name.name, statement.clauses, statement.ifNotExists);
+        this.#createTable(source, statement);
         return;
       case 'alter-table':
         this.#alterTable(source, statement);
         return;
       case 'drop':
-        if (statement.object === 'TABLE') this.#forget(statement.name.name.name);
+        if (statement.object === 'TABLE') this.#dropTable(statement.name.name.name);
         this.#execute(source);
         return;
       case 'create-view':
       case 'create-trigger':
         if (statement.temporary) throw unsupported('TEMP views and triggers', 'create an ordinary one');
-        this.#execute(source);
+        this.#execute(source, boundRecursion(source, statement));
         return;
       case 'create-index':
         this.#execute(source);
@@ -111,101 +115,137 @@ class ChangePlanner {
     }
   }
 
-  #createTable(source: string, name: string, clauses: readonly AtollClause[], ifNotExists: boolean): void {
-    for (const clause of clauses) this.#declare(name, clause);
-    if (ifNotExists && this.#ids.has(asciiLower(name))) this.#declared.delete(asciiLower(name));
+  #createTable(source: string, statement: CreateTable): void {
+    if (statement.temporary) throw unsupported('TEMP tables', 'create an ordinary one');
+    if (statement.select !== null) throw unsupported('CREATE TABLE … AS SELECT', 'CREATE TABLE, then INSERT');
+    const { name } = statement.name.name;
+    if (this.#ids.has(asciiLower(name))) {
+      if (statement.ifNotExists) return;
+      throw new AtollError('already-exists', `table ${name} already exists`);
+    }
+    const id = this.#nextTableId++ as TableId;
+    this.#ids.set(asciiLower(name), id);
+    for (const clause of statement.clauses) this.#declare(id, clause);
     this.#execute(
       splice(
         source,
-        clauses.map(({ start, end }) => ({ start, end, text: '' })),
+        statement.clauses.map(({ start, end }) => ({ start, end, text: '' })),
       ),
     );
   }
 
-  #declare(name: string, clause: AtollClause): void {
+  #declare(id: TableId, clause: AtollClause): void {
     if (clause.kind === 'append-only') throw unsupported('APPEND ONLY', 'leave the clause out');
+    this.#placements.delete(id);
     this.#declared.set(
-      asciiLower(name),
+      id,
       clause.kind === 'reference'
         ? { kind: 'reference' }
         : { kind: 'partition-by', columns: clause.columns.map((column) => column.name) },
     );
   }
 
-  #alterTable(source: string, statement: Extract<Statement, { kind: 'alter-table' }>): void {
-    const name = statement.table.name.name;
-    const key = asciiLower(name);
-    const { action } = statement;
+  #alterTable(source: string, { table, action }: AlterTable): void {
+    const { name } = table.name;
+    const id = this.#ids.get(asciiLower(name));
     if (action.kind === 'partition-by' || action.kind === 'reference') {
-      if (!this.#ids.has(key)) throw new AtollError('no-such-table', `no such table: ${name}`);
-      this.#declare(name, action);
-      this.#placements.delete(key);
-      this.#mustBeEmpty.push(name);
+      if (id === undefined) throw new AtollError('no-such-table', `no such table: ${name}`);
+      this.#declare(id, action);
+      const existing = this.#before.tables.find((each) => each.id === id);
+      if (existing !== undefined) this.#mustBeEmpty.push(existing.name);
       return;
     }
-    const id = this.#ids.get(key);
-    if (id !== undefined) dropLog(this.#port, id);
+    if (id !== undefined) {
+      dropLog(this.#port, id);
+      if (action.kind === 'drop-column') this.#refuseKeyDrop(id, name, action.name.name);
+    }
     this.#execute(source);
     if (id === undefined) return;
-    const placement = this.#placements.get(key);
     if (action.kind === 'rename-table') {
-      const to = asciiLower(action.to.name);
-      this.#ids.delete(key);
-      this.#ids.set(to, id);
-      if (placement !== undefined) this.#placements.set(to, placement);
-      if (to !== key) this.#placements.delete(key);
+      this.#ids.delete(asciiLower(name));
+      this.#ids.set(asciiLower(action.to.name), id);
     }
-    if (action.kind === 'rename-column' && placement?.kind === 'partitioned') {
-      const renamed = placement.key.map((column) =>
-        asciiLower(column) === asciiLower(action.from.name) ? action.to.name : column,
-      );
-      this.#placements.set(key, { kind: 'partitioned', key: renamed });
+    if (action.kind === 'rename-column') this.#renameColumn(id, action.from.name, action.to.name);
+  }
+
+  #renameColumn(id: TableId, from: string, to: string): void {
+    const renamed = (columns: readonly string[]) =>
+      columns.map((column) => (asciiLower(column) === asciiLower(from) ? to : column));
+    const placement = this.#placements.get(id);
+    if (placement?.kind === 'partitioned') {
+      this.#placements.set(id, { kind: 'partitioned', key: renamed(placement.key) });
     }
-    if (action.kind === 'drop-column' && placement?.kind === 'partitioned') {
-      if (placement.key.some((column) => asciiLower(column) === asciiLower(action.name.name))) {
-        throw unsupported(
-          `dropping ${name}.${action.name.name}, a partition-key column`,
-          'create a new table',
-        );
-      }
+    const declared = this.#declared.get(id);
+    if (declared?.kind === 'partition-by') {
+      this.#declared.set(id, { kind: 'partition-by', columns: renamed(declared.columns) });
     }
   }
 
-  #forget(name: string): void {
-    const key = asciiLower(name);
-    const id = this.#ids.get(key);
+  #refuseKeyDrop(id: TableId, table: string, column: string): void {
+    const placement = this.#placements.get(id);
+    const declared = this.#declared.get(id);
+    const key =
+      placement?.kind === 'partitioned'
+        ? placement.key
+        : declared?.kind === 'partition-by'
+          ? declared.columns
+          : [];
+    if (!key.some((each) => asciiLower(each) === asciiLower(column))) return;
+    throw unsupported(`dropping ${table}.${column}, a partition-key column`, 'create a new table');
+  }
+
+  /**
+   * SQLite deletes a table's rows before it drops it, and with them, silently, those of its children that
+   * cascade (https://www.sqlite.org/foreignkeys.html#fk_schemacommands): so children go first.
+   */
+  #dropTable(name: string): void {
+    const child = this.#port.query(
+      `SELECT child.name FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key
+       WHERE child.type = 'table' AND lower(key."table") = lower(?1) AND lower(child.name) <> lower(?1)`,
+      name,
+    ).rows[0];
+    if (child !== undefined) {
+      throw unsupported(
+        `dropping ${name}, which ${child[0]} refers to (its rows would be deleted, or left without a parent)`,
+        `drop ${child[0]} first`,
+      );
+    }
+    const id = this.#ids.get(asciiLower(name));
     if (id === undefined) return;
     dropLog(this.#port, id);
-    this.#ids.delete(key);
-    this.#placements.delete(key);
-    this.#declared.delete(key);
+    this.#ids.delete(asciiLower(name));
   }
 
-  #execute(source: string): void {
+  /** `stored`: what partitions run, where it differs from what is tried here. */
+  #execute(source: string, stored = source): void {
     this.#port.query(source);
-    this.#statements.push(source);
+    this.#statements.push(stored);
   }
 
   finish(): SchemaChange | null {
     const plain = introspect(this.#port);
-    let nextTableId: number = this.#before.nextTableId;
     const tables: Table[] = [];
-    const pending = [...plain.tables];
     const placed = (name: string) => tables.find((table) => asciiLower(table.name) === asciiLower(name));
-    for (const table of inOrderOfParents(pending)) {
-      const key = asciiLower(table.name);
-      const placement = this.#placements.get(key) ?? resolvePlacement(table, this.#declared.get(key), placed);
-      const id = this.#ids.get(key) ?? (nextTableId++ as TableId);
+    for (const table of inOrderOfParents(plain.tables)) {
+      const id = present(
+        this.#ids.get(asciiLower(table.name)),
+        () => `table ${table.name} came from nowhere`,
+      );
+      const placement = this.#placements.get(id) ?? resolvePlacement(table, this.#declared.get(id), placed);
       tables.push({ ...table, id, placement });
     }
     const catalogue: Catalogue = {
       version: (this.#before.version + 1) as SchemaVersion,
-      nextTableId: nextTableId as TableId,
+      nextTableId: this.#nextTableId as TableId,
       tables: tables.sort((a, b) => a.id - b.id),
-      views: plain.views,
-      triggers: plain.triggers.map((trigger) => ({ ...trigger, sql: unguardTrigger(trigger.sql) })),
+      views: plain.views.map((view) => ({ ...view, sql: withoutBounds(view.sql) })),
+      triggers: plain.triggers.map((trigger) => ({
+        ...trigger,
+        sql: withoutBounds(unguardTrigger(trigger.sql)),
+      })),
     };
-    if (isSameSchema(this.#before, catalogue)) return null;
+    // The catalogue alone does not show all that a statement can change: a CHECK, an indexed expression.
+    if (this.#shapeBefore === shapeOf(this.#port) && isSameSchema(this.#before, catalogue)) return null;
     validateCatalogue(catalogue);
     const schema = new Schema(catalogue);
     for (const trigger of catalogue.triggers) {
@@ -220,6 +260,32 @@ class ChangePlanner {
       catalogue,
     };
   }
+}
+
+/** Everything of the users' in SQLite's own schema. */
+function shapeOf(port: SqlitePort): string {
+  const { rows } = port.query('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name');
+  return JSON.stringify(
+    rows.filter(([, name, table]) => !isInternalName(String(name)) && !isInternalName(String(table))),
+  );
+}
+
+const BOUND_START = '/*(atoll*/';
+const BOUND_END = '/*)atoll*/';
+const BOUND = /\/\*\(atoll\*\/[\s\S]*?\/\*\)atoll\*\//g;
+
+/** A view is run as it is stored, so the bound of a recursion is stored in it, between marks. */
+function boundRecursion(source: string, definition: Statement): string {
+  const edits = recursionEdits(definition, source);
+  return splice(
+    source,
+    edits.map((edit) => ({ ...edit, text: `${BOUND_START}${edit.text}${BOUND_END}` })),
+  );
+}
+
+/** The definition as it was written. */
+function withoutBounds(sql: string): string {
+  return sql.replace(BOUND, '');
 }
 
 /** Parents before their children where possible, else as created: colocation looks at the parent's placement. */
@@ -266,7 +332,7 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
     }
   }
   for (const table of reshaped) dropLog(port, table.id);
-  for (const statement of change.statements) port.query(guardTrigger(statement));
+  for (const statement of change.statements) port.query(asStored(statement));
   const known = new Set(before.tables.map((table) => table.id));
   for (const table of reshaped) {
     const now = after.get(table.id);
@@ -283,6 +349,11 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
       `FOREIGN KEY of ${violation[0]}: rows without a parent in ${violation[2]}`,
     );
   }
+}
+
+/** User triggers are stored with a condition that silences them while the log is applied. */
+function asStored(source: string): string {
+  return parseStatement(source).statement.kind === 'create-trigger' ? guardTrigger(source) : source;
 }
 
 function hasSameShape(a: Table, b: Table | undefined): boolean {

@@ -22,7 +22,10 @@ export function resolvePlacement(
 ): Placement {
   if (declared?.kind === 'reference') return { kind: 'reference' };
   if (declared !== undefined) {
-    return { kind: 'partitioned', key: declared.columns.map((name) => keyColumn(table, name).name) };
+    const key = declared.columns.map((name) => keyColumn(table, name).name);
+    const twice = key.find((name, index) => key.indexOf(name) < index);
+    if (twice !== undefined) throw new AtollError('bad-request', `PARTITION BY names ${twice} twice`);
+    return { kind: 'partitioned', key };
   }
   const colocated = colocatedKey(table, placed);
   if (colocated !== null) return { kind: 'partitioned', key: colocated };
