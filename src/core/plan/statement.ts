@@ -1,5 +1,6 @@
 import type { Schema } from '../schema/catalogue.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
+import { isSystemTable } from '../sql/analysis/system-tables.ts';
 import type { ParsedStatement, Statement } from '../sql/ast.ts';
 import { planChange } from './change.ts';
 import { planInsert } from './insert.ts';
@@ -66,6 +67,9 @@ function planAny(parsed: ParsedStatement, statement: Statement, sql: string, sch
     case 'create-table':
     case 'create-view':
     case 'create-trigger':
+      if (isSystemTable(statement.name.name.name)) {
+        refuse('internal-name', `"${statement.name.name.name}" is the name of one of Atoll's own tables`);
+      }
       if (statement.temporary)
         refuse('forbidden-statement', 'temporary objects: partitions keep no sessions');
       return { kind: 'schema', reason: 'it changes the schema' };

@@ -213,16 +213,18 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       't JOIN u ON t.k IS u.k',
       't CROSS JOIN u',
       't LEFT JOIN u ON t.k = u.k LEFT JOIN t AS s ON s.k = u.k',
+      `t LEFT JOIN u ON u.k = t.k AND ${g.pin(dice.pick(['t.k', 'u.k']))}`,
+      `t LEFT JOIN u ON ${g.pin('u.k')} AND u.k = t.k`,
+      `t JOIN u ON u.k = t.k AND ${g.pin(dice.pick(['t.k', 'u.k']))}`,
+      `t RIGHT JOIN u ON u.k = t.k AND ${g.pin('t.k')}`,
+      't JOIN o ON o.w = t.k',
       't LEFT JOIN u ON t.k = u.k JOIN t AS s ON s.k = u.k',
     ]);
     const where = dice.chance(50)
       ? ` ${join.includes('WHERE') ? 'AND' : 'WHERE'} (${g.pin(dice.pick(['t.k', 't.k', join.includes('(SELECT') ? 't.k' : 'u.k']))})`
       : '';
     return {
-      sql: `SELECT t.id, t.b, ${dice.pick(['x', 't.a', '1'])} FROM ${join}${where}`.replace(
-        /, x FROM t JOIN o ON/,
-        ', x FROM t JOIN o ON',
-      ),
+      sql: `SELECT t.id, t.b, ${join.endsWith('o.w = t.k') ? 'o.id' : dice.pick(['x', 't.a', '1'])} FROM ${join}${where}`,
       ...PLAIN,
     };
   },
@@ -291,10 +293,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     ...LOOSE,
   }),
   aggregateJoin: (g, dice) => ({
-    sql: `SELECT ${dice.pick(['count(*), sum(u.x)', 't.b, count(u.id)', 'max(t.a), avg(u.x)'])} FROM t ${dice.pick(['JOIN', 'LEFT JOIN'])} u ON u.k = t.k${dice.chance(30) ? ` WHERE ${g.pin('t.k')}` : ''}`.replace(
-      /^(SELECT t\.b.*)$/,
-      '$1 GROUP BY t.b',
-    ),
+    sql: `SELECT ${dice.pick(['count(*), sum(u.x)', 't.b, count(u.id)', 'u.k IS NULL, u.k, count(*)', 'max(t.a), avg(u.x)'])} FROM t ${dice.pick(['JOIN', 'LEFT JOIN'])} u ON u.k = t.k${dice.chance(30) ? ` WHERE ${g.pin('t.k')}` : ''}`
+      .replace(/^(SELECT t\.b.*)$/, '$1 GROUP BY t.b')
+      .replace(/^(SELECT u\.k.*)$/, '$1 GROUP BY u.k'),
     ...LOOSE,
   }),
   distinct: (g, dice) => ({

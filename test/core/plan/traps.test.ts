@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { mergeAnswers } from '../../../src/core/plan/merge/merge.ts';
 import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import { ModelCluster, query, type Row } from './model-cluster.ts';
 import { modelSchema } from './model-schema.ts';
@@ -132,6 +133,9 @@ const TRAPS: readonly (readonly [kind: string, sql: string, args?: Row])[] = [
   ['refused', 'SELECT v1.v FROM two v1 JOIN two v2 ON v1.k1 = v2.k1'],
   ['scatter', 'SELECT k1, k2, count(*) FROM two GROUP BY k2, k1'],
   ['scatter', 'SELECT k1, count(*) FROM two GROUP BY k1'],
+  ['scatter', 'SELECT u.k, count(*) FROM t LEFT JOIN u ON u.k = t.k GROUP BY u.k'],
+  ['scatter', 'SELECT DISTINCT u.k FROM t LEFT JOIN u ON u.k = t.k'],
+  ['refused', 'SELECT u.k, group_concat(t.id) FROM t LEFT JOIN u ON u.k = t.k AND u.x = t.a GROUP BY u.k'],
   // Outer joins and pins
   ['route', "SELECT * FROM joined WHERE tk = 'a'"],
   ['scatter', "SELECT * FROM joined WHERE uk = 'a'"],
@@ -224,6 +228,22 @@ describe('traps', () => {
     const sql = 'SELECT sum(a + 9223372036854775800) FROM t WHERE a = 1 AND id < 20';
     expect(() => cluster.run(cluster.plan(sql), sql, [])).toThrow('integer overflow');
     expect(() => query(cluster.plain, sql, [])).toThrow('integer overflow');
+  });
+
+  it('a sum that only all partitions together overflow is one too', () => {
+    const sql = 'SELECT sum(a) FROM t';
+    const plan = cluster.plan(sql);
+    if (plan.kind !== 'scatter') throw new Error(plan.kind);
+    const answers = (...sums: SqlValue[]) => sums.map((sum) => ({ columns: ['s'], rows: [[sum]] }));
+    const merged = (...sums: SqlValue[]) => mergeAnswers(plan.merge, answers(...sums), []).rows[0]?.[0];
+    const max = 9223372036854775807n;
+    expect(() => merged(max, 1n)).toThrow('integer overflow');
+    expect(merged(max, 1n, -1n)).toBe(max);
+    expect(merged(max, null)).toBe(max);
+    expect(merged(1n, 0.5)).toBe(1.5);
+    expect(merged(null, null)).toBe(null);
+    expect(merged(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)).toBe(null);
+    expect(merged('nan', 1n)).toBe(null);
   });
 
   it('LIMIT of a text is a mismatch', () => {
