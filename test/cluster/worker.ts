@@ -30,7 +30,7 @@ export class PartitionObject extends Partition {
     }
     if (request.url.endsWith('/reset')) this.ctx.abort('asked for by a test');
     const fault = this.#fault;
-    if (fault === null || !request.url.endsWith('/execute')) return super.fetch(request);
+    if (fault === null || !/\/(execute|import-chunk)$/.test(request.url)) return super.fetch(request);
     this.#fault = null;
     if (fault === 'hang') return new Promise(() => undefined);
     if (fault === 'reset-after') {

@@ -13,7 +13,7 @@ import { type RecordReader, type SourceRecord, withoutByteOrderMark } from './re
 import { RowBuilder } from './row-builder.ts';
 import { sendChunk } from './send-chunk.ts';
 import { type ImportTarget, targetIn, UnknownColumnError } from './target.ts';
-import { textBlocks } from './text-blocks.ts';
+import { discard, textBlocks } from './text-blocks.ts';
 
 /** Characters of rows that one request holds (chosen: a Worker has 128 MB for all its requests). */
 const HELD_CHARACTERS_MAX = 8 * 1024 * 1024;
@@ -24,9 +24,15 @@ const CHUNK_CHARACTERS_MIN = 4 * 1024;
 /** `POST /v1/import/{table}`: docs/api.md, "Import". */
 export async function importRows(session: Session, table: string, request: Request): Promise<Response> {
   authorize(session.principal, session.database.name, 'write');
-  const options = readImportOptions(request);
-  const body = inflate(request);
-  const running = new Import(session, options, await findTarget(session, table));
+  let running: Import;
+  let body: ReadableStream<Uint8Array> | null;
+  try {
+    running = new Import(session, readImportOptions(request), await findTarget(session, table));
+    body = inflate(request);
+  } catch (error) {
+    if (request.body !== null) await discard(request.body.getReader());
+    throw error;
+  }
   return Response.json(await running.run(body));
 }
 

@@ -37,12 +37,36 @@ export function lineTooLong(): AtollError {
 async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch(() => {
-      throw new AtollError('payload', 'the body is broken off, or is no whole gzip');
-    });
-    if (done) return;
-    yield value;
+  let done = false;
+  try {
+    for (;;) {
+      const piece = await reader.read().catch(() => {
+        done = true;
+        throw new AtollError('payload', 'the body is broken off, or is no whole gzip');
+      });
+      done = piece.done;
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } finally {
+    if (!done) await discard(reader);
+  }
+}
+
+/** Of a body that is refused, this much is read to its end, bytes (chosen). */
+const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Reads what nobody wants: a client that cannot send its body to the end does not look for the answer. */
+export async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let bytes = 0; bytes < DISCARDED_BYTES_MAX; ) {
+      const piece = await reader.read();
+      if (piece.done) return;
+      bytes += piece.value.length;
+    }
+    await reader.cancel();
+  } catch {
+    // The client has gone.
   }
 }
 
