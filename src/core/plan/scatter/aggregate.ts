@@ -10,8 +10,8 @@ import type { RowLimit, Scalar, SortKey } from '../plan.ts';
 import { compile, type Leaves } from './compile.ts';
 import { fingerprint } from './fingerprint.ts';
 import { Partials } from './partials.ts';
+import { checkWidth, type Scattered, type ScatterQuestion } from './question.ts';
 import type { Renderer } from './renderer.ts';
-import { checkWidth, type Scattered, type ScatterQuestion } from './select.ts';
 import { sortKey, sortTarget } from './sort.ts';
 import { collationsOf, withText } from './whole.ts';
 

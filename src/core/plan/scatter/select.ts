@@ -2,34 +2,14 @@ import type { Analyzer } from '../../sql/analysis/analyzer.ts';
 import { anchorOfRows } from '../../sql/analysis/anchor.ts';
 import type { CoreModel, SelectModel } from '../../sql/analysis/model.ts';
 import { refuse } from '../../sql/analysis/refusal.ts';
-import type { ParsedStatement, Select } from '../../sql/ast.ts';
-import type { Pinned } from '../pin.ts';
-import type { Merge, Plan, RowLimit, Tables, Targets } from '../plan.ts';
+import type { Select } from '../../sql/ast.ts';
+import type { Plan, RowLimit, Targets } from '../plan.ts';
 import { planAggregate } from './aggregate.ts';
 import { compile, NO_LEAVES } from './compile.ts';
 import { planCompound } from './compound.ts';
+import { refuseSplit, type Scattered, type ScatterQuestion } from './question.ts';
 import { Renderer } from './renderer.ts';
 import { planWhole } from './whole.ts';
-
-export interface ScatterQuestion {
-  readonly parsed: ParsedStatement;
-  readonly select: Select;
-  readonly sql: string;
-  readonly analyzer: Analyzer;
-  readonly model: SelectModel;
-  readonly pinned: Pinned | null;
-  readonly tables: Tables;
-}
-
-/** What the shapes of a scatter (whole, aggregate, compound) give. */
-export interface Scattered {
-  readonly sql: string;
-  readonly merge: Merge;
-  readonly reason: string;
-}
-
-/** SQLite allows 100 columns in workerd; one is kept free. */
-export const MAX_COLUMNS = 99;
 
 /**
  * One statement for each partition and a merge. Allowed only where the rows of FROM and WHERE fall apart by partition key; then, as in
@@ -67,14 +47,6 @@ function shapeOf(question: ScatterQuestion, renderer: Renderer, model: SelectMod
   return planWhole(question, renderer, core, limit, true);
 }
 
-export function refuseSplit({ tables }: ScatterQuestion, why: string): never {
-  const names = tables.partitioned.map((name) => `"${name}"`).join(', ');
-  return refuse(
-    'unsupported',
-    `this cannot be answered from several partitions yet: ${why}. Restrict the partition keys of ${names} to one value, or join and group by them`,
-  );
-}
-
 /** random() for each row may run in the partitions; what SQLite evaluates once for the statement may not. */
 function refuseVolatile(analyzer: Analyzer): void {
   if (analyzer.randomDepths.some((depth) => depth > 1)) {
@@ -101,13 +73,4 @@ export function limitOf(select: Select): RowLimit | null {
     count: compile(count, NO_LEAVES),
     offset: offset === null ? null : compile(offset, NO_LEAVES),
   };
-}
-
-export function checkWidth(width: number): void {
-  if (width > MAX_COLUMNS) {
-    refuse(
-      'unsupported',
-      `${width} columns with those for sorting and partial results: at most ${MAX_COLUMNS}`,
-    );
-  }
 }

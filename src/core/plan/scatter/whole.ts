@@ -4,8 +4,8 @@ import { refuse } from '../../sql/analysis/refusal.ts';
 import type { ResultColumn, SelectCore } from '../../sql/ast.ts';
 import type { RowLimit, SortKey } from '../plan.ts';
 import { type Edit, quoteName, spliced } from '../splice.ts';
+import { checkWidth, type Scattered, type ScatterQuestion } from './question.ts';
 import type { Renderer } from './renderer.ts';
-import { checkWidth, type Scattered, type ScatterQuestion } from './select.ts';
 import { directionText, sortKey, sortTarget } from './sort.ts';
 
 /**

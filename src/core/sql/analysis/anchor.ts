@@ -31,11 +31,14 @@ export function anchorOfRows({ scope, uses, graph }: AnchorQuestion): Anchor {
     const nodes = source.nullable ? null : keyOf(source, uses);
     if (nodes !== null && coversAll(nodes, uses, graph)) return { kind: 'nodes', nodes };
   }
-  const names = [...new Set(uses.map((use) => use.table.name))];
-  const why =
-    names.length === 1 && uses.length === 1
-      ? `rows of "${names[0]}" are NULL-filled by an outer join, or read apart from the other tables`
-      : `${names.map((name) => `"${name}"`).join(', ')} are not joined on equal partition keys`;
+  const names = [...new Set(uses.map((use) => `"${use.table.name}"`))];
+  let why = `${names.join(', ')} are not joined on equal partition keys`;
+  if (names.length === 1) {
+    why =
+      uses.length > 1
+        ? `${names[0]} is read several times, not only where its partition keys are equal`
+        : `rows of ${names[0]} are NULL-filled by an outer join, or read by a subquery as a whole`;
+  }
   return { kind: 'none', why };
 }
 
