@@ -5,21 +5,18 @@ export const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The request's body as text; gzip is inflated. Both sizes are bounded, so that no body exhausts memory. */
 export async function readBody(request: Request): Promise<string> {
-  const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > BODY_BYTES_MAX) throw tooLarge();
-  const encoding = request.headers.get('content-encoding');
-  if (encoding === null || encoding === 'identity') {
-    // Without a length the size is known only while reading.
-    if (request.headers.has('content-length')) return request.text();
-    return readBounded(request.body);
-  }
-  return readBounded(inflate(request));
+  const { headers } = request;
+  const length = headers.get('content-length');
+  if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge();
+  if (headers.get('content-encoding') !== null) return decode(await readBounded(inflate(request)));
+  // Without a length the size is known only while reading.
+  return decode(length === null ? await readBounded(request.body) : await readAll(request));
 }
 
 /** The body, inflated where its `content-encoding` says so. */
 export function inflate(request: Request): ReadableStream<Uint8Array> | null {
-  const encoding = request.headers.get('content-encoding');
-  if (encoding === null || encoding === 'identity') return request.body;
+  const encoding = request.headers.get('content-encoding')?.toLowerCase() ?? 'identity';
+  if (encoding === 'identity') return request.body;
   if (encoding !== 'gzip')
     throw new AtollError('payload', `content-encoding ${encoding} is not known: send gzip or none`);
   return (
@@ -29,22 +26,55 @@ export function inflate(request: Request): ReadableStream<Uint8Array> | null {
   );
 }
 
-async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  if (body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
+async function readAll(request: Request): Promise<ArrayBuffer> {
   try {
-    for await (const chunk of body) {
-      bytes += chunk.byteLength;
-      if (bytes > BODY_BYTES_MAX) throw tooLarge();
-      text += decoder.decode(chunk, { stream: true });
+    return await request.arrayBuffer();
+  } catch {
+    throw brokenOff();
+  }
+}
+
+async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.byteLength;
+      if (length > BODY_BYTES_MAX) throw tooLarge();
+      chunks.push(value);
     }
   } catch (error) {
-    if (error instanceof AtollError) throw error;
-    throw new AtollError('payload', 'the body is broken off or is no gzip');
+    throw error instanceof AtollError ? error : brokenOff();
+  } finally {
+    // What is left can still be read, and thrown away.
+    reader.releaseLock();
   }
-  return text + decoder.decode();
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** Strict: a byte that is no UTF-8 would become another character, and be stored as that. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+function decode(bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new AtollError('payload', 'the body is not valid UTF-8: send other bytes as {"$blob":"<base64>"}');
+  }
+}
+
+function brokenOff(): AtollError {
+  return new AtollError('payload', 'the body is broken off or is no gzip');
 }
 
 function tooLarge(): AtollError {

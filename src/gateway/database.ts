@@ -2,13 +2,17 @@ import type { PartitionId } from '../base/brand.ts';
 import type { Catalogue } from '../core/schema/catalogue.ts';
 import { AtollError, isErrorCode, type Outcome } from '../protocol/error.ts';
 import type { NetworkReply, StalePartition } from '../protocol/network.ts';
+import { type Principal, STATIC_ID } from './auth/principal.ts';
 import { importVerifyingKey } from './auth/signing-key.ts';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import { KnownNetwork } from './known-network.ts';
+import type { RouterMetrics } from './metrics/router-metrics.ts';
 import type { PartitionTransport } from './transport.ts';
 
-/** A revoked token ends within this time and one call, ms (chosen). */
+/** In use, what the router knows is asked for anew this often, ms: a revoked token ends as soon (chosen). */
 const REFRESH_MS = 5_000;
+/** A router that was idle for longer makes a signed token wait until it knows which are revoked, ms (chosen). */
+const REVOCATIONS_AGE_MS_MAX = 30_000;
 
 export const SYSTEM_PARTITION = 0 as PartitionId;
 
@@ -24,22 +28,41 @@ export interface CallContext {
 /** What the router knows of one database, and how it calls its partitions. */
 export class Database {
   readonly name: string;
+  readonly metrics: RouterMetrics;
   readonly #transport: PartitionTransport;
   readonly #staticToken: string | null;
   #known: KnownNetwork | null = null;
   #verifier: TokenVerifier;
   #verifyingKey: string | null = null;
+  /** Unix milliseconds: when a refresh was last begun, and when one was last answered. */
   #refreshedAt = 0;
+  #knownAt = 0;
 
-  constructor(name: string, transport: PartitionTransport, staticToken: string | null) {
+  constructor(
+    name: string,
+    transport: PartitionTransport,
+    staticToken: string | null,
+    metrics: RouterMetrics,
+  ) {
     this.name = name;
+    this.metrics = metrics;
     this.#transport = transport;
     this.#staticToken = staticToken;
     this.#verifier = new TokenVerifier({ verifyingKey: null, staticToken });
   }
 
-  get verifier(): TokenVerifier {
-    return this.#verifier;
+  /** Whose token it is. Error: `unauthorized`, also for one that was revoked at any router some seconds ago. */
+  async verify(authorization: string | null, context: CallContext): Promise<Principal> {
+    const principal = await this.#verifier.verify(authorization, Date.now());
+    if (principal.id === STATIC_ID || Date.now() - this.#knownAt < REVOCATIONS_AGE_MS_MAX) return principal;
+    try {
+      await this.refresh(context);
+    } catch (error) {
+      // With the system partition out of reach, what is known must do: else nobody could read anything.
+      console.warn(`revoked tokens of ${this.name} not refreshed: ${String(error)}`);
+      return principal;
+    }
+    return this.#verifier.verify(authorization, Date.now());
   }
 
   /**
@@ -77,12 +100,9 @@ export class Database {
       this.#verifyingKey = reply.verifyingKey;
     }
     this.#refreshedAt = Date.now();
+    this.#knownAt = this.#refreshedAt;
     this.#verifier.setRevoked(new Set(reply.revokedTokens));
-    const known = this.#known;
-    if (known !== null && known.information.history === reply.network.history) {
-      if (known.information.version >= reply.network.version) return known;
-    }
-    this.#known = new KnownNetwork(reply.network);
+    this.#known = this.#known?.replacedBy(reply.network) ?? new KnownNetwork(reply.network);
     return this.#known;
   }
 

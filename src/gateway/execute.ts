@@ -45,6 +45,7 @@ export async function executeIn(
   if (response.ok) return response;
   if (response.status !== 421) throw await readError(response);
   const newer = (await response.json()) as StalePartition;
+  database.metrics.retried('stale');
   if (database.learn(newer) === null) await database.refresh(context);
   throw new StaleNetworkError(`partition ${partition} knows a newer network`);
 }
@@ -60,21 +61,33 @@ async function deliver(
     try {
       return await database.call(partition, 'execute', body, context);
     } catch (error) {
-      if (error instanceof AtollError) throw error;
-      if (context.signal?.aborted) throw error;
-      if (!read) {
-        throw new AtollError(
-          'unknown-outcome',
-          `the answer of partition ${partition} was lost: the write may or may not be applied`,
-        );
-      }
-      if (attempt === READ_ATTEMPTS) {
-        throw new AtollError(
-          'unavailable',
-          `partition ${partition} cannot be reached: ${String(error)}`,
-          'none',
-        );
-      }
+      const lost = lostAnswer(error, partition, read);
+      const again = read && lost.code === 'unavailable' && attempt < READ_ATTEMPTS;
+      if (!again || context.signal?.aborted) throw lost;
+      database.metrics.retried('lost-read');
     }
   }
+}
+
+/** What became of a request that the partition has not answered: a read has changed nothing, a write may have. */
+function lostAnswer(error: unknown, partition: PartitionId, read: boolean): AtollError {
+  if (error instanceof AtollError) {
+    return read && error.outcome !== 'none' ? new AtollError(error.code, error.message, 'none') : error;
+  }
+  // https://developers.cloudflare.com/durable-objects/best-practices/error-handling/: never sent again.
+  if ((error as { overloaded?: unknown } | null)?.overloaded === true) {
+    const outcome = read ? 'none' : 'unknown';
+    return new AtollError('overloaded', `partition ${partition} has more requests than it can take`, outcome);
+  }
+  if (read) {
+    return new AtollError(
+      'unavailable',
+      `partition ${partition} cannot be reached: ${String(error)}`,
+      'none',
+    );
+  }
+  return new AtollError(
+    'unknown-outcome',
+    `the answer of partition ${partition} was lost: the write may or may not be applied`,
+  );
 }

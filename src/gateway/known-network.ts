@@ -14,11 +14,14 @@ export class KnownNetwork {
   readonly schema: Schema;
   readonly tokens: TokenMap;
   readonly #epochs: ReadonlyMap<PartitionId, Epoch>;
-  readonly #plans = new Map<string, PlannedText>();
+  readonly #plans: Map<string, PlannedText>;
 
-  constructor(information: NetworkInformation<Catalogue>) {
+  /** `former` is what was known before: as long as the schema is the same, plans stay. */
+  constructor(information: NetworkInformation<Catalogue>, former?: KnownNetwork) {
     this.information = information;
-    this.schema = new Schema(information.catalogue);
+    const same = former !== undefined && former.schema.version === information.catalogue.version;
+    this.schema = same ? former.schema : new Schema(information.catalogue);
+    this.#plans = same ? former.#plans : new Map();
     this.tokens = new TokenMap(
       information.version,
       information.partitions.flatMap(({ id, ranges }) =>
@@ -26,6 +29,14 @@ export class KnownNetwork {
       ),
     );
     this.#epochs = new Map(information.partitions.map(({ id, epoch }) => [id, epoch]));
+  }
+
+  /** What is known when the system partition has answered `newer`, which may have been overtaken on its way. */
+  replacedBy(newer: NetworkInformation<Catalogue>): KnownNetwork {
+    const { history, version, schemaVersion } = this.information;
+    if (newer.history !== history) return new KnownNetwork(newer);
+    if (newer.version <= version || newer.schemaVersion < schemaVersion) return this;
+    return new KnownNetwork(newer, this);
   }
 
   /**

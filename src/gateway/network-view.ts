@@ -1,61 +1,41 @@
-import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
-import { executeIn } from './execute.ts';
-import type { KnownNetwork } from './known-network.ts';
+import type { PartitionInfo, PartitionStatus } from '../protocol/network.ts';
+import type { CallContext, Database } from './database.ts';
+import { fanOut } from './fan-out.ts';
 
-/** `GET /v1/network`: the network information, as people and tools read it. */
-export function networkView(known: KnownNetwork): unknown {
-  const { database, version, history, schemaVersion, partitions } = known.information;
-  return {
-    database,
-    version,
-    history,
-    schemaVersion,
-    hosts: [{ host: 'edge', kind: 'edge', status: 'write' }],
-    partitions: partitions.map(({ id, epoch, ranges, status }) => ({ partition: id, epoch, status, ranges })),
-  };
+/** Partitions asked at a time (chosen: their answers are small). */
+const PARALLEL_MAX = 32;
+/** What a partition may take to say how it is, ms (chosen: the view shows that one does not answer). */
+const STATUS_MS = 3_000;
+
+/**
+ * `GET /v1/network`: docs/api.md. With `wake`, the system partition and every other one are asked; without, no object
+ * is, unless this router knows nothing yet.
+ */
+export async function networkView(database: Database, context: CallContext, wake: boolean): Promise<unknown> {
+  const { information } = await (wake ? database.refresh(context) : database.network(context));
+  const { version, history, schemaVersion, hosts, partitions } = information;
+  const views = wake
+    ? await fanOut(partitions, PARALLEL_MAX, (each) => viewOf(database, each, context))
+    : partitions.map(viewOfKnown);
+  return { database: database.name, version, history, schemaVersion, hosts, partitions: views };
 }
 
-/** `GET /v1/schema`: tables, views, triggers, and the ledger of migrations. */
-export async function schemaView(database: Database, context: CallContext): Promise<unknown> {
-  const known = await database.refresh(context);
-  const { tables, views, triggers, version } = known.information.catalogue;
-  return {
-    version,
-    tables: tables.map(({ id, name, columns, placement, indexes, foreignKeys }) => ({
-      id,
-      name,
-      placement,
-      columns: columns.map((column) => ({
-        name: column.name,
-        type: column.declaredType,
-        affinity: column.affinity,
-        notNull: column.notNull,
-        primaryKey: column.primaryKeyIndex,
-      })),
-      indexes,
-      foreignKeys,
-    })),
-    views,
-    triggers,
-    migrations: await migrations(database, known, context),
-  };
+function viewOfKnown({ id, epoch, status, host, appliedSchema, ranges }: PartitionInfo) {
+  return { partition: id, epoch, status, host, appliedSchema, ranges };
 }
 
-async function migrations(database: Database, known: KnownNetwork, context: CallContext): Promise<unknown> {
-  const sql = `SELECT m.proposal, m.version, m.state, m.error, m.proposed_at, m.decided_at, m.statements,
-    (SELECT json_group_array(partition) FROM atoll_migration_partitions p WHERE p.version = m.version AND m.state = 'published')
-    FROM atoll_migrations m ORDER BY m.proposal`;
-  const work = { partition: SYSTEM_PARTITION, shape: 'query', read: true, statements: [{ sql }] } as const;
-  const response = await executeIn(database, known, work, context);
-  const { rows } = (await response.json()) as { rows: (string | number | null)[][] };
-  return rows.map(([proposal, version, state, error, proposedAt, decidedAt, statements, applied]) => ({
-    proposal,
-    version,
-    state,
-    error,
-    proposedAt,
-    decidedAt,
-    statements: JSON.parse(String(statements)),
-    appliedBy: JSON.parse(String(applied)),
-  }));
+async function viewOf(database: Database, partition: PartitionInfo, context: CallContext): Promise<unknown> {
+  const known = viewOfKnown(partition);
+  const deadline = Math.min(context.deadline, Date.now() + STATUS_MS);
+  try {
+    const { schema, systemIndex, hold, sizeBytes, commit, committedAt } = await database.ask<PartitionStatus>(
+      partition.id,
+      'status',
+      {},
+      { ...context, deadline },
+    );
+    return { ...known, schemaVersion: schema, sizeBytes, commit, committedAt, systemIndex, hold };
+  } catch (error) {
+    return { ...known, error: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -1,10 +1,13 @@
 import type { PartitionId } from '../base/brand.ts';
 import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
-import { AtollError, type Outcome, toAtollError } from '../protocol/error.ts';
+import { AtollError, type ErrorDetail, type Outcome, toAtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { decodeRow, decodeValue, encodeRow, encodeValue } from '../protocol/json-value.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
+import { fanOut } from './fan-out.ts';
 import type { KnownNetwork } from './known-network.ts';
-import { neededRole, type Planned } from './planned.ts';
+import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
 
@@ -15,12 +18,16 @@ interface Part {
   readonly statement: WireStatement;
 }
 
+/** Of one statement in one partition; values as parseJson gives them. */
 interface PartResult {
   readonly columns: readonly string[];
-  readonly rows: readonly unknown[];
+  readonly rows: readonly unknown[][];
   readonly rowsAffected: number;
   readonly lastInsertRowid: unknown;
 }
+
+/** Partitions written at a time (chosen: as for reads). */
+const PARALLEL_MAX = 32;
 
 /**
  * `atomicity:"partition"`: what belongs to one partition is atomic there; the partitions are independent of each
@@ -41,28 +48,38 @@ export async function executePartial(
     }
   });
   const entries = [...work];
-  const answers = await Promise.allSettled(
-    entries.map(async ([partition, parts]) => {
-      const statements = parts.map(({ statement }) => statement);
-      const read = parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read');
-      const response = await executeIn(
-        session.database,
-        known,
-        { partition, shape: 'batch', read, statements },
-        session.context,
-      );
-      return (await response.json()) as { results: PartResult[] };
-    }),
+  const partitions = entries.map(([partition]) => partition);
+  // One that fails does not end the others: what it leaves undone is told, by partition.
+  const answers = await fanOut(entries, PARALLEL_MAX, ([partition, parts]) =>
+    executeParts(session, known, planned, partition, parts).then(
+      (results): Answer => ({ results }),
+      (error: unknown): Answer => ({ error }),
+    ),
   );
-  refuseIfAnyFailed(
-    entries.map(([partition]) => partition),
-    answers,
-  );
-  const results = planned.map((_, index) =>
-    combine(index, entries, answers as PromiseFulfilledResult<{ results: PartResult[] }>[]),
-  );
-  const plan = { kind: 'per-partition', partitions: entries.map(([partition]) => partition) };
-  return Response.json(request.shape === 'query' ? { ...results[0], plan } : { results, plan });
+  refuseIfAnyFailed(partitions, answers);
+  const results = planned.map((_, index) => combine(index, entries, answers));
+  const plan = `"plan":{"kind":"per-partition","partitions":${JSON.stringify(partitions)}}`;
+  const body =
+    request.shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
+  return new Response(`{${body},${plan}}`, { headers: { 'content-type': 'application/json' } });
+}
+
+/** What one partition has answered, or why it has not. */
+type Answer = { readonly results: readonly PartResult[] } | { readonly error: unknown };
+
+async function executeParts(
+  { database, context }: Session,
+  known: KnownNetwork,
+  planned: readonly Planned[],
+  partition: PartitionId,
+  parts: readonly Part[],
+): Promise<readonly PartResult[]> {
+  const statements = parts.map(({ statement }) => statement);
+  const read = parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read');
+  const work = { partition, shape: 'batch', read, statements } as const;
+  const response = await executeIn(database, known, work, context);
+  // Not `json()`, for which 1.0 is 1.
+  return (parseJson(await response.text()) as { results: PartResult[] }).results;
 }
 
 function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId, WireStatement])[] {
@@ -71,18 +88,18 @@ function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId,
     const bound = bindPin(plan.pin, args, known.tokens);
     if (bound.kind === 'one') return [[bound.partition, statement]];
     if (bound.kind === 'any') return [[known.tokens.partitions()[0] as PartitionId, statement]];
-    throw new AtollError(
+    throw new PlanRefusal(
       'unsupported',
       'insert the rows in separate statements: their keys cannot be taken apart here',
     );
   }
   if (plan.kind !== 'scatter-write') {
-    throw new AtollError(
+    throw new PlanRefusal(
       'unsupported',
       `atomicity "partition" is for writes of partitioned tables; send this ${plan.kind} by itself`,
     );
   }
-  if (!plan.perPartition.sound) throw new AtollError('multi-partition-write', plan.perPartition.message);
+  if (!plan.perPartition.sound) throw new PlanRefusal('multi-partition-write', plan.perPartition.message);
   if (plan.rows !== null) {
     return bindRows(plan.rows, args, known.tokens).map(({ partition, sql }) => [
       partition,
@@ -93,53 +110,48 @@ function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId,
 }
 
 /** All or some failed: says which. Never "failed" where it is not known. */
-function refuseIfAnyFailed(
-  partitions: readonly PartitionId[],
-  answers: readonly PromiseSettledResult<unknown>[],
-): void {
-  const failures = answers.flatMap((answer) =>
-    answer.status === 'rejected' ? [answer.reason as unknown] : [],
-  );
-  const [first] = failures;
-  if (first === undefined) return;
+function refuseIfAnyFailed(partitions: readonly PartitionId[], answers: readonly Answer[]): void {
+  const failures = answers.flatMap((answer) => ('error' in answer ? [answer.error] : []));
+  if (failures.length === 0) return;
   const nothingDone = failures.length === answers.length;
-  if (nothingDone && failures.every((failure) => failure instanceof StaleNetworkError)) throw first;
-  const list = partitions.map((partition, index) => {
-    const answer = answers[index] as PromiseSettledResult<unknown>;
-    if (answer.status === 'fulfilled') return { partition, outcome: 'applied' };
-    const error = answer.reason instanceof StaleNetworkError ? null : toAtollError(answer.reason);
-    return {
-      partition,
-      outcome: error?.outcome ?? 'none',
-      code: error?.code ?? 'stale',
-      message: error?.message ?? answer.reason.message,
-    };
-  });
-  const error = failures.find((failure) => failure instanceof AtollError) ?? toAtollError(first);
-  const shown = error as AtollError;
-  const certain =
-    nothingDone &&
-    failures.every(
-      (failure) => failure instanceof StaleNetworkError || (failure as AtollError).outcome === 'none',
-    );
-  const outcome: Outcome = certain ? 'none' : 'partial';
+  const stale = failures.find((failure) => failure instanceof StaleNetworkError);
+  if (nothingDone && failures.every((failure) => failure instanceof StaleNetworkError)) throw stale;
+  const errors = failures.map(errorOf);
+  const shown = errors.find(({ code }) => code !== 'stale') ?? (errors[0] as AtollError);
+  const outcome: Outcome =
+    nothingDone && errors.every((error) => error.outcome === 'none') ? 'none' : 'partial';
+  const list = partitions.map((partition, index) => outcomeIn(partition, answers[index] as Answer));
   throw new AtollError(shown.code, shown.message, outcome, { partitions: list });
 }
 
+function outcomeIn(partition: PartitionId, answer: Answer): ErrorDetail {
+  if ('results' in answer) return { partition, outcome: 'applied' };
+  const { outcome, code, message } = errorOf(answer.error);
+  return { partition, outcome, code, message };
+}
+
+function errorOf(failure: unknown): AtollError {
+  if (failure instanceof StaleNetworkError) return new AtollError('stale', failure.message, 'none');
+  return toAtollError(failure);
+}
+
+/** One statement's results from its partitions as the members of a JSON object. */
 function combine(
   index: number,
   entries: readonly (readonly [PartitionId, readonly Part[]])[],
-  answers: readonly PromiseFulfilledResult<{ results: PartResult[] }>[],
-): PartResult {
-  const own = entries.flatMap(([, parts], entry) =>
-    parts.flatMap((part, place) =>
-      part.index === index ? [answers[entry]?.value.results[place] as PartResult] : [],
-    ),
+  answers: readonly Answer[],
+): string {
+  const own = entries.flatMap(([, parts], entry) => {
+    const answer = answers[entry] as Answer;
+    return parts.flatMap((part, place) =>
+      part.index === index && 'results' in answer ? [answer.results[place] as PartResult] : [],
+    );
+  });
+  const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
+  const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
+  const id = encodeValue(decodeValue(own.at(-1)?.lastInsertRowid ?? null));
+  return (
+    `"columns":${JSON.stringify(own[0]?.columns ?? [])},"rows":[${rows.join()}],` +
+    `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`
   );
-  return {
-    columns: own[0]?.columns ?? [],
-    rows: own.flatMap(({ rows }) => rows),
-    rowsAffected: own.reduce((sum, { rowsAffected }) => sum + rowsAffected, 0),
-    lastInsertRowid: own.at(-1)?.lastInsertRowid ?? null,
-  };
 }

@@ -1,4 +1,4 @@
-import type { SqlValue } from '../base/sql-value.ts';
+import { RawText, type SqlValue } from '../base/sql-value.ts';
 import { readArguments } from '../core/execution/arguments.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { planStatement } from '../core/plan/statement.ts';
@@ -28,7 +28,9 @@ export interface Planned extends PlannedText {
 /** @throws AtollError for what does not parse, and for arguments that do not fit */
 export function planClientStatement(statement: WireStatement, known: KnownNetwork): Planned {
   const { parsed, plan } = known.plan(statement.sql, () => planText(statement.sql, known.schema));
-  const args = plan.kind === 'refused' ? [] : readArguments(parsed, statement.args);
+  const args =
+    plan.kind === 'refused' || plan.kind === 'explain' ? [] : readArguments(parsed, statement.args);
+  checkSizes(args);
   return { statement, parsed, plan, args };
 }
 
@@ -65,7 +67,36 @@ export function neededRole(plan: Plan): Role {
   }
 }
 
-/** Whether a newer schema might give another plan: then the router asks before it refuses. */
-export function dependsOnSchema(plan: Plan): boolean {
+/** A refusal by the router alone: under a newer schema the answer might be another one. */
+export class PlanRefusal extends AtollError {
+  override name = 'PlanRefusal';
+}
+
+/** Whether the plan refuses, or explains that it would, for a reason that a newer schema may take away. */
+export function refusesBySchema(plan: Plan): boolean {
+  if (plan.kind === 'explain') return refusesBySchema(plan.of);
   return plan.kind === 'refused' && plan.code !== 'internal-name' && plan.code !== 'forbidden-statement';
+}
+
+/** Largest text or blob, bytes (imposed: https://developers.cloudflare.com/durable-objects/platform/limits/). */
+const VALUE_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Local workerd would take more, and the statement then fail where it is deployed. */
+function checkSizes(args: readonly SqlValue[]): void {
+  for (const [index, value] of args.entries()) {
+    if (bytesAtMost(value) <= VALUE_BYTES_MAX) continue;
+    const bytes = typeof value === 'string' ? new TextEncoder().encode(value).byteLength : bytesAtMost(value);
+    if (bytes <= VALUE_BYTES_MAX) continue;
+    throw new AtollError(
+      'too-large',
+      `argument ${index + 1} has ${bytes} bytes, a value may have ${VALUE_BYTES_MAX}: store it in parts`,
+    );
+  }
+}
+
+/** In UTF-8 a UTF-16 unit is three bytes at most. */
+function bytesAtMost(value: SqlValue): number {
+  if (typeof value === 'string') return 3 * value.length;
+  if (value instanceof Uint8Array) return value.byteLength;
+  return value instanceof RawText ? value.bytes.byteLength : 8;
 }

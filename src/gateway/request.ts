@@ -75,10 +75,21 @@ function refuseFuture(fields: Record<string, unknown>): void {
   }
 }
 
+/** The body as the schema describes it. Error: `bad-request`, which names the field. */
 export function parse<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new AtollError('bad-request', 'the body must be a JSON object');
+  }
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const path = v.getDotPath(issue);
-  throw new AtollError('bad-request', path === null ? issue.message : `${path}: ${issue.message}`);
+  throw new AtollError('bad-request', messageOf(issue, v.getDotPath(issue) ?? 'the body'));
+}
+
+function messageOf(issue: v.BaseIssue<unknown>, path: string): string {
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `${path}: there is no such field`;
+  if (issue.received === 'undefined') return `${path} is missing`;
+  return issue.expected === null
+    ? `${path}: ${issue.message}`
+    : `${path} must be ${issue.expected}, not ${issue.received}`;
 }

@@ -47,6 +47,7 @@ async function gather(
   partitions: readonly PartitionId[],
   values: readonly SqlValue[],
 ): Promise<PartitionRows[]> {
+  session.database.metrics.fanOut.observe(partitions.length);
   const statement = { sql: plan.sql, args: parseJson(`[${values.map(encodeValue).join(',')}]`) };
   let bytes = 0;
   return fanOut(partitions, PARALLEL_MAX, async (partition, signal) => {

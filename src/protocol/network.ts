@@ -11,6 +11,32 @@ export interface PartitionInfo {
   readonly epoch: Epoch;
   readonly ranges: readonly WireRange[];
   readonly status: 'creating' | 'write';
+  /** Name of its leader's host. */
+  readonly host: string;
+  /** By the ledger, the newest schema version that it has confirmed. */
+  readonly appliedSchema: SchemaVersion;
+}
+
+export interface HostInfo {
+  readonly host: string;
+  readonly kind: string;
+  readonly status: string;
+}
+
+/** A partition's answer to `status`. */
+export interface PartitionStatus {
+  readonly partition: PartitionId;
+  readonly epoch: Epoch;
+  readonly schema: SchemaVersion;
+  /** Up to which commit of the system partition its log is applied here. */
+  readonly systemIndex: number;
+  /** The schema change that it waits for, holding its writes. */
+  readonly hold: number | null;
+  /** Of its file, log included. */
+  readonly sizeBytes: number;
+  /** Id and log time (ISO 8601) of its last commit. */
+  readonly commit: number;
+  readonly committedAt: string | null;
 }
 
 /**
@@ -26,6 +52,7 @@ export interface NetworkInformation<Catalogue = unknown> {
   readonly schemaVersion: SchemaVersion;
   /** Commit id of the system partition up to which this was read: reference tables are at least this new. */
   readonly systemIndex: number;
+  readonly hosts: readonly HostInfo[];
   readonly partitions: readonly PartitionInfo[];
   readonly catalogue: Catalogue;
 }

@@ -1,9 +1,12 @@
 import { AtollError } from '../../protocol/error.ts';
 import { includesRole, type Role } from './role.ts';
 
+/** {@link Principal.id} of the token of `ATOLL_TOKEN`, which no revocation ends. */
+export const STATIC_ID = 'static';
+
 /** Who sends a request, as a verified token tells. */
 export interface Principal {
-  /** The token's id, by which it can be revoked; `static` for the one of `ATOLL_TOKEN`. */
+  /** The token's id, by which it can be revoked; or {@link STATIC_ID}. */
   readonly id: string;
   readonly role: Role;
   /** Names of databases, or null for all, later ones included. */

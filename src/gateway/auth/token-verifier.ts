@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose';
 import { assert } from '../../base/assert.ts';
 import { equalsSecret } from './constant-time.ts';
-import type { Principal } from './principal.ts';
+import { type Principal, STATIC_ID } from './principal.ts';
 import { checkTimes, unauthorized, type VerifiedToken, verifySignature } from './token.ts';
 
 /** Chosen: a tenant each for a router's hot set, about 1 kB apiece. */
@@ -15,7 +15,7 @@ export interface TokenVerifierOptions {
   readonly cacheSize?: number;
 }
 
-const STATIC_ADMIN: Principal = { id: 'static', role: 'admin', databases: null };
+const STATIC_ADMIN: Principal = { id: STATIC_ID, role: 'admin', databases: null };
 
 /**
  * Turns `Authorization` headers into principals. Signatures are checked once for each token and remembered, the

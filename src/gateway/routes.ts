@@ -1,0 +1,118 @@
+import { AtollError } from '../protocol/error.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { authorize, authorizeCluster } from './auth/principal.ts';
+import { readBody } from './body.ts';
+import type { Call } from './call.ts';
+import { foundCluster } from './cluster.ts';
+import { exportDatabase } from './export/export.ts';
+import { importRows } from './import/import.ts';
+import { networkView } from './network-view.ts';
+import { type ClientRequest, readBatch, readQuery } from './request.ts';
+import { schemaView } from './schema-view.ts';
+import { logIfSlow } from './slow.ts';
+import { runStatements } from './statements.ts';
+import { createToken, listTokens, revokeToken } from './tokens.ts';
+
+export type Handler = (call: Call) => Promise<Response> | Response;
+
+/** Handlers by method. A method that is not here is answered with 405. */
+export type Route = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', Handler>>>;
+
+/** The public API by path: docs/api.md. */
+export const ROUTES: Readonly<Record<string, Route>> = {
+  '/healthz': { GET: () => Response.json({ ok: true }) },
+  '/metrics': { GET: metrics },
+  '/v1/query': { POST: (call) => statements(call, readQuery) },
+  '/v1/batch': { POST: (call) => statements(call, readBatch) },
+  '/v1/import/:table': {
+    POST: async (call) => importRows(await call.session(), call.parameter('table'), call.request),
+  },
+  '/v1/export': { GET: async (call) => exportDatabase(await call.session(), call.request) },
+  '/v1/network': { GET: network },
+  '/v1/schema': { GET: schema },
+  '/v1/init': { POST: init },
+  '/v1/tokens': { GET: tokens, POST: newToken },
+  '/v1/tokens/:id': { DELETE: endToken },
+  '/v1/databases': { POST: () => later('databases besides main') },
+  '/v1/databases/:name': { DELETE: () => later('databases besides main') },
+  '/v1/transactions': { POST: () => later('transactions over several requests', BATCH) },
+  '/v1/transactions/:id/:action': { POST: () => later('transactions over several requests', BATCH) },
+  '/v1/changes': { GET: () => later('the change feed') },
+  '/v1/live': { GET: () => later('live queries') },
+  '/v2': { GET: hrana },
+  '/v2/pipeline': { POST: hrana },
+  '/v3': { GET: hrana },
+  '/v3/pipeline': { POST: hrana },
+  '/v3/cursor': { POST: hrana },
+};
+
+const BATCH = 'send the statements together to /v1/batch';
+
+function later(what: string, instead = 'it is documented, and comes with a later version'): never {
+  throw new AtollError('unsupported', `not there yet: ${what}; ${instead}`);
+}
+
+/** Not for `/v3-protobuf`, whose 404 tells a libSQL client to try `/v3`. */
+function hrana(): never {
+  return later('the libSQL protocol (Hrana)', 'use /v1/query and /v1/batch');
+}
+
+async function statements(call: Call, read: (body: unknown) => ClientRequest): Promise<Response> {
+  const principal = await call.principal();
+  const client = read(parseJson(await readBody(call.request)));
+  const session = { database: call.database, principal, context: call.context(client.timeoutMs) };
+  try {
+    return await runStatements(session, client);
+  } finally {
+    logIfSlow(call, client);
+  }
+}
+
+async function init(call: Call): Promise<Response> {
+  const { database } = call;
+  // A cluster that is there knows the tokens it has signed; before, there is the static one only.
+  await Promise.resolve(database.network(call.context())).catch(() => null);
+  authorizeCluster(await call.verify(database));
+  await foundCluster(database, await call.json(), call.context());
+  return Response.json(await networkView(database, call.context(), false));
+}
+
+/** `?wake=no`: what the router knows, without asking the partitions. */
+async function network(call: Call): Promise<Response> {
+  const { database, principal, context } = await call.session();
+  authorize(principal, database.name, 'read');
+  const wake = call.option('wake') ?? 'yes';
+  if (wake !== 'yes' && wake !== 'no') throw new AtollError('bad-request', 'wake must be yes or no');
+  return Response.json(await networkView(database, context, wake === 'yes'));
+}
+
+async function schema(call: Call): Promise<Response> {
+  const { database, principal, context } = await call.session();
+  authorize(principal, database.name, 'read');
+  return Response.json(await schemaView(database, context));
+}
+
+async function tokens(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorizeCluster(session.principal);
+  return Response.json(await listTokens(session));
+}
+
+async function newToken(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorizeCluster(session.principal);
+  return Response.json(await createToken(session, await call.json()));
+}
+
+async function endToken(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorizeCluster(session.principal);
+  return Response.json(await revokeToken(session, call.parameter('id')));
+}
+
+/** With the static token it asks nobody; with another one, only a router that has just started asks for the key. */
+async function metrics(call: Call): Promise<Response> {
+  await call.verify(call.database).catch(() => call.principal());
+  const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
+  return new Response(call.gateway.metrics.text(), { headers });
+}

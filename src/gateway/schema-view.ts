@@ -1,0 +1,48 @@
+import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
+import { executeIn } from './execute.ts';
+import type { KnownNetwork } from './known-network.ts';
+
+/** `GET /v1/schema`: tables, views, triggers, and the ledger of migrations. */
+export async function schemaView(database: Database, context: CallContext): Promise<unknown> {
+  const known = await database.refresh(context);
+  const { tables, views, triggers, version } = known.information.catalogue;
+  return {
+    version,
+    tables: tables.map(({ id, name, columns, placement, indexes, foreignKeys }) => ({
+      id,
+      name,
+      placement,
+      columns: columns.map((column) => ({
+        name: column.name,
+        type: column.declaredType,
+        affinity: column.affinity,
+        notNull: column.notNull,
+        primaryKey: column.primaryKeyIndex,
+      })),
+      indexes,
+      foreignKeys,
+    })),
+    views,
+    triggers,
+    migrations: await migrations(database, known, context),
+  };
+}
+
+async function migrations(database: Database, known: KnownNetwork, context: CallContext): Promise<unknown> {
+  const sql = `SELECT m.proposal, m.version, m.state, m.error, m.proposed_at, m.decided_at, m.statements,
+    (SELECT json_group_array(partition) FROM atoll_migration_partitions p WHERE p.version = m.version AND m.state = 'published')
+    FROM atoll_migrations m ORDER BY m.proposal`;
+  const work = { partition: SYSTEM_PARTITION, shape: 'query', read: true, statements: [{ sql }] } as const;
+  const response = await executeIn(database, known, work, context);
+  const { rows } = (await response.json()) as { rows: (string | number | null)[][] };
+  return rows.map(([proposal, version, state, error, proposedAt, decidedAt, statements, applied]) => ({
+    proposal,
+    version,
+    state,
+    error,
+    proposedAt,
+    decidedAt,
+    statements: JSON.parse(String(statements)),
+    appliedBy: JSON.parse(String(applied)),
+  }));
+}
