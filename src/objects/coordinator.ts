@@ -2,7 +2,7 @@ import type { PartitionId } from '../base/brand.ts';
 import { failureOf } from '../core/execution/failure.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import type { Proposal, System } from '../core/replica/system.ts';
-import { AtollError } from '../protocol/error.ts';
+import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
 import type { Peers } from './peers.ts';
@@ -82,14 +82,8 @@ export class Coordinator {
     const failed = answers.findIndex((answer) => answer.status === 'rejected');
     if (failed < 0) return;
     const { reason } = answers[failed] as PromiseRejectedResult;
-    const error =
-      reason instanceof AtollError
-        ? new AtollError(reason.code, `partition ${partitions[failed]}: ${reason.message}`, 'none')
-        : new AtollError(
-            'unavailable',
-            `partition ${partitions[failed]} does not answer; the schema is unchanged`,
-            'none',
-          );
+    const message = `partition ${partitions[failed]}: ${(reason as Error).message}; the schema is unchanged`;
+    const error = new AtollError(toAtollError(reason).code, message, 'none');
     this.#system.withdraw(proposal, error.message, Date.now());
     const fate = { proposal, state: 'withdrawn' };
     await Promise.allSettled(partitions.map((partition) => this.#call(partition, 'schema-fate', fate)));
@@ -105,18 +99,29 @@ export class Coordinator {
     const upTo = replica.feedIndex;
     const version = replica.schema.version;
     const partitions = this.#system.partitionIds();
-    const latest: Feed = readFeed(replica, this.#delivered);
+    const latest = this.#latest(upTo);
     const answers = await Promise.allSettled(
-      partitions.map((partition) => this.#call(partition, 'feed', latest)),
+      partitions.map((partition) => this.#call<{ system: number }>(partition, 'feed', latest)),
     );
-    const done = partitions.filter((_, index) => answers[index]?.status === 'fulfilled');
-    const missing = partitions.filter((_, index) => answers[index]?.status === 'rejected');
+    const confirmed = (_: PartitionId, index: number): boolean => {
+      const answer = answers[index];
+      return answer?.status === 'fulfilled' && answer.value.system >= upTo;
+    };
+    const done = partitions.filter(confirmed);
+    const missing = partitions.filter((partition, index) => !confirmed(partition, index));
     const behind = new Set(this.#system.behindSchema());
     const news = done.filter((partition) => behind.has(partition));
     if (news.length > 0) this.#system.recordApplied(version, news, Date.now());
     if (missing.length === 0) this.#delivered = Math.max(this.#delivered, upTo);
     else this.#setAlarm(Date.now() + RETRY_MS);
     return missing;
+  }
+
+  /** What was not delivered everywhere yet. More than one message takes: only its end, and partitions pull the rest. */
+  #latest(upTo: number): Feed {
+    const feed = readFeed(this.#system.replica, this.#delivered);
+    const whole = this.#delivered === upTo || feed.entries.at(-1)?.index === upTo;
+    return whole ? feed : { from: upTo, entries: [] };
   }
 
   #call<Answer>(partition: PartitionId, type: string, message: unknown): Promise<Answer> {

@@ -1,7 +1,9 @@
 import { DurableObject } from 'cloudflare:workers';
 import { AutoRouter, type IRequest } from 'itty-router';
 import type { PartitionId } from '../base/brand.ts';
+import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { failureOf } from '../core/execution/failure.ts';
+import { readHead } from '../core/log/tables.ts';
 import { exportPage } from '../core/replica/export.ts';
 import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica/feed.ts';
 import type { Identity } from '../core/replica/identity.ts';
@@ -14,7 +16,7 @@ import type { ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
-import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
+import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
 import { DEADLINE_HEADER } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
@@ -26,6 +28,8 @@ import { ObjectSqlitePort } from './sqlite-port.ts';
 
 /** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
 const HOLD_POLL_MS = 200;
+/** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
+const REPLY_MS = 50;
 const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** One partition: a thin shell around its Replica, which does all the work synchronously. */
@@ -130,11 +134,11 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     attempt: () => Promise<ExecuteOutcome>,
   ): Promise<Response> {
     let outcome = await attempt();
-    const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
     while (outcome.kind === 'behind' || outcome.kind === 'held') {
-      if (Date.now() > deadline) throw new AtollError('busy', 'a schema change is being decided; try again');
+      const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;
+      if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
       if (outcome.kind === 'behind') await this.#catchUp();
-      else await this.#askFate(outcome.proposal);
+      else await this.#askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
       outcome = await attempt();
     }
     if (outcome.kind === 'done') {
@@ -190,8 +194,8 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   }
 
   /** Writes are held for a proposal: its end may have been told to an earlier instance, or not at all. */
-  async #askFate(proposal: number): Promise<void> {
-    await scheduler.wait(HOLD_POLL_MS);
+  async #askFate(proposal: number, waitMs: number): Promise<void> {
+    await scheduler.wait(waitMs);
     if (this.#here.hold !== proposal || this.#system !== null) return;
     const fate = await this.#callSystem<SchemaFate>('schema-state', { proposal });
     if (fate.state === 'published') await this.#catchUp();
@@ -253,15 +257,19 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     };
   }
 
-  #status(): unknown {
+  #status(): PartitionStatus {
     const { identity, schema, systemIndex, hold } = this.#here;
+    const { lastCommitId, lastTimestamp } = readHead(this.#port);
+    const time = parseTimestamp(lastTimestamp)?.milliseconds ?? null;
     return {
       partition: identity.partition,
       epoch: identity.epoch,
       schema: schema.version,
       systemIndex,
       hold,
-      bytes: this.#port.databaseSize(),
+      sizeBytes: this.#port.databaseSize(),
+      commit: lastCommitId,
+      committedAt: time === null ? null : new Date(time).toISOString(),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { PartitionId } from '../base/brand.ts';
-import { AtollError, isErrorCode } from '../protocol/error.ts';
+import { readError } from '../gateway/database.ts';
+import { AtollError } from '../protocol/error.ts';
 import { DurableObjectTransport } from '../workers/transport.ts';
 
 /** How long a partition waits for another one, ms (chosen: well below a request's own deadline). */
@@ -13,30 +14,28 @@ export class Peers {
     this.#transport = new DurableObjectTransport(namespace);
   }
 
-  /** Sends one message and reads the answer; throws the AtollError that the peer answers with. */
+  /** Sends one message and reads the answer. Error: the one that the peer answers, or `unavailable`. */
   async call<Answer>(
     database: string,
     partition: PartitionId,
     type: string,
     message: unknown,
   ): Promise<Answer> {
-    const response = await this.#transport.call(database, partition, {
+    const call = {
       type,
       body: JSON.stringify(message),
       deadline: Date.now() + CALL_MS,
       trace: '',
       signal: AbortSignal.timeout(CALL_MS),
-    });
-    const text = await response.text();
-    if (response.ok) return JSON.parse(text) as Answer;
-    throw readError(text, partition);
+    };
+    let response: Response;
+    try {
+      response = await this.#transport.call(database, partition, call);
+    } catch (error) {
+      // Its reset, or its silence, is no defect of the partition that asks.
+      throw new AtollError('unavailable', `partition ${partition} does not answer: ${String(error)}`, 'none');
+    }
+    if (response.ok) return (await response.json()) as Answer;
+    throw await readError(response);
   }
-}
-
-function readError(text: string, partition: PartitionId): AtollError {
-  const { error } = JSON.parse(text) as {
-    error: { code: string; message: string; outcome: 'none' | 'unknown' };
-  };
-  const code = isErrorCode(error.code) ? error.code : 'internal';
-  return new AtollError(code, error.message, error.outcome, { partition });
 }
