@@ -19,6 +19,7 @@ const { schema } = modelSchema(`
   CREATE TABLE watched (k INTEGER PRIMARY KEY, n);
   CREATE TABLE watchlog (k INTEGER, n) PARTITION BY (k);
   CREATE TABLE bad (k INTEGER PRIMARY KEY, n);
+  CREATE TABLE accents ("É" TEXT, "é" TEXT) PARTITION BY ("É");
   CREATE VIEW titles AS SELECT tenant, title FROM posts WHERE score > 0;
   CREATE VIEW counts AS SELECT tenant, count(*) AS n FROM posts GROUP BY tenant;
   CREATE VIEW total AS SELECT count(*) AS n FROM posts;
@@ -84,6 +85,8 @@ const CASES: readonly (readonly [sql: string, plan: string])[] = [
   ["SELECT * FROM posts WHERE tenant = 'a' UNION ALL SELECT * FROM posts WHERE tenant = 'a'", 'route a'],
   ["SELECT * FROM tags WHERE tenant = 'A' AND tag = 'x'", 'route A'],
   ['SELECT * FROM countries', 'route any'],
+  ['SELECT * FROM accents WHERE "É" = 1', 'route 1'],
+  ['SELECT * FROM accents WHERE "é" = 1', 'scatter'],
   ["SELECT 1, 'x'", 'route any'],
   ['SELECT * FROM json_each(?)', 'route any'],
   ['INSERT INTO posts (tenant, title) VALUES (?, ?)', 'route ?1'],

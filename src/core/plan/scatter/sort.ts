@@ -1,3 +1,4 @@
+import { asciiLower } from '../../../base/ascii.ts';
 import type { Collation } from '../../schema/table.ts';
 import { columnOf } from '../../sql/analysis/facts.ts';
 import { nodeOf, type Output, type Scope, withoutAliases } from '../../sql/analysis/model.ts';
@@ -28,8 +29,8 @@ export function sortTarget(term: OrderingTerm, outputs: readonly Output[], scope
 
 function outputIndex(expression: Expression, outputs: readonly Output[], scope: Scope | null): number | null {
   if (expression.kind === 'column' && expression.table === null) {
-    const name = expression.name.name.toLowerCase();
-    const index = outputs.findIndex((output) => output.alias?.toLowerCase() === name);
+    const name = asciiLower(expression.name.name);
+    const index = outputs.findIndex((output) => output.alias !== null && asciiLower(output.alias) === name);
     if (index >= 0) return index;
   }
   if (expression.kind === 'literal' && expression.type === 'integer') {

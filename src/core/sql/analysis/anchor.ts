@@ -1,3 +1,4 @@
+import { asciiLower } from '../../../base/ascii.ts';
 import type { Expression, FunctionCall, SelectCore, Values, WindowDefinition } from '../ast.ts';
 import { columnOf } from './facts.ts';
 import type { ColumnNode, ReachGraph } from './graph.ts';
@@ -120,7 +121,7 @@ function windowNodes(call: FunctionCall, ast: SelectCore, scope: Scope): (Column
 }
 
 function namedWindow(ast: SelectCore, name: string): WindowDefinition | null {
-  const found = (ast.windows ?? []).find((w) => w.name.name.toLowerCase() === name.toLowerCase());
+  const found = (ast.windows ?? []).find((w) => asciiLower(w.name.name) === asciiLower(name));
   return found?.definition ?? null;
 }
 

@@ -1,3 +1,4 @@
+import { asciiLower } from '../../../base/ascii.ts';
 import type { Affinity, Collation, Table } from '../../schema/table.ts';
 import type { Expression, FunctionCall, OrderingTerm, Select, SelectCore, Values } from '../ast.ts';
 import type { ColumnNode, ValueClass } from './graph.ts';
@@ -109,5 +110,5 @@ export type Anchor =
   | { readonly kind: 'none'; readonly why: string };
 
 export function nodeOf(source: Source, column: string): ColumnNode {
-  return `${source.id}.${column.toLowerCase()}`;
+  return `${source.id}.${asciiLower(column)}`;
 }
