@@ -43,8 +43,8 @@ export interface BoundRows {
 }
 
 /**
- * An INSERT … VALUES cut by partition; rows keep their order within each. Rows whose key is generated go with the first partition
- * that there is.
+ * An INSERT … VALUES cut by partition; rows keep their order within each. Rows whose key is generated go with
+ * the first partition that there is.
  */
 export function bindRows(rows: InsertRows, args: Arguments, map: TokenMap): readonly BoundRows[] {
   const byPartition = new Map<PartitionId, string[]>();

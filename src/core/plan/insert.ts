@@ -199,8 +199,8 @@ function checkUpserts(table: Table, ast: Insert): void {
 }
 
 /**
- * `SET key = excluded.key` changes nothing that routing sees: rows conflict only on UNIQUE keys, which contain the partition key,
- * so both rows have the same token.
+ * `SET key = excluded.key` changes nothing that routing sees: rows conflict only on UNIQUE keys, which contain
+ * the partition key, so both rows have the same token.
  */
 function isExcluded(value: Expression, column: string): boolean {
   return (

@@ -5,8 +5,8 @@ import { walk } from '../sql/analysis/walk.ts';
 import type { Node, Statement } from '../sql/ast.ts';
 
 /**
- * Refuses, wherever it stands in a statement: names that are Atoll's or SQLite's own, and ROLLBACK as a conflict action, which would end
- * the transaction of every statement that shares it.
+ * Refuses, wherever it stands in a statement: names that are Atoll's or SQLite's own, and ROLLBACK as a
+ * conflict action, which would end the transaction of every statement that shares it.
  */
 export function checkNames(statement: Statement): void {
   walk(statement, (node) => {

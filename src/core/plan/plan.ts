@@ -59,8 +59,9 @@ export interface RoutePlan {
 
 export type Pin =
   /**
-   * The partition of these key values. Several tuples (INSERT of several rows) must all belong to the same partition, or the
-   * statement is refused as `multi-partition-write` at bind time; a plan with one tuple never is.
+   * The partition of these key values. Several tuples (INSERT of several rows) must all belong to the same
+   * partition, or the statement is refused as `multi-partition-write` at bind time; a plan with one tuple never
+   * is.
    */
   | {
       readonly kind: 'key';
@@ -117,7 +118,10 @@ export interface ScatterWritePlan {
   readonly reason: string;
 }
 
-/** `prefix` + chosen rows joined by `, ` + `suffix` is the statement for one partition; parameters keep their numbers. */
+/**
+ * `prefix` + chosen rows joined by `, ` + `suffix` is the statement for one partition; parameters keep their
+ * numbers.
+ */
 export interface InsertRows {
   readonly prefix: string;
   readonly rows: readonly string[];
@@ -208,7 +212,10 @@ export interface RowLimit {
   readonly offset: Scalar | null;
 }
 
-/** Partial rows are grouped anew; `project` makes the answer's row (visible, then hidden for sorting) from each group. */
+/**
+ * Partial rows are grouped anew; `project` makes the answer's row (visible, then hidden for sorting) from each
+ * group.
+ */
 export interface Aggregation {
   /** Group columns are the first ones of a partial row; none: one group, also over no rows. */
   readonly group: readonly Collation[];
@@ -251,8 +258,8 @@ export type Fold =
     };
 
 /**
- * An expression that the router evaluates by itself, with SQLite's semantics (`evaluate/`). Operators carry the affinity
- * and collation that SQLite's rules give the comparison, resolved when the plan is made.
+ * An expression that the router evaluates by itself, with SQLite's semantics (`evaluate/`). Operators carry the
+ * affinity and collation that SQLite's rules give the comparison, resolved when the plan is made.
  */
 export type Scalar =
   | { readonly kind: 'constant'; readonly value: SqlValue }

@@ -15,8 +15,8 @@ export interface PlanOptions {
 }
 
 /**
- * The plan of one statement of `sql` under `schema`. Never throws for what a client may write: what cannot be planned is a
- * `refused` plan. Cache it by SQL text and schema version.
+ * The plan of one statement of `sql` under `schema`. Never throws for what a client may write: what cannot be
+ * planned is a `refused` plan. Cache it by SQL text and schema version.
  */
 export function planStatement(
   parsed: ParsedStatement,

@@ -17,7 +17,10 @@ export function realOrNull(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }
 
-/** An operand of arithmetic. Texts and blobs over aggregates are left to SQLite: their prefix rules are not kept here. */
+/**
+ * An operand of arithmetic. Texts and blobs over aggregates are left to SQLite: their prefix rules are not kept
+ * here.
+ */
 export function operand(value: SqlValue): Numeric | null {
   if (value === null || typeof value === 'bigint' || typeof value === 'number') return value;
   throw new MergeError(

@@ -12,7 +12,10 @@ interface Group {
   readonly folders: readonly Folder[];
 }
 
-/** Groups partial rows anew, filters by HAVING and projects. Without group columns there is one group, also of no rows. */
+/**
+ * Groups partial rows anew, filters by HAVING and projects. Without group columns there is one group, also of
+ * no rows.
+ */
 export function aggregateRows(
   rows: Iterable<Row>,
   aggregation: Aggregation,

@@ -48,7 +48,10 @@ class Count implements Folder {
   }
 }
 
-/** NULL without values ('nan': not a number); INTEGER, exactly, if all partial sums are; else REAL. https://www.sqlite.org/lang_aggfunc.html#sumunc */
+/**
+ * NULL without values ('nan': not a number); INTEGER, exactly, if all partial sums are; else REAL.
+ * https://www.sqlite.org/lang_aggfunc.html#sumunc
+ */
 class Sum implements Folder {
   #exact = 0n;
   #seen = false;

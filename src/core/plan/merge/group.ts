@@ -3,8 +3,8 @@ import type { Collation } from '../../schema/table.ts';
 import type { SqlValue } from '../../sqlite/value.ts';
 
 /**
- * A string that two lists of values share exactly when GROUP BY and DISTINCT call them equal: NULLs are equal, 1 is 1.0, texts by
- * collation. The encoding of partition keys without affinity says just that.
+ * A string that two lists of values share exactly when GROUP BY and DISTINCT call them equal: NULLs are equal,
+ * 1 is 1.0, texts by collation. The encoding of partition keys without affinity says just that.
  */
 export function groupKey(values: readonly SqlValue[], collations: readonly Collation[]): string {
   if (collations.length === 0) return '';

@@ -4,8 +4,8 @@ import { resolveColumn } from '../../sql/analysis/resolve.ts';
 import type { Expression, Node } from '../../sql/ast.ts';
 
 /**
- * A string that two expressions of one scope share only if they are the same: columns by what they mean, not by how they are
- * written; everything else by its structure.
+ * A string that two expressions of one scope share only if they are the same: columns by what they mean, not by
+ * how they are written; everything else by its structure.
  */
 export function fingerprint(expression: Expression, scope: Scope): string {
   return JSON.stringify(expression, (key, value: unknown) => {

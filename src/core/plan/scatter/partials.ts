@@ -17,8 +17,8 @@ export interface PartialContext {
 }
 
 /**
- * The columns that each partition computes, and how they fold into the aggregates. Group columns come first; then, if an
- * aggregate is DISTINCT, the column by which partial rows are grouped besides.
+ * The columns that each partition computes, and how they fold into the aggregates. Group columns come first;
+ * then, if an aggregate is DISTINCT, the column by which partial rows are grouped besides.
  */
 export class Partials {
   /** SQL of each partial column. */

@@ -8,8 +8,8 @@ import type { ParameterSource } from '../plan.ts';
 import { type Edit, spliced } from '../splice.ts';
 
 /**
- * Pieces of the source text for the partitions' statement: parameters are numbered anew, and reads of the clock become a
- * parameter, so that all partitions see the same instant.
+ * Pieces of the source text for the partitions' statement: parameters are numbered anew, and reads of the clock
+ * become a parameter, so that all partitions see the same instant.
  */
 export class Renderer {
   readonly parameters: ParameterSource[] = [];
@@ -87,7 +87,7 @@ export class Renderer {
       }
     }
     if (place === null || call.arguments.length !== place) return;
-    // datetime() and strftime(format): the time value is left out. The span ends with the parenthesis, unless FILTER or OVER follow.
+    // datetime() and strftime(format): the time value is left out.
     const last = call.arguments.at(-1);
     const close = this.#sql.indexOf(')', last?.end ?? call.name.end);
     edits.push({ start: close, end: close, text: `${place === 0 ? '' : ', '}${this.#now()}` });

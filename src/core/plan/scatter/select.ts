@@ -12,9 +12,9 @@ import { Renderer } from './renderer.ts';
 import { planWhole } from './whole.ts';
 
 /**
- * One statement for each partition and a merge. Allowed only where the rows of FROM and WHERE fall apart by partition key; then, as in
- * Citus, what groups by the key is pushed whole, and the rest is split at the top: aggregates into partial ones, DISTINCT, ORDER
- * BY and LIMIT done again over all.
+ * One statement for each partition and a merge. Allowed only where the rows of FROM and WHERE fall apart by
+ * partition key; then, as in Citus, what groups by the key is pushed whole, and the rest is split at the top:
+ * aggregates into partial ones, DISTINCT, ORDER BY and LIMIT done again over all.
  */
 export function planScatter(question: ScatterQuestion): Plan {
   const { model, analyzer, sql, pinned, tables } = question;

@@ -9,8 +9,8 @@ import type { Renderer } from './renderer.ts';
 import { directionText, sortKey, sortTarget } from './sort.ts';
 
 /**
- * The SELECT as it was written in each partition, with hidden columns for ORDER BY; the rows are concatenated or merged in
- * order. `distinct`: duplicates may come from several partitions.
+ * The SELECT as it was written in each partition, with hidden columns for ORDER BY; the rows are concatenated
+ * or merged in order. `distinct`: duplicates may come from several partitions.
  */
 export function planWhole(
   question: ScatterQuestion,

@@ -23,8 +23,8 @@ export function anchorOfCore(question: AnchorQuestion): Anchor {
 }
 
 /**
- * The key by which the rows of FROM and WHERE fall apart: that of a source which no outer join NULL-fills, if every other partitioned
- * table is restricted to the same key value with it.
+ * The key by which the rows of FROM and WHERE fall apart: that of a source which no outer join NULL-fills, if
+ * every other partitioned table is restricted to the same key value with it.
  */
 export function anchorOfRows({ scope, uses, graph }: AnchorQuestion): Anchor {
   if (uses.length === 0) return { kind: 'none', why: 'it reads no partitioned table' };

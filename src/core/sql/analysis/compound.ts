@@ -3,8 +3,8 @@ import { type ReachGraph, sameClass } from './graph.ts';
 import type { Anchor, CoreModel, Output } from './model.ts';
 
 /**
- * The key by which a compound falls apart. UNION ALL and UNION do if every arm does and the key stands in the same result columns of
- * each arm: equal rows then have equal keys.
+ * The key by which a compound falls apart. UNION ALL and UNION do if every arm does and the key stands in the
+ * same result columns of each arm: equal rows then have equal keys.
  */
 export function anchorOfCompound(select: Select, cores: readonly CoreModel[], graph: ReachGraph): Anchor {
   if (select.compounds.some(({ operator }) => operator === 'EXCEPT' || operator === 'INTERSECT')) {

@@ -18,10 +18,10 @@ export interface Condition {
 type Column = Resolved & { kind: 'column' };
 
 /**
- * Reads the conjuncts of a condition into the graph: `column = constant`, `column IN (constants)`, `column = column`, each only
- * if the comparison happens under the column's own affinity and collation
- * (https://www.sqlite.org/datatype3.html section 4.2). A conjunct that is not true for NULL may remove rows early even
- * on the NULL-filled side of an outer join; IS may not.
+ * Reads the conjuncts of a condition into the graph: `column = constant`, `column IN (constants)`, `column =
+ * column`, each only if the comparison happens under the column's own affinity and collation
+ * (https://www.sqlite.org/datatype3.html section 4.2). A conjunct that is not true for NULL may remove rows
+ * early even on the NULL-filled side of an outer join; IS may not.
  */
 export function addFacts(expression: Expression, at: Condition, graph: ReachGraph): void {
   switch (expression.kind) {

@@ -96,8 +96,8 @@ export function addJoinFacts(from: FromModel, scope: Scope, graph: ReachGraph): 
 }
 
 /**
- * An inner join's ON restricts both sides; a LEFT JOIN's only the right one, given the left one; a FULL JOIN's none, since rows
- * that do not match are kept.
+ * An inner join's ON restricts both sides; a LEFT JOIN's only the right one, given the left one; a FULL JOIN's
+ * none, since rows that do not match are kept.
  */
 function conditionOf({ join, left, right, nullable }: JoinStep, scope: Scope): Condition | null {
   const none: ReadonlySet<Source> = new Set();

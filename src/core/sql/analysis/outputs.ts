@@ -7,7 +7,10 @@ import type { ExpressionClass } from './value-class.ts';
 
 type ClassOf = (expression: Expression) => ExpressionClass;
 
-/** Result columns with stars expanded, named as SQLite names them (sqlite3GenerateColumnNames, short_column_names on). */
+/**
+ * Result columns with stars expanded, named as SQLite names them (sqlite3GenerateColumnNames,
+ * short_column_names on).
+ */
 export function outputsOf(ast: SelectCore | Values, scope: Scope, text: string, classOf: ClassOf): Output[] {
   if (ast.kind === 'values') {
     const [row] = ast.rows;

@@ -18,9 +18,10 @@ const CACHE = new WeakMap<Schema, Map<string, readonly string[]>>();
 /**
  * The other tables that triggers and foreign-key actions may write, transitively, when `table` is written.
  *
- * Refuses what a partition alone cannot do rightly: a trigger that reads or changes rows of other keys (it would see and touch
- * only those that happen to live in the same partition), or writes a reference table. Rows that a trigger inserts
- * are checked where they are written. `changed`: the columns that an UPDATE sets, lower case; null: any.
+ * Refuses what a partition alone cannot do rightly: a trigger that reads or changes rows of other keys (it
+ * would see and touch only those that happen to live in the same partition), or writes a reference table. Rows
+ * that a trigger inserts are checked where they are written. `changed`: the columns that an UPDATE sets, lower
+ * case; null: any.
  */
 export function reachOf(
   schema: Schema,

@@ -6,8 +6,9 @@ import { refuse } from './refusal.ts';
 export const ROWID_NAMES: ReadonlySet<string> = new Set(['rowid', '_rowid_', 'oid']);
 
 /**
- * What a name means, by the rules of SQLite's lookupName (src/resolve.c): the innermost scope that knows it; within one, columns
- * before aliases of result columns; then, for a bare name, a string if it is in double quotes, or TRUE and FALSE.
+ * What a name means, by the rules of SQLite's lookupName (src/resolve.c): the innermost scope that knows it;
+ * within one, columns before aliases of result columns; then, for a bare name, a string if it is in double
+ * quotes, or TRUE and FALSE.
  */
 export function resolveColumn(reference: ColumnReference, scope: Scope | null): Resolved {
   let depth = 0;

@@ -22,8 +22,8 @@ export interface ClassContext {
 }
 
 /**
- * https://www.sqlite.org/datatype3.html sections 3.2 (affinity of expressions) and 7.1 (collation); as in sqlite3ExprAffinity
- * and sqlite3ExprCollSeq.
+ * https://www.sqlite.org/datatype3.html sections 3.2 (affinity of expressions) and 7.1 (collation); as in
+ * sqlite3ExprAffinity and sqlite3ExprCollSeq.
  */
 export function classOf(expression: Expression, context: ClassContext): ExpressionClass {
   switch (expression.kind) {
