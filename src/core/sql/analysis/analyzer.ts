@@ -16,11 +16,11 @@ import type {
 } from '../ast.ts';
 import { anchorOfCore } from './anchor.ts';
 import { anchorOfCompound } from './compound.ts';
+import { expressionsOf } from './core-expressions.ts';
 import { asRecursive, innerNodes, uniqueName } from './derived.ts';
 import type { Environment, VisibleTable } from './environment.ts';
 import { addFacts } from './facts.ts';
 import { addJoinFacts, readFrom } from './from.ts';
-import { functionArguments, joinConditions } from './from-parts.ts';
 import { isAggregate, isPureTableFunction, JSON_TABLE_COLUMNS, readsClock, volatility } from './functions.ts';
 import { ReachGraph } from './graph.ts';
 import { keyClassesOf } from './key-class.ts';
@@ -145,9 +145,6 @@ export class Analyzer {
       addJoinFacts(read, scope, this.graph);
       if (ast.where !== null) this.where(ast.where, scope);
     }
-    for (const expression of functionArguments(from)) {
-      this.expression(expression, withoutAliases(scope), environment, findings);
-    }
     this.#visitCore(ast, scope, environment, findings);
     const terms = whole?.orderBy ?? [];
     for (const term of terms) this.expression(term.expression, scope, environment, findings);
@@ -169,25 +166,9 @@ export class Analyzer {
     environment: Environment | null,
     findings: Findings,
   ): void {
-    if (ast.kind === 'values') {
-      for (const row of ast.rows) {
-        for (const item of row.items) this.expression(item, scope, environment, findings);
-      }
-      return;
-    }
-    for (const on of joinConditions(ast)) this.expression(on, scope, environment, findings);
-    for (const column of ast.columns) {
-      if (column.kind === 'result-expression') {
-        this.expression(column.expression, withoutAliases(scope), environment, findings);
-      }
-    }
-    const rest: readonly (Node | null)[] = [
-      ast.where,
-      ...(ast.groupBy ?? []),
-      ast.having,
-      ...(ast.windows ?? []),
-    ];
-    for (const node of rest) if (node !== null) this.expression(node, scope, environment, findings);
+    const { plain, aliased } = expressionsOf(ast);
+    for (const node of plain) this.expression(node, withoutAliases(scope), environment, findings);
+    for (const node of aliased) this.expression(node, scope, environment, findings);
   }
 
   /** Everything in an expression (or a window): names must exist, subqueries are read, functions noted. */
