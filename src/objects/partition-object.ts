@@ -137,8 +137,9 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     while (outcome.kind === 'behind' || outcome.kind === 'held') {
       const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;
       if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
-      if (outcome.kind === 'behind') await this.#catchUp();
-      else await this.#askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
+      if (outcome.kind === 'held') await this.#askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
+      else if (!(await this.#catchUp()))
+        throw new AtollError('stale', 'the request names a schema that is not there');
       outcome = await attempt();
     }
     if (outcome.kind === 'done') {
@@ -172,13 +173,15 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     return { system: this.#here.systemIndex };
   }
 
-  async #catchUp(): Promise<void> {
+  /** Applies all that the system partition has. False when there was nothing. */
+  async #catchUp(): Promise<boolean> {
     const replica = this.#here;
+    const start = replica.systemIndex;
     for (;;) {
       const from = replica.systemIndex;
       const feed = await this.#callSystem<Feed>('feed-read', { from });
       applyFeed(replica, feed, Date.now());
-      if (feed.entries.length === 0 || replica.systemIndex === from) return;
+      if (feed.entries.length === 0 || replica.systemIndex === from) return replica.systemIndex > start;
     }
   }
 
