@@ -1,3 +1,4 @@
+import { ReadableStream } from 'node:stream/web';
 import { median, type Row } from '../report.ts';
 import { type BenchCluster, TOKEN } from './cluster.ts';
 
