@@ -58,8 +58,14 @@ export class Coordinator {
     if (proposal === null) {
       return { version: this.#system.replica.schema.version, changed: false, pending: [] };
     }
-    await this.#check(proposal);
-    this.#system.publish(proposal, Date.now());
+    const refusal = await this.#check(proposal);
+    const error = this.#system.decide(proposal, refusal, Date.now());
+    if (error !== null) {
+      const fate = { proposal: proposal.proposal, state: 'withdrawn' };
+      const partitions = this.#system.partitionIds();
+      await Promise.allSettled(partitions.map((partition) => this.#call(partition, 'schema-fate', fate)));
+      throw error;
+    }
     await this.deliver();
     return { version: proposal.change.version, changed: true, pending: this.#system.behindSchema() };
   }
@@ -72,22 +78,18 @@ export class Coordinator {
     }
   }
 
-  /** Every partition must pass; otherwise the proposal is withdrawn and nothing has changed anywhere. */
-  async #check({ proposal, change }: Proposal): Promise<void> {
+  /** Every partition must pass, or the proposal is withdrawn for the reason that this gives. */
+  async #check({ proposal, change }: Proposal): Promise<AtollError | null> {
     const system = this.#system.replica.feedIndex;
     const partitions = this.#system.partitionIds();
     const answers = await Promise.allSettled(
       partitions.map((partition) => this.#call(partition, 'schema-check', { proposal, change, system })),
     );
     const failed = answers.findIndex((answer) => answer.status === 'rejected');
-    if (failed < 0) return;
+    if (failed < 0) return null;
     const { reason } = answers[failed] as PromiseRejectedResult;
     const message = `partition ${partitions[failed]}: ${(reason as Error).message}; the schema is unchanged`;
-    const error = new AtollError(toAtollError(reason).code, message, 'none');
-    this.#system.withdraw(proposal, error.message, Date.now());
-    const fate = { proposal, state: 'withdrawn' };
-    await Promise.allSettled(partitions.map((partition) => this.#call(partition, 'schema-fate', fate)));
-    throw error;
+    return new AtollError(toAtollError(reason).code, message, 'none');
   }
 
   /**

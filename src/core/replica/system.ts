@@ -3,6 +3,7 @@ import type { Epoch, PartitionId, SchemaVersion } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { NetworkInformation, PartitionInfo } from '../../protocol/network.ts';
 import type { TokenRecord } from '../../protocol/token.ts';
+import { failureOf } from '../execution/failure.ts';
 import { createLog } from '../log/capture.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import { applySchemaChange, planSchemaChange, type SchemaChange } from '../schema/change.ts';
@@ -206,6 +207,24 @@ export class System {
     } finally {
       this.replica.reload();
     }
+  }
+
+  /**
+   * Ends a proposal once every partition has answered: publishes the change unless `refusal` is there or it
+   * cannot be made here after all. Gives the error that it was withdrawn for; null: published.
+   */
+  decide(proposal: Proposal, refusal: AtollError | null, now: number): AtollError | null {
+    let error = refusal;
+    if (error === null) {
+      try {
+        this.publish(proposal, now);
+        return null;
+      } catch (thrown) {
+        error = failureOf(thrown);
+      }
+    }
+    this.withdraw(proposal.proposal, error.message, now);
+    return error;
   }
 
   /** The change is given up for good; nothing of it was applied anywhere. */

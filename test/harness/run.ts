@@ -1,0 +1,37 @@
+import { COVERAGE, type Coverage, Simulation } from './simulation.ts';
+
+/** Events in one run (chosen: tens of milliseconds, several schema changes). */
+export const STEPS = 150;
+
+export interface Report {
+  readonly hash: string;
+  readonly coverage: Coverage;
+}
+
+/** One seed. @throws with the seed, how to run it again, and what led there */
+export function runSeed(seed: number, steps = STEPS): Report {
+  const simulation = new Simulation(seed);
+  try {
+    const hash = simulation.run(steps);
+    return { hash, coverage: simulation.coverage };
+  } catch (error) {
+    const story = simulation.events.join('\n  ');
+    throw new Error(
+      `seed ${seed}: ${error instanceof Error ? error.message : String(error)}\n  again: npm run simulate -- --seeds 1 --from ${seed}\n  ${story}`,
+      { cause: error },
+    );
+  }
+}
+
+export function add(total: Coverage, one: Coverage): void {
+  for (const name of COVERAGE) total[name] += one[name];
+}
+
+export function noCoverage(): Coverage {
+  return Object.fromEntries(COVERAGE.map((name) => [name, 0])) as Coverage;
+}
+
+/** What no seed has met: then the run has shown less than it claims. */
+export function missing(total: Coverage): string[] {
+  return COVERAGE.filter((name) => total[name] === 0);
+}
