@@ -8,6 +8,8 @@ import { bundleWorker } from '../../src/cli/cluster/bundle.ts';
 import { readWorkerConfiguration } from '../../src/cli/cluster/configuration.ts';
 import { miniflareOptions } from '../../src/cli/cluster/miniflare-options.ts';
 import { startOrphanGuard, workerdOf } from '../../src/cli/cluster/orphan-guard.ts';
+import { DEADLINE_HEADER } from '../../src/protocol/rpc.ts';
+import { exchange } from './exchange.ts';
 
 /** The static admin token of every test cluster. */
 export const TOKEN = 'admin-of-the-tests';
@@ -77,7 +79,7 @@ export class TestCluster {
   /** One statement; anything but 200 throws, with the whole answer. */
   async query(sql: string, args?: unknown, options: Record<string, unknown> = {}): Promise<Reply> {
     const reply = await this.post('/v1/query', { sql, args, ...options });
-    if (reply.status !== 200) throw new Error(`${sql}: ${reply.text}`);
+    if (reply.status !== 200) throw new Error([`${sql}: ${reply.text}`, ...this.log.slice(-5)].join('\n'));
     return reply;
   }
 
@@ -87,8 +89,12 @@ export class TestCluster {
   }
 
   /** A message to one partition's object, past the router. */
-  rpc(partition: number, message: string, body: unknown = {}): Promise<Reply> {
-    return this.post(`/rpc/${partition}/${message}`, body);
+  async rpc(partition: number, message: string, body: unknown = {}): Promise<Reply> {
+    const headers = { [DEADLINE_HEADER]: String(Date.now() + 10_000) };
+    const url = `${this.#url}/rpc/${partition}/${message}`;
+    const reply = await exchange(url, headers, JSON.stringify(body));
+    const text = await reply.text();
+    return { status: reply.status, headers: reply.headers, text, json: parsed(text) };
   }
 
   /** The object loses all but what is stored, as when the platform moves it. */

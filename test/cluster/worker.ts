@@ -16,23 +16,31 @@ export default {
   },
 } satisfies ExportedHandler<ObjectEnvironment>;
 
-/** What is to happen to the next `execute` of an object. */
+/** What is to happen to the next message of an object: it is lost, its answer is, or it waits for a reset. */
 type Fault = 'reset-before' | 'reset-after' | 'hang';
 
-/** The partition's object with faults that a test asks for: `POST /rpc/{partition}/fault {"fault": …}`. */
+/** Beyond any test's patience. */
+const HANG_MS = 120_000;
+
+/** The partition's object with faults that a test asks for: `POST /rpc/{partition}/fault {"fault": …, "on": …}`. */
 export class PartitionObject extends Partition {
   #fault: Fault | null = null;
+  /** The messages that meet it. */
+  #on: readonly string[] = [];
 
   override async fetch(request: Request): Promise<Response> {
-    if (request.url.endsWith('/fault')) {
-      ({ fault: this.#fault } = await request.json<{ fault: Fault }>());
+    const message = request.url.slice(request.url.lastIndexOf('/') + 1);
+    if (message === 'fault') {
+      const { fault, on } = await request.json<{ fault: Fault; on?: string }>();
+      this.#fault = fault;
+      this.#on = on === undefined ? ['execute', 'import-chunk'] : [on];
       return Response.json({});
     }
-    if (request.url.endsWith('/reset')) this.ctx.abort('asked for by a test');
+    if (message === 'reset') this.ctx.abort('asked for by a test');
     const fault = this.#fault;
-    if (fault === null || !/\/(execute|import-chunk)$/.test(request.url)) return super.fetch(request);
+    if (fault === null || !this.#on.includes(message)) return super.fetch(request);
     this.#fault = null;
-    if (fault === 'hang') return new Promise(() => undefined);
+    if (fault === 'hang') await scheduler.wait(HANG_MS);
     if (fault === 'reset-after') {
       await super.fetch(request);
       await this.ctx.storage.sync();
