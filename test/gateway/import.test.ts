@@ -1,14 +1,14 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createClient } from '../../src/client/index.ts';
-import { type Reply, TestCluster, TOKEN } from '../cluster/cluster.ts';
+import { TestCluster } from '../cluster/cluster.ts';
+import { type Body, countOf, importInto, lines, PEOPLE, people } from './loading.ts';
 
 let cluster: TestCluster;
 
 beforeAll(async () => {
   cluster = await TestCluster.start();
   for (const sql of [
-    'CREATE TABLE people (id INTEGER PRIMARY KEY, town TEXT, name TEXT NOT NULL, age INTEGER CHECK (age < 200)) PARTITION BY (town)',
+    PEOPLE,
     'CREATE TABLE countries (code TEXT PRIMARY KEY, name TEXT) REFERENCE',
     'CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)',
     'CREATE TABLE items (k TEXT PRIMARY KEY, v, r REAL, i INTEGER, n NUMERIC, t TEXT)',
@@ -21,28 +21,10 @@ beforeAll(async () => {
 
 afterAll(() => cluster.dispose());
 
-type Body = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
-
-function load(table: string, body: Body, query = '', headers: Record<string, string> = {}): Promise<Reply> {
-  const streamed = body instanceof ReadableStream ? { duplex: 'half' as const } : {};
-  return cluster.request(`/v1/import/${table}${query}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson', ...headers },
-    body,
-    ...streamed,
-  });
-}
-
 const csv = { 'content-type': 'text/csv' };
-const lines = (count: number, row: (line: number) => unknown): string =>
-  Array.from({ length: count }, (_, index) => `${JSON.stringify(row(index + 1))}\n`).join('');
+const load = (table: string, body: Body, query = '', headers: Record<string, string> = {}) =>
+  importInto(cluster, table, body, query, headers);
 const one = async (sql: string) => (await cluster.rows(sql))[0];
-
-/** Rows per test are told apart by the prefix of their town. */
-const people = (prefix: string, count: number) =>
-  lines(count, (line) => ({ town: `${prefix}${line % 50}`, name: `person ${line}`, age: line % 100 }));
-const countOf = async (prefix: string) =>
-  (await one(`SELECT count(*) FROM people WHERE town LIKE '${prefix}%'`))?.[0];
 
 describe('rows arrive', () => {
   test('NDJSON, over all partitions, with ids that are unique', async () => {
@@ -191,7 +173,7 @@ describe('what is wrong is named', () => {
     const { error } = reply.json;
     expect(reply.status).toBe(400);
     expect(error).toMatchObject({ code: 'payload', outcome: 'partial', detail: { line: 30_001 } });
-    expect(await countOf('d')).toBe(error.detail.rows);
+    expect(await countOf(cluster, 'd')).toBe(error.detail.rows);
     expect(error.detail.through).toBeLessThan(30_001);
     const through = good.slice(0, error.detail.through).join('\n');
     expect((await load('people', through, '?importId=d')).json).toMatchObject({
@@ -200,7 +182,7 @@ describe('what is wrong is named', () => {
     });
     good[30_000] = '{"town":"d1","name":"mended"}';
     expect((await load('people', good.join('\n'), '?importId=d')).json.rows).toBe(40_000 - error.detail.rows);
-    expect(await countOf('d')).toBe(40_000);
+    expect(await countOf(cluster, 'd')).toBe(40_000);
   });
 
   test('a failed constraint, by the line that the caller counts', async () => {
@@ -210,7 +192,7 @@ describe('what is wrong is named', () => {
     expect(reply.status).toBe(409);
     const detail = { line: 1_101, rows: 0, through: 1_000 };
     expect(reply.json.error).toMatchObject({ code: 'constraint', outcome: 'none', detail });
-    expect(await countOf('e')).toBe(0);
+    expect(await countOf(cluster, 'e')).toBe(0);
   });
 
   test('a failed constraint in one partition: the others keep their chunks', async () => {
@@ -219,7 +201,7 @@ describe('what is wrong is named', () => {
     expect(reply.json.error).toMatchObject({ code: 'constraint', outcome: 'partial' });
     expect(line).toBe(101);
     expect(partitions.filter((each: { rows: number }) => each.rows === 0)).toHaveLength(1);
-    expect(await countOf('q')).toBe(rows);
+    expect(await countOf(cluster, 'q')).toBe(rows);
   });
 
   test.each<[string, string, string, Record<string, string>, number, string]>([
@@ -240,7 +222,7 @@ describe('what is wrong is named', () => {
   ])('%s %#%s', async (table, body, query, headers, status, code) => {
     const reply = await load(table, body, query, headers);
     expect(reply).toMatchObject({ status, json: { error: { code, outcome: 'none' } } });
-    expect(await countOf('f')).toBe(0);
+    expect(await countOf(cluster, 'f')).toBe(0);
   });
 
   test('a truncated gzip', async () => {
@@ -248,7 +230,7 @@ describe('what is wrong is named', () => {
     const half = Uint8Array.from(whole.subarray(0, whole.length / 2));
     const reply = await load('people', half, '?importId=g', { 'content-encoding': 'gzip' });
     expect(reply).toMatchObject({ status: 400, json: { error: { code: 'payload' } } });
-    expect(await countOf('g')).toBe(reply.json.error.detail.rows);
+    expect(await countOf(cluster, 'g')).toBe(reply.json.error.detail.rows);
   });
 
   test('bytes that are no UTF-8', async () => {
@@ -281,6 +263,26 @@ describe('a schema that changes', () => {
     expect((await load('loose', '{"k":2,"v":1}\n{"k":2,"w":"new"}\n')).json).toMatchObject({ rows: 2 });
   });
 
+  test('a column that is dropped in the middle: said so, and what is in is in once', async () => {
+    const text = lines(20_000, (line) => ({ k: line, gone: 'dropped' }));
+    await cluster.query('ALTER TABLE loose ADD COLUMN gone');
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(encoder.encode(text));
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await cluster.query('ALTER TABLE loose DROP COLUMN gone');
+        controller.enqueue(encoder.encode(text));
+        controller.close();
+      },
+    });
+    const { error } = (await load('loose', body)).json;
+    expect(error).toMatchObject({ code: 'schema-conflict', outcome: 'partial', retryable: true });
+    const [count] = (await one('SELECT count(*) FROM loose WHERE k > 2')) ?? [];
+    expect(count).toBeGreaterThanOrEqual(error.detail.rows - 2);
+    await cluster.query('DELETE FROM loose', undefined, { atomicity: 'partition' });
+  });
+
   test('in the middle of an import neither loses nor doubles rows', async () => {
     const encoder = new TextEncoder();
     const text = lines(60_000, (line) => ({ k: line, v: 'during' }));
@@ -302,112 +304,3 @@ describe('a schema that changes', () => {
     ]);
   });
 });
-
-describe('exactly once', () => {
-  test('a rerun under the same id adds nothing; under another it does', async () => {
-    const body = people('k', 10_000);
-    expect((await load('people', body, '?importId=k')).json).toMatchObject({ rows: 10_000, skipped: 0 });
-    expect((await load('people', body, '?importId=k')).json).toMatchObject({ rows: 0, skipped: 10_000 });
-    expect((await load('people', body, '?importId=k2')).json).toMatchObject({ rows: 10_000, skipped: 0 });
-  });
-
-  test('the same import twice at the same time', async () => {
-    const body = people('l', 20_000);
-    const replies = await Promise.all([0, 1, 2].map(() => load('people', body, '?importId=l')));
-    expect(replies.reduce((sum, { json }) => sum + json.rows, 0)).toBe(20_000);
-    expect(await countOf('l')).toBe(20_000);
-  });
-
-  test('a client that hangs up, then runs again', async () => {
-    const text = new TextEncoder().encode(people('m', 60_000));
-    const hangUp = new AbortController();
-    const body = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        controller.enqueue(text.slice(0, 1_500_000));
-        await new Promise((resolve) => setTimeout(resolve, 300));
-        hangUp.abort();
-      },
-    });
-    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson' };
-    const url = `${cluster.url}/v1/import/people?importId=m`;
-    const sent = fetch(url, {
-      method: 'POST',
-      headers,
-      body,
-      duplex: 'half',
-      signal: hangUp.signal,
-    } as RequestInit);
-    await expect(sent).rejects.toThrow();
-    const again = await load('people', text, '?importId=m');
-    expect(again.json.skipped).toBeGreaterThan(0);
-    expect(await countOf('m')).toBe(60_000);
-  });
-
-  test('objects that lose what they did not store, or their answers', async () => {
-    const body = people('n', 30_000);
-    for (const partition of [1, 2, 3, 4]) await cluster.rpc(partition, 'fault', { fault: 'reset-after' });
-    const running = load('people', body, '?importId=n');
-    expect((await running).json).toMatchObject({ rows: expect.any(Number) });
-    expect(await countOf('n')).toBe(30_000);
-  });
-
-  test('kill -9 of workerd in the middle of the client’s import, then the same again', async () => {
-    const client = createClient({ url: cluster.url, token: TOKEN });
-    const text = people('o', 120_000);
-    const source = () => [text.slice(0, 3_000_000), text.slice(3_000_000)];
-    let confirmed = 0;
-    const running = client.import('people', source(), {
-      importId: 'o',
-      onProgress: ({ rows }) => {
-        if (confirmed === 0) void cluster.kill();
-        confirmed = rows;
-      },
-    });
-    await expect(running).rejects.toMatchObject({ outcome: 'unknown' });
-    expect(confirmed).toBeGreaterThan(0);
-    await expect
-      .poll(
-        () =>
-          cluster.get('/healthz').then(
-            (reply) => reply.status,
-            () => 0,
-          ),
-        { timeout: 10_000 },
-      )
-      .toBe(200);
-    const again = await createClient({ url: cluster.url, token: TOKEN }).import('people', source(), {
-      importId: 'o',
-    });
-    expect(again.rows + again.skipped).toBe(120_000);
-    expect(again.skipped).toBeGreaterThanOrEqual(confirmed);
-    expect(await one("SELECT count(*), count(DISTINCT name) FROM people WHERE town LIKE 'o%'")).toEqual([
-      120_000, 120_000,
-    ]);
-  });
-});
-
-test('the body is read no faster than rows go in', async () => {
-  for (const partition of [1, 2, 3, 4]) await cluster.rpc(partition, 'fault', { fault: 'hang' });
-  const piece = new TextEncoder().encode(people('p', 2_000));
-  const offered = 200 * 1024 * 1024;
-  let pulled = 0;
-  const stop = new AbortController();
-  const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      if (pulled > offered) controller.close();
-      else controller.enqueue(piece);
-      pulled += piece.length;
-    },
-  });
-  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson' };
-  const init = { method: 'POST', headers, body, duplex: 'half', signal: stop.signal } as RequestInit;
-  const sent = fetch(`${cluster.url}/v1/import/people`, init).catch((error: Error) => error.name);
-  let before = -1;
-  for (; before < pulled; await new Promise((resolve) => setTimeout(resolve, 500))) before = pulled;
-  expect(pulled).toBeLessThan(16 * 1024 * 1024);
-  stop.abort();
-  // The first partition to hang has stopped the rest before all were reached.
-  for (const partition of [1, 2, 3, 4]) await cluster.rpc(partition, 'fault', { fault: null });
-  expect(await sent).toBe('AbortError');
-  expect((await load('people', people('r', 1_000))).json).toMatchObject({ rows: 1_000 });
-}, 30_000);

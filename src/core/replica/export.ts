@@ -2,7 +2,6 @@ import { AtollError } from '../../protocol/error.ts';
 import type { ExportedDefinition, ExportPageHead, ExportPageRequest } from '../../protocol/export.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../../protocol/json-value.ts';
-import { unguardTrigger } from '../log/guard.ts';
 import { definitionOf, type Layout } from '../log/layout.ts';
 import { columnSql } from '../log/rows.ts';
 import { isInternalName } from '../schema/introspect.ts';
@@ -23,7 +22,7 @@ const PAGE_BYTES = 512 * 1024;
 export function exportPage(replica: Replica, request: ExportPageRequest): ExecuteOutcome {
   const obstacle = replica.obstacle({ ...request, read: true });
   if (obstacle !== null) return obstacle;
-  if (request.table === null) return { kind: 'done', body: JSON.stringify(definitions(replica.port)) };
+  if (request.table === null) return { kind: 'done', body: JSON.stringify(definitions(replica)) };
   const table = replica.schema.table(request.table);
   if (table === undefined) {
     return {
@@ -37,18 +36,26 @@ export function exportPage(replica: Replica, request: ExportPageRequest): Execut
   return { kind: 'done', body: `${JSON.stringify(head)}\n${insertStatements(table, rows)}` };
 }
 
-function definitions(port: SqlitePort): ExportedDefinition[] {
+/** Tables and indexes as SQLite has them; views and triggers as their users wrote them, without Atoll's splices. */
+function definitions({ port, schema }: Replica): ExportedDefinition[] {
   const { rows } = port.query(
-    'SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid',
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL ORDER BY rowid",
   );
-  return rows
-    .map(([type, name, table, sql]) => ({
-      type: type as ExportedDefinition['type'],
-      name: String(name),
-      table: String(table),
-      sql: type === 'trigger' ? unguardTrigger(String(sql)) : String(sql),
-    }))
-    .filter(({ name, table }) => !isInternalName(name) && !isInternalName(table));
+  const { views, triggers } = schema.catalogue;
+  return [
+    ...rows
+      .map(([type, name, table, sql]): ExportedDefinition => {
+        return {
+          type: type === 'index' ? 'index' : 'table',
+          name: String(name),
+          table: String(table),
+          sql: String(sql),
+        };
+      })
+      .filter(({ name, table }) => !isInternalName(name) && !isInternalName(table)),
+    ...views.map(({ name, sql }): ExportedDefinition => ({ type: 'view', name, table: name, sql })),
+    ...triggers.map(({ name, table, sql }): ExportedDefinition => ({ type: 'trigger', name, table, sql })),
+  ];
 }
 
 interface Page {
