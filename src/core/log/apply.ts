@@ -1,25 +1,27 @@
 import { assert } from '../../base/assert.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { accountOf } from './account.ts';
 import { type Appended, append } from './append.ts';
-import type { Change, Commit, Image } from './commit.ts';
-import { sameChanges, sameValues } from './encoding.ts';
-import { readChangesBetween } from './image.ts';
-import { keyText, type Layout, type Layouts, readLayouts } from './layout.ts';
-import { deleteRow, insertRow, readRow, updateRow } from './rows.ts';
-import { layoutOf, type Replay, replaying, settle, type Targets } from './settle.ts';
-import { logChanges } from './straighten.ts';
-import { readHead } from './tables.ts';
+import type { Change, CommitHeader } from './commit.ts';
+import { imageBytes, sameChanges } from './encoding.ts';
+import { PAGE_BYTES, readChanges } from './image.ts';
+import { type Layouts, layoutOf, readLayouts } from './layout.ts';
+import { replaying } from './replay.ts';
+import { newestSeq, readHead } from './tables.ts';
+
+/** A commit to apply; its changes may come page by page from a generator and are gone through once. */
+export interface AppliedCommit {
+  readonly header: CommitHeader;
+  readonly changes: Iterable<Change>;
+}
 
 /**
  * Applies the next commit to a replica: its rows, and its entry in the replica's own log, which then is
  * byte for byte (under the encoding) the leader's. DDL of a `schema` commit is the caller's, before this.
  * A defect, and nothing changed, if the commit is not the next one or a row is not as its before-image says.
  */
-export function applyCommit(port: SqlitePort, commit: Commit): Appended {
+export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit): Appended {
   return port.transaction(() => {
     const { lastCommitId } = readHead(port);
-    const { header, changes } = commit;
     assert(header.commitId === lastCommitId + 1, () => `commit ${header.commitId} after ${lastCommitId}`);
     applyChanges(port, changes);
     const appended = append(port, header, true);
@@ -33,72 +35,37 @@ export function applyCommit(port: SqlitePort, commit: Commit): Appended {
  * prepared transaction, a statement of an interactive one. They are logged as they are in `changes`.
  * Inside a transaction. A defect if a row is not as its before-image says.
  */
-export function applyChanges(port: SqlitePort, changes: readonly Change[]): void {
-  if (changes.length === 0) return;
+export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void {
   const layouts = readLayouts(port);
-  const { rows } = port.query('SELECT max(seq) FROM _atoll_log');
-  const startSeq = Number(rows[0]?.[0] ?? 0);
+  const unchecked: Change[] = [];
+  let bytes = 0;
   replaying(port, (replay) => {
+    let start = newestSeq(port);
+    const check = () => {
+      checkLogged(port, layouts, unchecked, start);
+      start = newestSeq(port);
+      unchecked.length = 0;
+      bytes = 0;
+    };
     for (const change of changes) {
-      assert(layoutOf(layouts, change).current, () => `layout ${change.layout} is not current`);
-      replay.attempt(() => forward(port, layouts, change));
+      const layout = layoutOf(layouts, change);
+      assert(layout.current, () => `layout ${change.layout} is not current`);
+      assert(replay.forward(layout, change), () => `${layout.table}: a change meets a row that it did not`);
+      unchecked.push(change);
+      bytes += imageBytes(change.before) + imageBytes(change.after);
+      if (bytes > PAGE_BYTES) check();
     }
-    const own = readChangesBetween(port, layouts, startSeq + 1, Number.MAX_SAFE_INTEGER);
-    if (!sameChanges(own, changes)) repair(port, replay, layouts, changes, own, startSeq);
+    check();
   });
 }
 
-function forward(port: SqlitePort, layouts: Layouts, change: Change): void {
-  const layout = layoutOf(layouts, change);
-  if (change.before === null) insertRow(port, layout, change.after ?? []);
-  else if (change.after === null) deleteRow(port, layout, change.before);
-  else updateRow(port, layout, change.before, change.after);
-}
-
-/** What was done is not what was meant: see settle.ts. Afterwards the log says what was meant. */
-function repair(
-  port: SqlitePort,
-  replay: Replay,
-  layouts: Layouts,
-  changes: readonly Change[],
-  own: readonly Change[],
-  startSeq: number,
-): void {
-  const targets: Targets = new Map();
-  for (const change of changes) {
-    const layout = layoutOf(layouts, change);
-    if (change.before !== null)
-      targets.set(keyText(layout, change.before), { layout, image: change.before, state: null });
-    if (change.after !== null)
-      targets.set(keyText(layout, change.after), { layout, image: change.after, state: change.after });
-  }
-  checkBefore(port, layouts, changes, own);
-  settle(port, replay, layouts, targets, startSeq);
-  port.query('DELETE FROM _atoll_log WHERE seq > ?', startSeq);
-  logChanges(port, changes);
-}
-
-/** Each row that `changes` touch was, when `own` began, what its first change says. */
-function checkBefore(
-  port: SqlitePort,
-  layouts: Layouts,
-  changes: readonly Change[],
-  own: readonly Change[],
-): void {
-  const done = accountOf(port, layouts, own);
-  const checked = new Set<string>();
-  const check = (layout: Layout, image: Image, state: Image | null) => {
-    const key = keyText(layout, image);
-    if (checked.has(key)) return;
-    checked.add(key);
-    const touched = done.get(key);
-    const actual = touched === undefined ? readRow(port, layout, image) : touched.initial;
-    const equal = state === null ? actual === null : actual !== null && sameValues(actual, state);
-    assert(equal, () => `${layout.table}: a row is not equal to its before-image`);
-  };
-  for (const change of changes) {
-    const layout = layoutOf(layouts, change);
-    if (change.before !== null) check(layout, change.before, change.before);
-    if (change.after !== null) check(layout, change.after, null);
-  }
+/** What the triggers saw change is what was meant, before-images included. */
+function checkLogged(port: SqlitePort, layouts: Layouts, meant: readonly Change[], startSeq: number): void {
+  if (meant.length === 0) return;
+  const own = readChanges(port, layouts, { first: startSeq + 1, last: Number.MAX_SAFE_INTEGER });
+  if (sameChanges(own, meant)) return;
+  const at = own.findIndex((change, i) => !sameChanges([change], meant.slice(i, i + 1)));
+  const change = meant[at === -1 ? own.length : at];
+  const table = change === undefined ? 'a table' : layoutOf(layouts, change).table;
+  assert(false, () => `${table}: a row is not equal to its before-image`);
 }

@@ -3,9 +3,9 @@ import type { TableId } from '../../base/brand.ts';
 import type { Table } from '../schema/table.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
+import { dropCompanions, refreshCompanions } from './companions.ts';
 import { CREATE_AFTER, DELETE_BEFORE, UPDATE_AFTER, UPDATE_BEFORE } from './image.ts';
 import { addLayout, type Layout, readLayouts, retireLayout } from './layout.ts';
-import { dropSuspects, refreshSuspects } from './suspect.ts';
 
 /**
  * Starts to log a table: its layout and its triggers. Call it when the table exists, in the transaction
@@ -55,12 +55,12 @@ function triggerName(tableId: TableId, event: Event): string {
 
 function dropTriggers(port: SqlitePort, tableId: TableId): void {
   for (const event of EVENTS) port.query(`DROP TRIGGER IF EXISTS ${triggerName(tableId, event)}`);
-  dropSuspects(port, tableId);
+  dropCompanions(port, tableId);
 }
 
 function createTriggers(port: SqlitePort, layout: Layout): void {
   for (const event of EVENTS) port.query(triggerSql(layout, event));
-  refreshSuspects(port);
+  refreshCompanions(port);
 }
 
 function triggerSql(layout: Layout, event: Event): string {

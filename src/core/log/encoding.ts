@@ -139,6 +139,17 @@ function sameImage(left: Image | null, right: Image | null): boolean {
   return left === null || right === null ? left === right : sameValues(left, right);
 }
 
+/** About what an image takes in memory, for bounds. */
+export function imageBytes(image: Image | null): number {
+  let bytes = 0;
+  for (const value of image ?? []) {
+    if (typeof value === 'string' || value instanceof Uint8Array) bytes += value.length;
+    else if (value instanceof RawText) bytes += value.bytes.length;
+    bytes += 16;
+  }
+  return bytes;
+}
+
 const CHANGE_TYPES = ['create', 'delete', 'update'] as const;
 
 /** A list of changes: the payload of a prepare, for one. */

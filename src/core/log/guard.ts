@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { triggerHeader } from './trigger-header.ts';
 
 /**
  * User triggers are silent while the log is applied or undone: what they did is in the log itself. Dropping
@@ -14,8 +15,8 @@ const GUARD = '(SELECT "applying" = 0 FROM "_atoll_head")';
 export function guardTrigger(sql: string): string {
   const header = triggerHeader(sql);
   if (header === null || sql.includes(GUARD)) return sql;
-  const { whenEnd, begin, insteadOf } = header;
-  if (insteadOf) return sql;
+  const { whenEnd, begin, time } = header;
+  if (time === 'INSTEAD OF') return sql;
   if (whenEnd === null) return `${sql.slice(0, begin)}WHEN ${GUARD} ${sql.slice(begin)}`;
   const condition = sql.slice(whenEnd, begin);
   // The line break ends a `--` comment at the condition's end.
@@ -32,39 +33,4 @@ export function unguardTrigger(sql: string): string {
   if (!rest.startsWith(' AND (')) return sql.slice(0, at - 'WHEN '.length) + sql.slice(begin);
   const condition = rest.slice(' AND ('.length, rest.lastIndexOf('\n)'));
   return sql.slice(0, at - 1) + condition + sql.slice(begin);
-}
-
-const TOKEN =
-  /\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$\u0080-\uffff]+|[\s\S]/g;
-
-const STATEMENT_START = /^(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES)$/;
-
-interface TriggerHeader {
-  /** Offset behind the word WHEN; null without one. */
-  readonly whenEnd: number | null;
-  /** Offset of the BEGIN of the body. */
-  readonly begin: number;
-  readonly insteadOf: boolean;
-}
-
-/** Grammar: https://www.sqlite.org/lang_createtrigger.html. Null if there is no body. */
-function triggerHeader(sql: string): TriggerHeader | null {
-  const words: { text: string; at: number }[] = [];
-  for (const match of sql.matchAll(TOKEN))
-    if (!/^(\s|--|\/\*)/.test(match[0])) words.push({ text: match[0].toUpperCase(), at: match.index });
-  const on = words.findIndex((word, i) => word.text === 'ON' && i > 2 && words[i - 1]?.text !== '.');
-  if (on === -1) return null;
-  const insteadOf = words
-    .slice(0, on)
-    .some((word, i) => word.text === 'INSTEAD' && words[i + 1]?.text === 'OF');
-  let at = on + 2;
-  if (words[at]?.text === 'FOR') at += 3;
-  const when = words[at]?.text === 'WHEN' ? words[at] : undefined;
-  for (; at < words.length; at++) {
-    const word = words[at];
-    if (word?.text !== 'BEGIN' || words[at - 1]?.text === '.') continue;
-    if (!STATEMENT_START.test(words[at + 1]?.text ?? '')) continue;
-    return { whenEnd: when === undefined ? null : when.at + 4, begin: word.at, insteadOf };
-  }
-  return null;
 }

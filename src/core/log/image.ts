@@ -1,6 +1,6 @@
 import { assert, present } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
-import { selectExact } from '../sqlite/exact.ts';
+import { selectExact, selectExactBounded } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import type { Change } from './commit.ts';
 import type { Layout, Layouts } from './layout.ts';
@@ -11,23 +11,94 @@ export const DELETE_BEFORE = 1;
 export const UPDATE_BEFORE = 2;
 export const UPDATE_AFTER = 3;
 
-/** Changes of the images `firstSeq … lastSeq`, in the order in which they were captured. */
-export function readChangesBetween(
+/** Images `first … last` of the log; none if `last < first`. */
+export interface SeqRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Values of one page; a single change larger than this is a page by itself (chosen: far below 128 MB). */
+export const PAGE_BYTES = 4 * 1024 * 1024;
+
+/** Changes of a range, whole: only for ranges known to be small. */
+export function readChanges(port: SqlitePort, layouts: Layouts, range: SeqRange): Change[] {
+  return [...changePages(port, layouts, range)].flat();
+}
+
+/**
+ * Changes of a range in the order in which they were captured, page by page. Each page is read when it is
+ * asked for, by its place in the log: what is done between may use the database and add to the log.
+ */
+export function* changePages(
   port: SqlitePort,
   layouts: Layouts,
-  firstSeq: number,
-  lastSeq: number,
-): Change[] {
+  { first, last }: SeqRange,
+  bytesMax = PAGE_BYTES,
+): Generator<Change[]> {
+  for (let from = first; from <= last; ) {
+    const { rows, truncated } = readImages(port, layouts, { first: from, last }, 'ASC', bytesMax);
+    // The two images of an update stay together.
+    if (truncated && kindOf(rows.at(-1)) === UPDATE_BEFORE) rows.pop();
+    yield changesOf(layouts, rows);
+    if (!truncated) return;
+    from = seqOf(rows.at(-1)) + 1;
+  }
+}
+
+/** As {@link changePages}, the newest change first. */
+export function* changePagesBackwards(
+  port: SqlitePort,
+  layouts: Layouts,
+  { first, last }: SeqRange,
+  bytesMax = PAGE_BYTES,
+): Generator<Change[]> {
+  for (let to = last; to >= first; ) {
+    const { rows, truncated } = readImages(port, layouts, { first, last: to }, 'DESC', bytesMax);
+    if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
+    to = seqOf(rows.at(-1)) - 1;
+    yield changesOf(layouts, rows.reverse()).reverse();
+    if (!truncated) return;
+  }
+}
+
+/** Rows of the log: seq, image, slots. At least two if there are as many, whatever their size. */
+function readImages(
+  port: SqlitePort,
+  layouts: Layouts,
+  { first, last }: SeqRange,
+  order: 'ASC' | 'DESC',
+  bytesMax: number,
+): { rows: SqlValue[][]; truncated: boolean } {
+  const columns = ['seq', 'image', ...slotsOf(layouts)];
+  const tail = `FROM _atoll_log WHERE seq BETWEEN ? AND ? ORDER BY seq ${order}`;
+  const page = selectExactBounded(port, columns, tail, [first, last], bytesMax);
+  if (!page.truncated || page.rows.length > 1) return page;
+  const rows = selectExact(port, columns, `${tail} LIMIT 2`, [first, last]);
+  return { rows, truncated: rows.length === 2 };
+}
+
+function slotsOf(layouts: Layouts): string[] {
   let width = 0;
   for (const layout of layouts.values()) width = Math.max(width, layout.columns.length);
-  const slots = Array.from({ length: width }, (_, slot) => `c${slot}`);
-  const rows = selectExact(
-    port,
-    ['image', ...slots],
-    'FROM _atoll_log WHERE seq BETWEEN ? AND ? ORDER BY seq',
-    [firstSeq, lastSeq],
+  return Array.from({ length: width }, (_, slot) => `c${slot}`);
+}
+
+/** The values of the image at `seq`. */
+export function readImage(port: SqlitePort, layout: Layout, seq: number): SqlValue[] {
+  const slots = layout.columns.map((_, slot) => `c${slot}`);
+  const rows = selectExact(port, ['seq', 'image', ...slots], 'FROM _atoll_log WHERE seq = ?', [seq]);
+  return asStored(
+    layout,
+    present(rows[0], () => `no image ${seq}`),
   );
-  return changesOf(layouts, rows);
+}
+
+function seqOf(row: readonly SqlValue[] | undefined): number {
+  return Number(row?.[0]);
+}
+
+function kindOf(row: readonly SqlValue[] | undefined): number {
+  return Number(row?.[1]) % 4;
 }
 
 /** Joins images to changes: an update is two images, its before-image first. */
@@ -35,7 +106,7 @@ function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): Change[] {
   const changes: Change[] = [];
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i] ?? [];
-    const image = Number(row[0]);
+    const image = Number(row[1]);
     const kind = image % 4;
     const number = (image - kind) / 4;
     const layout = present(layouts.get(number), () => `no layout ${number}`);
@@ -47,7 +118,7 @@ function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): Change[] {
     else {
       assert(kind === UPDATE_BEFORE, 'an after-image without its before-image');
       const next = rows[++i];
-      assert(Number(next?.[0]) === image + 1, 'a before-image without its after-image');
+      assert(Number(next?.[1]) === image + 1, 'a before-image without its after-image');
       const after = asStored(layout, next ?? []);
       changes.push({ type: 'update', ...common, before: values, after });
     }
@@ -57,7 +128,7 @@ function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): Change[] {
 
 /** The image in a row of the log, as SQLite stored it in its table. */
 function asStored(layout: Layout, row: readonly SqlValue[]): SqlValue[] {
-  const values = row.slice(1, 1 + layout.columns.length);
+  const values = row.slice(2, 2 + layout.columns.length);
   for (const index of layout.realColumns) if (values[index] === 0) values[index] = 0;
   return values;
 }

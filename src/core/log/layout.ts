@@ -28,8 +28,6 @@ export interface Layout {
   readonly key: readonly number[];
   /** Columns of REAL affinity: SQLite stores −0.0 there as 0.0, after the triggers saw it. */
   readonly realColumns: readonly number[];
-  /** Columns of foreign keys, as indexes into `columns`: see settle.ts. */
-  readonly childColumns: readonly number[];
 }
 
 /** Slots of a log row: SQLite's limit of 100 columns in workerd, less seq, commit_id and image (imposed). */
@@ -63,10 +61,6 @@ export function definitionOf(table: Table): Definition {
       columns,
       stored.filter((column) => column.affinity === 'REAL').map((column) => column.name),
     ),
-    childColumns: indexesOf(
-      columns,
-      table.foreignKeys.flatMap((each) => each.columns),
-    ),
   };
 }
 
@@ -89,17 +83,47 @@ export function keyText(layout: Layout, image: readonly SqlValue[]): string {
 /** All layouts, by number. A commit is read together with them. */
 export type Layouts = ReadonlyMap<number, Layout>;
 
+export function layoutOf(layouts: Layouts, { layout }: { readonly layout: number }): Layout {
+  return present(layouts.get(layout), () => `no layout ${layout}`);
+}
+
+interface Known {
+  readonly stamp: number;
+  readonly layouts: Layouts;
+}
+
+/** What each database's layouts were last seen to be; {@link changeStamp} says why that is safe. */
+const known = new WeakMap<SqlitePort, Known>();
+
 export function readLayouts(port: SqlitePort): Layouts {
-  const { rows } = port.query('SELECT layout, table_id, current, definition FROM _atoll_layouts');
+  const stamp = Number(port.query('SELECT layouts_stamp FROM _atoll_head').rows[0]?.[0]);
+  const before = known.get(port);
+  if (before?.stamp === stamp) return before.layouts;
+  const { rows } = port.query('SELECT layout, table_id, retired_seq IS NULL, definition FROM _atoll_layouts');
   const layouts = new Map<number, Layout>();
   for (const [layout, tableId, current, definition] of rows)
     layouts.set(Number(layout), {
-      ...parsed(String(definition)),
+      ...(JSON.parse(String(definition)) as Definition),
       layout: Number(layout),
       tableId: Number(tableId) as TableId,
       current: current === 1,
     });
+  stampMax = Math.max(stampMax, stamp);
+  known.set(port, { stamp, layouts });
   return layouts;
+}
+
+/** The greatest stamp that was read or given in this process. */
+let stampMax = 0;
+
+/**
+ * Tells everyone that the layouts changed. A stamp is never given twice, not even after a rollback took it
+ * back; so layouts that were read under a stamp are those of that stamp.
+ */
+function changeStamp(port: SqlitePort): void {
+  const { rows } = port.query('SELECT layouts_stamp FROM _atoll_head');
+  stampMax = Math.max(stampMax, Number(rows[0]?.[0])) + 1;
+  port.query('UPDATE _atoll_head SET layouts_stamp = ?', stampMax);
 }
 
 /** Adds a layout and makes it its table's current one; widens the log where it is too narrow. */
@@ -107,7 +131,7 @@ export function addLayout(port: SqlitePort, table: Table): Layout {
   const definition = definitionOf(table);
   retireLayout(port, table.id);
   const { rows } = port.query(
-    'INSERT INTO _atoll_layouts(table_id, current, definition) VALUES (?, 1, ?) RETURNING layout',
+    'INSERT INTO _atoll_layouts(table_id, definition) VALUES (?, ?) RETURNING layout',
     table.id,
     JSON.stringify(definition),
   );
@@ -117,7 +141,24 @@ export function addLayout(port: SqlitePort, table: Table): Layout {
 
 /** The table has no current layout any more; its old images keep theirs. */
 export function retireLayout(port: SqlitePort, tableId: TableId): void {
-  port.query('UPDATE _atoll_layouts SET current = 0 WHERE table_id = ? AND current = 1', tableId);
+  changeStamp(port);
+  port.query(
+    'UPDATE _atoll_layouts SET retired_seq = coalesce((SELECT max(seq) FROM _atoll_log), 0) ' +
+      'WHERE table_id = ? AND retired_seq IS NULL',
+    tableId,
+  );
+}
+
+/**
+ * Forgets retired layouts that no image in the log has any more. The newest one stays in any case: the next
+ * number follows from it, and is the same on every replica.
+ */
+export function forgetLayouts(port: SqlitePort): void {
+  const { rows } = port.query(
+    'DELETE FROM _atoll_layouts WHERE retired_seq < coalesce((SELECT min(seq) FROM _atoll_log), retired_seq + 1) ' +
+      'AND layout < (SELECT max(layout) FROM _atoll_layouts) RETURNING layout',
+  );
+  if (rows.length > 0) changeStamp(port);
 }
 
 /** Slots that the log has; the widest table's number of columns. */
@@ -129,18 +170,4 @@ export function logWidth(port: SqlitePort): number {
 function widenLog(port: SqlitePort, width: number): void {
   for (let slot = logWidth(port); slot < width; slot++)
     port.query(`ALTER TABLE _atoll_log ADD COLUMN c${slot}`);
-}
-
-/** Definitions by their text: parsing is pure, and the same few texts return at every commit read. */
-const definitions = new Map<string, Definition>();
-const DEFINITIONS_MAX = 1000;
-
-function parsed(text: string): Definition {
-  let definition = definitions.get(text);
-  if (definition === undefined) {
-    definition = JSON.parse(text) as Definition;
-    if (definitions.size >= DEFINITIONS_MAX) definitions.clear();
-    definitions.set(text, definition);
-  }
-  return definition;
 }

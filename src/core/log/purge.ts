@@ -1,8 +1,8 @@
 import { assert } from '../../base/assert.ts';
 import type { CommitId, Timestamp } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { logWidth } from './layout.ts';
-import { readHead } from './tables.ts';
+import { forgetLayouts, logWidth } from './layout.ts';
+import { newestSeq, readHead } from './tables.ts';
 
 /** How long entries stay, for reads of the past and for replicas that are away a while (chosen). */
 export const RETENTION_MS = 3_600_000;
@@ -31,7 +31,10 @@ export interface Retention {
 export function purgeStep(port: SqlitePort, retention: Retention): boolean {
   return port.transaction(() => {
     const forgot = forgetEntries(port, retention);
-    return deleteImages(port) || forgot === STEP_COMMITS;
+    const deleted = deleteImages(port);
+    const more = deleted === STEP_IMAGES || forgot === STEP_COMMITS;
+    if (!more && deleted > 0) forgetLayouts(port);
+    return more;
   });
 }
 
@@ -85,8 +88,8 @@ function imageBytes(port: SqlitePort, firstSeq: number, count: number): number {
   return 16 + width + Number(rows[0]?.[0] ?? 0);
 }
 
-/** Deletes images of forgotten entries; true if there are more. */
-function deleteImages(port: SqlitePort): boolean {
+/** Deletes images of forgotten entries; returns how many, at most a step's. */
+function deleteImages(port: SqlitePort): number {
   const { firstCommitId, lastSeq } = readHead(port);
   const { rows } = port.query(
     'SELECT seq, commit_id < ?1 FROM (SELECT seq, commit_id FROM _atoll_log ORDER BY seq LIMIT ?2)',
@@ -95,11 +98,10 @@ function deleteImages(port: SqlitePort): boolean {
   );
   const stale = rows.filter((row) => row[1] === 1);
   const end = stale.at(-1)?.[0];
-  if (end === undefined) return false;
-  const { rows: newest } = port.query('SELECT max(seq) FROM _atoll_log');
-  assert(Number(newest[0]?.[0]) <= lastSeq, 'no purge while a commit is being made');
+  if (end === undefined) return 0;
+  assert(newestSeq(port) <= lastSeq, 'no purge while a commit is being made');
   port.query('DELETE FROM _atoll_log WHERE seq <= ?', end);
   // In an empty log SQLite numbers from 1 again, and the head must agree.
   port.query('UPDATE _atoll_head SET last_seq = coalesce((SELECT max(seq) FROM _atoll_log), 0)');
-  return stale.length === STEP_IMAGES;
+  return stale.length;
 }

@@ -2,25 +2,41 @@ import { assert, present } from '../../base/assert.ts';
 import type { CommitId, Epoch, SchemaVersion, Term, Timestamp } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { type Change, COMMIT_KINDS, type Commit, type CommitHeader } from './commit.ts';
-import { readChangesBetween } from './image.ts';
+import { changePages, PAGE_BYTES, type SeqRange } from './image.ts';
 import { readLayouts } from './layout.ts';
 import { straighten } from './straighten.ts';
-import { readHead } from './tables.ts';
+import { newestSeq, readHead } from './tables.ts';
 
-/** The entry `commitId` with exact values; null if it was purged or is not there yet. */
+/** The entry `commitId` with exact values, whole; null if it was purged or is not there yet. */
 export function readCommit(port: SqlitePort, commitId: CommitId): Commit | null {
   const entry = readEntry(port, commitId);
   if (entry === null) return null;
-  const { header, firstSeq, lastSeq } = entry;
-  const changes = firstSeq > lastSeq ? [] : readChangesBetween(port, readLayouts(port), firstSeq, lastSeq);
-  return { header, changes };
+  return { header: entry.header, changes: [...readCommitPages(port, entry)].flat() };
+}
+
+/**
+ * The changes of an entry, in pages of about `bytesMax`, however many there are. A page is read when it is
+ * asked for; the entry must be there until the last one is.
+ */
+export function* readCommitPages(
+  port: SqlitePort,
+  { images }: Entry,
+  bytesMax = PAGE_BYTES,
+): Generator<readonly Change[]> {
+  if (images.first <= images.last) yield* changePages(port, readLayouts(port), images, bytesMax);
 }
 
 /** What was changed since the last finished commit. A prepare reads it before it rolls its execution back. */
 export function readCaptured(port: SqlitePort): Change[] {
+  return [...readCapturedPages(port)].flat();
+}
+
+/** As {@link readCaptured}, in pages. */
+export function* readCapturedPages(port: SqlitePort): Generator<readonly Change[]> {
   straighten(port);
   const { lastSeq } = readHead(port);
-  return readChangesBetween(port, readLayouts(port), lastSeq + 1, Number.MAX_SAFE_INTEGER);
+  const images = { first: lastSeq + 1, last: newestSeq(port) };
+  if (images.first <= images.last) yield* changePages(port, readLayouts(port), images);
 }
 
 /** The entry without its changes. */
@@ -28,11 +44,10 @@ export function readHeader(port: SqlitePort, commitId: CommitId): CommitHeader |
   return readEntry(port, commitId)?.header ?? null;
 }
 
-/** An entry and where its images are; `lastSeq < firstSeq` if it has none. */
+/** An entry and where its images are. */
 export interface Entry {
   readonly header: CommitHeader;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
+  readonly images: SeqRange;
 }
 
 export function readEntry(port: SqlitePort, commitId: CommitId): Entry | null {
@@ -59,5 +74,5 @@ export function readEntry(port: SqlitePort, commitId: CommitId): Entry | null {
     schemaVersion: Number(row[6]) as SchemaVersion,
     payload,
   };
-  return { header, firstSeq: Number(row[8]), lastSeq: Number(row[9]) };
+  return { header, images: { first: Number(row[8]), last: Number(row[9]) } };
 }

@@ -6,7 +6,10 @@ import type { Image } from './commit.ts';
 import { sameValue } from './encoding.ts';
 import type { Layout } from './layout.ts';
 
-/** Statements on single rows of a logged table, with exact values. */
+/**
+ * Statements on single rows of a logged table, with exact values. OR ABORT overrules conflict clauses of the
+ * table's own (`UNIQUE ON CONFLICT REPLACE`), which would change other rows.
+ */
 
 /** A column of the layout as SQL. A hidden rowid stays bare: quoted it might be taken for text. */
 export function columnSql(layout: Layout, index: number): string {
@@ -18,7 +21,7 @@ export function insertRow(port: SqlitePort, layout: Layout, image: Image): void 
   const bound = image.map(bindExact);
   const columns = layout.columns.map((_, index) => columnSql(layout, index));
   port.query(
-    `INSERT INTO ${quoteName(layout.table)}(${columns.join(', ')}) VALUES (${bound.map((each) => each.sql).join(', ')})`,
+    `INSERT OR ABORT INTO ${quoteName(layout.table)}(${columns.join(', ')}) VALUES (${bound.map((each) => each.sql).join(', ')})`,
     ...bound.map((each) => each.binding),
   );
 }
@@ -39,7 +42,7 @@ export function updateRow(port: SqlitePort, layout: Layout, from: Image, to: Ima
   const sets = changed.map((index, i) => `${columnSql(layout, index)} = ${bound[i]?.sql ?? 'NULL'}`);
   const { sql, bindings } = whereKey(layout, from);
   port.query(
-    `UPDATE ${quoteName(layout.table)} SET ${sets.join(', ')} ${sql}`,
+    `UPDATE OR ABORT ${quoteName(layout.table)} SET ${sets.join(', ')} ${sql}`,
     ...bound.map((each) => each.binding),
     ...bindings,
   );

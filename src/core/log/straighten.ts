@@ -1,90 +1,134 @@
-import { assert } from '../../base/assert.ts';
 import { bindExact } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { type Account, accountOf, imageText } from './account.ts';
-import type { Change, Image } from './commit.ts';
-import { CREATE_AFTER, DELETE_BEFORE, readChangesBetween, UPDATE_AFTER, UPDATE_BEFORE } from './image.ts';
-import { keyText, type Layouts, readLayouts } from './layout.ts';
-import { readHead } from './tables.ts';
+import { type Account, accountOf, currentRow, digestOf, initialSeq, type Trace } from './account.ts';
+import type { Image } from './commit.ts';
+import {
+  CREATE_AFTER,
+  DELETE_BEFORE,
+  readImage,
+  type SeqRange,
+  UPDATE_AFTER,
+  UPDATE_BEFORE,
+} from './image.ts';
+import { type Layout, type Layouts, readLayouts } from './layout.ts';
+import { replaying } from './replay.ts';
+import { newestSeq, readHead } from './tables.ts';
+import { undoImages } from './undo.ts';
 
 /**
- * Triggers tell the truth but in two corners, whose commits `_atoll_head.suspect` marks (suspect.ts):
+ * The log's order is that in which rows changed: replaying it, forwards or backwards, passes through states in
+ * which the rows were. Triggers keep it but in two corners, whose commits `_atoll_head.suspect` marks
+ * (suspect.ts):
  *
- * - *Nested first.* A foreign-key action runs between a row's change and the AFTER triggers of that change.
- *   What it does to the very same row, because that is its own parent or through user triggers, is logged
- *   before the change that caused it.
+ * - *Nested first.* A foreign-key action runs between a row's change and the AFTER triggers of that change, so
+ *   what it does is logged before the change that caused it: wrong if that is to the very same row, or to
+ *   another one that takes a UNIQUE value that the first gives up.
  * - *Stale OLD.* When a user's BEFORE trigger changes the very row under change, SQLite has loaded OLD before.
  *
- * So before such a commit is finished or read its images are checked, and if they do not lead from the rows
- * of before to those of now, one by one, they are replaced by the net change of each row.
+ * So before such a commit is finished or read, its images are checked: they must lead from the rows of before
+ * to those of now, row by row, and can be undone as a whole. If not, they are replaced by the net change of each
+ * row; if that meets a UNIQUE value too, by deletes of all rows, then creates, which meet none in any case.
  */
 export function straighten(port: SqlitePort): void {
   const { lastSeq, suspect } = readHead(port);
   if (!suspect) return;
   port.query('UPDATE _atoll_head SET suspect = 0');
-  const layouts = readLayouts(port);
-  const changes = readChangesBetween(port, layouts, lastSeq + 1, Number.MAX_SAFE_INTEGER);
+  const images = imagesAfter(port, lastSeq);
   // DDL in the same commit: it is a barrier, and its images are not replayed alone.
-  if (changes.some((change) => layouts.get(change.layout)?.current !== true)) return;
-  const account = accountOf(port, layouts, changes);
-  if (leadsThrough(layouts, changes, account)) return;
-  port.query('DELETE FROM _atoll_log WHERE seq > ?', lastSeq);
-  logChanges(port, netChanges(account));
+  if (images === null || touchRetired(port, images)) return;
+  const layouts = readLayouts(port);
+  const account = accountOf(port, layouts, images);
+  if (account.inOrder && comesUndone(port, layouts, images)) return;
+  if (!rewrite(port, layouts, account, images, false)) rewrite(port, layouts, account, images, true);
 }
 
-function leadsThrough(layouts: Layouts, changes: readonly Change[], account: Account): boolean {
-  const states = new Map<string, string | null>();
-  for (const [key, { initial }] of account) states.set(key, initial && imageText(initial));
-  for (const { layout: number, before, after } of changes) {
-    const layout = layouts.get(number);
-    assert(layout !== undefined, () => `no layout ${number}`);
-    if (before !== null) {
-      const key = keyText(layout, before);
-      if (states.get(key) !== imageText(before)) return false;
-      states.set(key, null);
-    }
-    if (after !== null) {
-      const key = keyText(layout, after);
-      if (states.get(key) !== null) return false;
-      states.set(key, imageText(after));
-    }
+/** What a commit being made has logged; null for nothing. */
+function imagesAfter(port: SqlitePort, lastSeq: number): SeqRange | null {
+  const { rows } = port.query('SELECT min(seq) FROM _atoll_log WHERE seq > ?', lastSeq);
+  const first = rows[0]?.[0] ?? null;
+  return first === null ? null : { first: Number(first), last: newestSeq(port) };
+}
+
+function touchRetired(port: SqlitePort, { first, last }: SeqRange): boolean {
+  const { rows } = port.query(
+    'SELECT 1 FROM _atoll_log WHERE seq BETWEEN ? AND ? ' +
+      'AND image / 4 IN (SELECT layout FROM _atoll_layouts WHERE retired_seq IS NOT NULL) LIMIT 1',
+    first,
+    last,
+  );
+  return rows.length > 0;
+}
+
+/** Thrown to take a trial back. */
+class Trial extends Error {}
+
+function comesUndone(port: SqlitePort, layouts: Layouts, images: SeqRange): boolean {
+  let done = false;
+  try {
+    port.transaction(() => {
+      done = replaying(port, (replay) => undoImages(port, replay, layouts, images));
+      throw new Trial();
+    });
+  } catch (error) {
+    if (!(error instanceof Trial)) throw error;
   }
-  for (const [key, { final }] of account) if (states.get(key) !== (final && imageText(final))) return false;
-  return true;
+  return done;
 }
 
-/** Deletes first: they make room. */
-function netChanges(account: Account): Change[] {
-  const changes: Change[] = [];
-  for (const { layout, initial, final } of account.values()) {
-    if (initial === null ? final === null : final !== null && imageText(initial) === imageText(final))
-      continue;
-    const type = initial === null ? 'create' : final === null ? 'delete' : 'update';
-    changes.push({ type, tableId: layout.tableId, layout: layout.layout, before: initial, after: final });
-  }
-  const rank = { delete: 0, update: 1, create: 2 };
-  return changes.sort((a, b) => rank[a.type] - rank[b.type]);
-}
-
-/** Writes the images of changes as if triggers had captured them. */
-export function logChanges(port: SqlitePort, changes: readonly Change[]): void {
-  for (const { layout, type, before, after } of changes) {
-    if (type === 'create') logImage(port, layout * 4 + CREATE_AFTER, after ?? []);
-    else if (type === 'delete') logImage(port, layout * 4 + DELETE_BEFORE, before ?? []);
-    else {
-      logImage(port, layout * 4 + UPDATE_BEFORE, before ?? []);
-      logImage(port, layout * 4 + UPDATE_AFTER, after ?? []);
-    }
+/** Replaces the images by net changes. With `split` no change is an update, else it may fail and do nothing. */
+function rewrite(
+  port: SqlitePort,
+  layouts: Layouts,
+  { traces }: Account,
+  images: SeqRange,
+  split: boolean,
+): boolean {
+  try {
+    port.transaction(() => {
+      // Deletes first: they make room.
+      for (const type of ['delete', 'update', 'create'] as const)
+        for (const trace of traces.values()) logNetChange(port, trace, type, split);
+      port.query('DELETE FROM _atoll_log WHERE seq BETWEEN ? AND ?', images.first, images.last);
+      const range = imagesAfter(port, images.last);
+      if (!split && range !== null && !comesUndone(port, layouts, range)) throw new Trial();
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Trial) return false;
+    throw error;
   }
 }
 
-function logImage(port: SqlitePort, image: number, values: Image): void {
-  const bound = values.map(bindExact);
+/** Logs what became of a row on the whole, if that is of the given type: images are read one by one. */
+function logNetChange(
+  port: SqlitePort,
+  trace: Trace,
+  type: 'delete' | 'update' | 'create',
+  split: boolean,
+): void {
+  const { layout } = trace;
+  const after = currentRow(port, trace);
+  const seq = initialSeq(trace, digestOf(after));
+  if (seq === 'final') return;
+  const before = seq === null ? null : readImage(port, layout, seq);
+  if (before !== null && after !== null && digestOf(before) === digestOf(after)) return;
+  const updates = before !== null && after !== null && !split;
+  if (type === 'update' && updates) {
+    logImage(port, layout, UPDATE_BEFORE, before);
+    logImage(port, layout, UPDATE_AFTER, after);
+  }
+  if (type === 'delete' && before !== null && !updates) logImage(port, layout, DELETE_BEFORE, before);
+  if (type === 'create' && after !== null && !updates) logImage(port, layout, CREATE_AFTER, after);
+}
+
+/** As the triggers do it. */
+function logImage(port: SqlitePort, { layout }: Layout, kind: number, image: Image): void {
+  const bound = image.map(bindExact);
   const slots = bound.map((_, slot) => `c${slot}`);
   port.query(
     `INSERT INTO _atoll_log(commit_id, image, ${slots.join(', ')}) VALUES ` +
       `((SELECT last_commit_id + 1 FROM _atoll_head), ?, ${bound.map((each) => each.sql).join(', ')})`,
-    image,
+    layout * 4 + kind,
     ...bound.map((each) => each.binding),
   );
 }

@@ -11,9 +11,14 @@ import type { SqlitePort } from '../sqlite/port.ts';
  *   captured by the commit being made, whose id is `last_commit_id + 1`.
  * - `base_term`, `base_timestamp`: of the entry before `first_commit_id`.
  * - `suspect`: 1 if the images of the commit being made may be out of order (straighten.ts).
- * - `applying`: 1 while the log is applied or undone; user triggers are silent then (guard.ts).
+ * - `applying`: not 0 while the log is applied or undone. User triggers are silent then (guard.ts), and so
+ *   are foreign-key actions, by a number that says at which image a row is under change (hush.ts).
+ * - `layouts_stamp`: another number whenever `_atoll_layouts` changes (layout.ts).
  *
  * `_atoll_commits`: one row per entry. Its images are `first_seq … last_seq`; none if that is empty.
+ *
+ * `_atoll_layouts`: see layout.ts. `retired_seq` is null while the layout describes its table, then the last
+ * image that may have it.
  *
  * `_atoll_log`: one row per image, written by triggers in the order in which rows changed, over all
  * tables: `image` is 4 × layout + kind of image. Columns have no type, hence no affinity: images are the
@@ -32,7 +37,8 @@ CREATE TABLE _atoll_head(
   last_timestamp TEXT NOT NULL,
   last_seq INTEGER NOT NULL,
   suspect INTEGER NOT NULL,
-  applying INTEGER NOT NULL
+  applying INTEGER NOT NULL,
+  layouts_stamp INTEGER NOT NULL
 );
 CREATE TABLE _atoll_commits(
   commit_id INTEGER PRIMARY KEY,
@@ -54,8 +60,8 @@ END;
 CREATE TABLE _atoll_layouts(
   layout INTEGER PRIMARY KEY,
   table_id INTEGER NOT NULL,
-  current INTEGER NOT NULL,
-  definition TEXT NOT NULL
+  definition TEXT NOT NULL,
+  retired_seq INTEGER
 );
 CREATE TABLE _atoll_log(
   seq INTEGER PRIMARY KEY,
@@ -92,7 +98,7 @@ export function createLogTables(port: SqlitePort, base: Base = BEGINNING): void 
   port.query(TABLES);
   port.query(
     'INSERT INTO _atoll_head(id, first_commit_id, base_term, base_timestamp, last_commit_id, last_timestamp, ' +
-      'last_seq, suspect, applying) VALUES (0, ?1 + 1, ?2, ?3, ?1, ?3, 0, 0, 0)',
+      'last_seq, suspect, applying, layouts_stamp) VALUES (0, ?1 + 1, ?2, ?3, ?1, ?3, 0, 0, 0, 0)',
     base.commitId,
     base.term,
     base.timestamp,
@@ -114,4 +120,10 @@ export function readHead(port: SqlitePort): Head {
     baseTimestamp: String(row[5]) as Timestamp,
     suspect: row[6] === 1,
   };
+}
+
+/** The last image, of a finished commit or of the one being made; 0 for none. */
+export function newestSeq(port: SqlitePort): number {
+  const { rows } = port.query('SELECT max(seq) FROM _atoll_log');
+  return Number(rows[0]?.[0] ?? 0);
 }

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { RawText, type SqlValue } from '../../base/sql-value.ts';
-import type { PortValue, SqlitePort } from './port.ts';
+import type { PortResult, PortValue, SqlitePort } from './port.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /**
@@ -27,9 +27,40 @@ export function selectExact(
   tail: string,
   bindings: readonly PortValue[] = [],
 ): SqlValue[][] {
+  const { rows } = port.query(maskedSelect(columns, tail), ...bindings);
+  return exactRows(port, columns, tail, bindings, rows);
+}
+
+/**
+ * As {@link selectExact}, but stops before the row that would exceed `bytesMax`: none at all, if that is the
+ * first. `tail` has no LIMIT.
+ */
+export function selectExactBounded(
+  port: SqlitePort,
+  columns: readonly string[],
+  tail: string,
+  bindings: readonly PortValue[],
+  bytesMax: number,
+): { readonly rows: SqlValue[][]; readonly truncated: boolean } {
+  const { rows, truncated } = port.queryBounded(maskedSelect(columns, tail), bindings, bytesMax);
+  const again = truncated ? `${tail} LIMIT ${rows.length}` : tail;
+  return { rows: exactRows(port, columns, again, bindings, rows), truncated };
+}
+
+function maskedSelect(columns: readonly string[], tail: string): string {
   assert(columns.length <= EXACT_COLUMNS_MAX, 'too many columns for an exact read');
   const list = columns.length === 0 ? '' : `, ${columns.join(', ')}`;
-  const { rows } = port.query(`SELECT ${realMask(columns)}${list} ${tail}`, ...bindings);
+  return `SELECT ${realMask(columns)}${list} ${tail}`;
+}
+
+/** Exact values of `rows`, whose first column is the mask. */
+function exactRows(
+  port: SqlitePort,
+  columns: readonly string[],
+  tail: string,
+  bindings: readonly PortValue[],
+  rows: PortResult['rows'],
+): SqlValue[][] {
   const inexact = new Set<number>();
   const result = rows.map((row) => {
     const mask = maskOf(row[0] ?? 0);

@@ -93,7 +93,7 @@ function createTable(shapes: readonly Shape[], table: Shape): string[] {
   if (parent !== undefined) {
     lines.push('p DEFAULT 1');
     lines.push(
-      `FOREIGN KEY (p) REFERENCES ${quoteName(parent.name)}(${KEY}) ON DELETE ${possible(table, table.onDelete)} ON UPDATE ${possible(table, table.onUpdate)}`,
+      `FOREIGN KEY (p) REFERENCES ${quoteName(parent.name)}(${KEY}) ON DELETE ${table.onDelete} ON UPDATE ${table.onUpdate}`,
     );
   }
   if (table.kind === 'composite')
@@ -108,11 +108,6 @@ function createTable(shapes: readonly Shape[], table: Shape): string[] {
     ...lines.filter((line) => /^(PRIMARY|FOREIGN)/.test(line)),
   ];
   return [`CREATE TABLE ${quoteName(table.name)}(${constraintsLast.join(', ')})${wr}`];
-}
-
-/** SET NULL on a column of a WITHOUT ROWID key always fails; rows that hold each other so may not come free. */
-function possible(table: Shape, action: string): string {
-  return table.kind === 'composite' && action === 'SET NULL' ? 'CASCADE' : action;
 }
 
 const AUDIT = 'audit';

@@ -5,6 +5,7 @@ import { applyCommit } from '../../../src/core/log/apply.ts';
 import { alterLog, createLog, dropLog, refreshLog } from '../../../src/core/log/capture.ts';
 import type { Commit, CommitInput } from '../../../src/core/log/commit.ts';
 import { dump } from '../../../src/core/log/dump.ts';
+import { guardTrigger } from '../../../src/core/log/guard.ts';
 import { readLayouts } from '../../../src/core/log/layout.ts';
 import { purgeStep } from '../../../src/core/log/purge.ts';
 import { readCaptured, readCommit } from '../../../src/core/log/read.ts';
@@ -29,6 +30,11 @@ function create(sql: string, name: string, id: number): Table {
   const table = describeTable(port, name, id);
   createLog(port, table);
   return table;
+}
+
+/** A user's trigger, as schema changes create it. */
+function trigger(sql: string): void {
+  port.query(guardTrigger(sql));
 }
 
 /** Runs `sql` as one commit; null if it left nothing to log. */
@@ -107,7 +113,7 @@ describe('capture', () => {
 
   test('a user AFTER trigger on the same row is logged after what fired it', () => {
     const table = create('CREATE TABLE t(id INTEGER PRIMARY KEY, n)', 't', 1);
-    port.query('CREATE TRIGGER x AFTER INSERT ON t BEGIN UPDATE t SET n = n + 1 WHERE id = NEW.id; END');
+    trigger('CREATE TRIGGER x AFTER INSERT ON t BEGIN UPDATE t SET n = n + 1 WHERE id = NEW.id; END');
     refreshLog(port, table.id);
     expect(images(commit('INSERT INTO t VALUES (1, 10)'))).toEqual([
       ['create', null, [1n, 10n]],
@@ -117,9 +123,7 @@ describe('capture', () => {
 
   test('a user BEFORE trigger on the same row does not make the before-image stale', () => {
     const table = create('CREATE TABLE t(id INTEGER PRIMARY KEY, n, m)', 't', 1);
-    port.query(
-      'CREATE TRIGGER x BEFORE UPDATE OF m ON t BEGIN UPDATE t SET n = n + 1 WHERE id = NEW.id; END',
-    );
+    trigger('CREATE TRIGGER x BEFORE UPDATE OF m ON t BEGIN UPDATE t SET n = n + 1 WHERE id = NEW.id; END');
     refreshLog(port, table.id);
     commit('INSERT INTO t VALUES (1, 10, 0)');
     expect(images(commit('UPDATE t SET m = 5'))).toEqual([['update', [1n, 10n, 0n], [1n, 11n, 5n]]]);
@@ -128,7 +132,7 @@ describe('capture', () => {
   test('nor does one in a REPLACE that puts back what was there', () => {
     const table = create('CREATE TABLE t(id INTEGER PRIMARY KEY, n)', 't', 1);
     for (const event of ['INSERT', 'DELETE'])
-      port.query(
+      trigger(
         `CREATE TRIGGER x${event} BEFORE ${event} ON t BEGIN UPDATE t SET n = n + 10 WHERE id = 1; END`,
       );
     refreshLog(port, table.id);
