@@ -13,7 +13,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import { checkDefinition, checkTriggerBody } from './definition-rules.ts';
-import { introspect, isInternalName, type PlainTable } from './introspect.ts';
+import { foreignTables, introspect, isInternalName, type PlainTable } from './introspect.ts';
 import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
 import type { Placement, Table } from './table.ts';
 import { validateCatalogue } from './validate.ts';
@@ -68,6 +68,7 @@ class ChangePlanner {
   readonly #port: SqlitePort;
   readonly #before: Catalogue;
   readonly #shapeBefore: string;
+  readonly #foreign: ReadonlySet<string>;
   readonly #statements: string[] = [];
   readonly #mustBeEmpty: string[] = [];
   /** By lower-case name, as the statements run so far have left them. */
@@ -81,6 +82,7 @@ class ChangePlanner {
     this.#port = port;
     this.#before = before;
     this.#shapeBefore = shapeOf(port);
+    this.#foreign = foreignTables(port, before.tables);
     this.#nextTableId = before.nextTableId;
     for (const table of before.tables) {
       this.#ids.set(asciiLower(table.name), table.id);
@@ -223,7 +225,7 @@ class ChangePlanner {
   }
 
   finish(): SchemaChange | null {
-    const plain = introspect(this.#port);
+    const plain = introspect(this.#port, this.#foreign);
     const tables: Table[] = [];
     const placed = (name: string) => tables.find((table) => asciiLower(table.name) === asciiLower(name));
     for (const table of inOrderOfParents(plain.tables)) {

@@ -22,8 +22,25 @@ export function isInternalName(name: string): boolean {
   return /^(_?atoll_|sqlite_|_cf_)/i.test(name);
 }
 
-/** The users' part of the schema, from SQLite itself. */
-export function introspect(port: SqlitePort): PlainSchema {
+/**
+ * Tables that are neither users' nor internal by their name: a host may keep its own in the file, as `wrangler dev` does with
+ * an object's name. `known` are the users' tables.
+ */
+export function foreignTables(
+  port: SqlitePort,
+  known: readonly { readonly name: string }[],
+): ReadonlySet<string> {
+  const users = new Set(known.map((table) => asciiLower(table.name)));
+  const { rows } = port.query(`SELECT name FROM sqlite_schema WHERE type = 'table'`);
+  return new Set(
+    rows
+      .map(([name]) => asciiLower(String(name)))
+      .filter((name) => !isInternalName(name) && !users.has(name)),
+  );
+}
+
+/** The users' part of the schema, from SQLite itself, without `foreign` tables. */
+export function introspect(port: SqlitePort, foreign: ReadonlySet<string> = new Set()): PlainSchema {
   const rows = port
     .query(
       `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY rowid`,
@@ -34,7 +51,8 @@ export function introspect(port: SqlitePort): PlainSchema {
       table: String(table),
       sql: String(sql),
     }))
-    .filter((row) => !isInternalName(row.name) && !isInternalName(row.table));
+    .filter((row) => !isInternalName(row.name) && !isInternalName(row.table))
+    .filter((row) => !foreign.has(asciiLower(row.table)));
   const flags = new Map(
     port
       .query('PRAGMA table_list')
