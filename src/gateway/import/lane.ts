@@ -19,7 +19,10 @@ interface Run {
   rowCount: number;
 }
 
-/** Rows in a chunk (chosen: some 10 ms of the partition, whose other requests wait meanwhile). */
+/**
+ * Rows in a chunk: some 10 ms of the partition, whose other requests wait meanwhile. Measured, four partitions in one
+ * process: 1,024 to 4,096 give the most rows/s, 512 a tenth less, 16,384 a third less.
+ */
 const CHUNK_ROWS = 4_096;
 
 /**
