@@ -1,5 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
+import type { SqlValue } from '../base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
+import { parseStatement } from '../core/sql/parse.ts';
 import { AtollError, type ErrorDetail, type Outcome, toAtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -103,10 +105,16 @@ function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId,
   if (plan.rows !== null) {
     return bindRows(plan.rows, args, known.tokens).map(({ partition, sql }) => [
       partition,
-      { ...statement, sql },
+      partOf(sql, args),
     ]);
   }
   return bindTargets(plan.targets, args, known.tokens).map((partition) => [partition, statement]);
+}
+
+/** Some rows of an INSERT, whose parameters kept their numbers: those behind its last one are not its own. */
+function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
+  const own = args.slice(0, parseStatement(sql).parameterCount);
+  return { sql, args: parseJson(`[${own.map(encodeValue).join()}]`) };
 }
 
 /** All or some failed: says which. Never "failed" where it is not known. */

@@ -89,6 +89,8 @@ export function parse<Schema extends v.GenericSchema>(schema: Schema, body: unkn
 function messageOf(issue: v.BaseIssue<unknown>, path: string): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return `${path}: there is no such field`;
   if (issue.received === 'undefined') return `${path} is missing`;
+  if (issue.type.endsWith('_length'))
+    return `${path} must have ${issue.expected} entries, not ${issue.received}`;
   return issue.expected === null
     ? `${path}: ${issue.message}`
     : `${path} must be ${issue.expected}, not ${issue.received}`;

@@ -159,7 +159,8 @@ function script(): Promise<string> {
   return bundled;
 }
 
-function parsed(text: string): unknown {
+/** The text as JSON; an empty object if it is none. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

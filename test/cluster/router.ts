@@ -1,7 +1,7 @@
 import { createGateway } from '../../src/gateway/app.ts';
 import type { PartitionTransport } from '../../src/gateway/transport.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
-import { type Reply, type TestCluster, TOKEN } from './cluster.ts';
+import { parsed, type Reply, type TestCluster, TOKEN } from './cluster.ts';
 import { exchange } from './exchange.ts';
 
 export interface Router {
@@ -35,7 +35,7 @@ export function anotherRouter(cluster: TestCluster, token = TOKEN): Router {
       status: reply.status,
       headers: reply.headers,
       text,
-      json: text === '' ? null : JSON.parse(text),
+      json: parsed(text),
     };
   };
   const post = (path: string, body: unknown) => send(path, { method: 'POST', body: JSON.stringify(body) });

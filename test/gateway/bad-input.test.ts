@@ -1,0 +1,314 @@
+import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Reply, TestCluster, TOKEN } from '../cluster/cluster.ts';
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start();
+  await cluster.query('CREATE TABLE t (k TEXT PRIMARY KEY, v)');
+  await cluster.query("INSERT INTO t VALUES ('there', 1)");
+});
+
+afterAll(() => cluster.dispose());
+
+afterEach(async () => {
+  // Nothing applied, the next request fine, and no defect.
+  expect(await cluster.rows('SELECT k, v FROM t')).toEqual([['there', 1]]);
+  expect(cluster.log.filter((line) => line.includes('defect'))).toEqual([]);
+});
+
+const send = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Reply> =>
+  cluster.request('/v1/query', {
+    method: 'POST',
+    body,
+    headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+  });
+const sql = (text: string, args?: unknown, more = {}) =>
+  cluster.post('/v1/query', { sql: text, args, ...more });
+
+function expectRefused(reply: Reply, status: number, code: string, message: RegExp): void {
+  expect(reply).toMatchObject({ status, json: { error: { code, outcome: 'none' } } });
+  expect(reply.json.error.message).toMatch(message);
+  expect(reply.headers.get('content-type')).toBe('application/json');
+  expect(reply.headers.get('traceresponse')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+}
+
+const gzipped = new Uint8Array(gzipSync(`{"sql":"INSERT INTO t VALUES ('gzip', 1)"}`));
+const INSERT = `{"sql":"INSERT INTO t VALUES ('bad', 1)"`;
+
+describe('a body', () => {
+  test.each<[string, string | Uint8Array<ArrayBuffer>, number, string, RegExp]>([
+    ['cut off', INSERT, 400, 'payload', /no valid JSON/],
+    ['empty', '', 400, 'payload', /no valid JSON/],
+    ['an array', '[]', 400, 'bad-request', /must be a JSON object/],
+    ['null', 'null', 400, 'bad-request', /must be a JSON object/],
+    ['without sql', '{}', 400, 'bad-request', /^sql is missing/],
+    ['with a number for sql', '{"sql":1}', 400, 'bad-request', /^sql must be string, not 1/],
+    ['with an unknown field', `${INSERT},"foo":1}`, 400, 'bad-request', /^foo: there is no such field/],
+    ['with text for args', `${INSERT},"args":"x"}`, 400, 'bad-request', /^args must be/],
+    [
+      'with a list as a value',
+      '{"sql":"SELECT ?","args":[[1]]}',
+      400,
+      'parameter',
+      /args\[0\].*JSON as a string/,
+    ],
+    ['with an unknown tag', '{"sql":"SELECT ?","args":[{"$x":"1"}]}', 400, 'parameter', /unknown tag/],
+    [
+      'with an integer beyond 64 bits',
+      '{"sql":"SELECT ?","args":[9223372036854775808]}',
+      400,
+      'parameter',
+      /64 bits/,
+    ],
+    ['with half a surrogate pair', '{"sql":"SELECT ?","args":["\\ud800"]}', 400, 'parameter', /surrogate/],
+    [
+      'with bytes that are no UTF-8',
+      new Uint8Array([...Buffer.from(`{"sql":"SELECT '`), 255, 39, 34, 125]),
+      400,
+      'payload',
+      /UTF-8/,
+    ],
+    ['nested deeply', `${INSERT},"args":${'['.repeat(100)}${']'.repeat(100)}}`, 400, 'too-deep', /64 levels/],
+    ['nested without end', '['.repeat(1_000_000), 400, 'payload', /no valid JSON/],
+    [
+      'over the limit',
+      `${INSERT},"args":["${'x'.repeat(17 * 1024 * 1024)}"]}`,
+      413,
+      'too-large',
+      /larger than/,
+    ],
+  ])('%s', async (_, body, status, code, message) => {
+    expectRefused(await send(body), status, code, message);
+  });
+
+  test.each<[string, string | Uint8Array<ArrayBuffer>, string, number, string, RegExp]>([
+    ['cut off gzip', gzipped.subarray(0, 30), 'gzip', 400, 'payload', /broken off/],
+    ['gzip without its end', gzipped.subarray(0, gzipped.length - 4), 'gzip', 400, 'payload', /broken off/],
+    ['text that is called gzip', `${INSERT}}`, 'gzip', 400, 'payload', /no gzip/],
+    [
+      'a bomb',
+      new Uint8Array(gzipSync(Buffer.alloc(100 << 20, ' '))),
+      'gzip',
+      413,
+      'too-large',
+      /larger than/,
+    ],
+    ['another encoding', gzipped, 'br', 400, 'payload', /send gzip or none/],
+  ])('compressed: %s', async (_, body, encoding, status, code, message) => {
+    expectRefused(await send(body, { 'content-encoding': encoding }), status, code, message);
+  });
+
+  test('that is too large is refused also where its size is not said before', async () => {
+    const piece = new Uint8Array(1024 * 1024).fill(32);
+    let left = 20;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => (left-- > 0 ? controller.enqueue(piece) : controller.close()),
+    });
+    const init = { method: 'POST', body, duplex: 'half', headers: { authorization: `Bearer ${TOKEN}` } };
+    expectRefused(await cluster.request('/v1/query', init as RequestInit), 413, 'too-large', /larger than/);
+  });
+
+  test('gzip is read whatever the case of its name', async () => {
+    const select = new Uint8Array(gzipSync('{"sql":"SELECT 1"}'));
+    expect((await send(select, { 'content-encoding': 'GZIP' })).status).toBe(200);
+  });
+});
+
+describe('a statement', () => {
+  const many = (count: number, text: string, between: string) => new Array(count).fill(text).join(between);
+  const endless = 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c';
+  test.each<[string, string, unknown, number, string, RegExp]>([
+    ['that does not parse', 'SELEC 1', [], 400, 'syntax', /near "SELEC".*line 1, column 1/],
+    ['that is empty', '', [], 400, 'syntax', /no statement/],
+    ['that is a comment', '-- nothing', [], 400, 'syntax', /no statement/],
+    ['that is several', "INSERT INTO t VALUES ('a', 1); DELETE FROM t", [], 400, 'syntax', /one statement/],
+    ['of an unknown table', 'SELECT * FROM nope', [], 400, 'no-such-table', /nope/],
+    ['of an unknown column', "UPDATE t SET nope = 1 WHERE k = 'there'", [], 400, 'no-such-column', /nope/],
+    [
+      'with too few arguments',
+      'INSERT INTO t VALUES (?, ?)',
+      ['a'],
+      400,
+      'parameter',
+      /2 parameter\(s\) and 1 args/,
+    ],
+    [
+      'with too many',
+      "INSERT INTO t VALUES ('a', ?)",
+      [1, 2],
+      400,
+      'parameter',
+      /1 parameter\(s\) and 2 args/,
+    ],
+    ['without a named one', 'SELECT :a, :b', { a: 1 }, 400, 'parameter', /no :b/],
+    ['with a name too many', 'SELECT :a', { a: 1, c: 1 }, 400, 'parameter', /no parameter c/],
+    [
+      'with 200 parameters',
+      `SELECT ${many(200, '?', ',')}`,
+      new Array(200).fill(1),
+      400,
+      'too-many-parameters',
+      /json_each/,
+    ],
+    [
+      'with a value of 3 MB',
+      'INSERT INTO t VALUES (?, ?)',
+      ['a', 'x'.repeat(3e6)],
+      413,
+      'too-large',
+      /3000000 bytes/,
+    ],
+    [
+      '300 parentheses deep',
+      `SELECT ${'('.repeat(300)}1${')'.repeat(300)}`,
+      [],
+      400,
+      'too-deep',
+      /100 levels/,
+    ],
+    ['300 operators long', `SELECT ${many(300, '1', '+')}`, [], 400, 'sql', /depth/],
+    ['of 200,000 characters', `SELECT '${'x'.repeat(200_000)}'`, [], 413, 'too-large', /pass values as args/],
+    ['that does not end', endless, [], 413, 'result-too-large', /recursive/],
+    [
+      'that inserts without end',
+      `INSERT INTO t ${endless.replace('count(*)', "'a', x")}`,
+      [],
+      413,
+      'result-too-large',
+      /recursive/,
+    ],
+    ['that breaks a constraint', "INSERT INTO t VALUES ('there', 2)", [], 409, 'constraint', /UNIQUE.*t\.k/],
+  ])('%s', async (_, text, args, status, code, message) => {
+    expectRefused(await sql(text, args), status, code, message);
+  });
+
+  test.each([
+    'SELECT * FROM _atoll_log',
+    'SELECT * FROM "_atoll_log"',
+    'SELECT * FROM [_Atoll_Log]',
+    'SELECT * FROM `_atoll_log`',
+    "SELECT * FROM '_atoll_log'",
+    'WITH x AS (SELECT * FROM _atoll_head) SELECT * FROM x',
+    "DELETE FROM t WHERE k = 'there' AND EXISTS (SELECT 1 FROM _atoll_commits)",
+    'CREATE VIEW v AS SELECT * FROM _atoll_head',
+    'CREATE TRIGGER tr AFTER INSERT ON t BEGIN DELETE FROM _atoll_commits; END',
+    'CREATE TABLE _atoll_mine (a)',
+    'ALTER TABLE t RENAME TO _atoll_t',
+    'EXPLAIN DELETE FROM _atoll_commits',
+    'SELECT * FROM sqlite_schema',
+    'SELECT * FROM sqlite_master',
+    'PRAGMA table_info(_atoll_log)',
+    "PRAGMA table_info('_atoll_log')",
+    'DELETE FROM atoll_partitions',
+    'DROP TABLE atoll_partitions',
+    'CREATE TABLE atoll_partitions (a)',
+    'SELECT * FROM _cf_KV',
+  ])('that names what is internal: %s', async (text) => {
+    const reply = await sql(text);
+    if (text.startsWith('EXPLAIN')) expect(reply.json.rows).toContainEqual(['refused', 'internal-name']);
+    else expectRefused(reply, 400, 'internal-name', /internal|own/);
+  });
+
+  test.each([
+    'PRAGMA foreign_keys = OFF',
+    'PRAGMA journal_mode',
+    'ATTACH DATABASE ? AS other',
+    'VACUUM',
+    "INSERT OR ROLLBACK INTO t VALUES ('a', 1)",
+    'CREATE TEMP TABLE x (a)',
+    "SELECT load_extension('x')",
+  ])('that is not for here: %s', async (text) => {
+    expectRefused(await sql(text, text.includes('?') ? ['x'] : []), 400, 'forbidden-statement', /./);
+  });
+
+  test.each([
+    { asOf: '2026-01-01' },
+    { session: 'x' },
+    { idempotencyKey: 'x' },
+    { maxStalenessMs: 5 },
+    { consistency: 'eventual' },
+  ])('with a field of later: %j', async (field) => {
+    const reply = await sql("INSERT INTO t VALUES ('a', 1)", [], field);
+    expectRefused(reply, 400, 'unsupported', /not there yet.*leave it out/);
+  });
+
+  test.each([
+    { timeoutMs: 0 },
+    { timeoutMs: 1.5 },
+    { timeoutMs: 1e9 },
+    { consistency: 'x' },
+    { atomicity: 'none' },
+  ])('with a field out of bounds: %j', async (field) => {
+    expectRefused(await sql("INSERT INTO t VALUES ('a', 1)", [], field), 400, 'bad-request', /must be/);
+  });
+
+  test.each(['BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'RELEASE a'])(
+    'of a transaction: %s',
+    async (text) => {
+      expectRefused(await sql(text), 400, 'unsupported', /\/v1\/batch/);
+    },
+  );
+});
+
+describe('a batch', () => {
+  const batch = (statements: unknown) => cluster.post('/v1/batch', { statements });
+
+  test('of which one statement fails leaves nothing of the others', async () => {
+    const reply = await batch([
+      { sql: "INSERT INTO t VALUES ('there2', 1)" },
+      { sql: "INSERT INTO t VALUES ('there2', 2)" },
+    ]);
+    expectRefused(reply, 409, 'constraint', /UNIQUE/);
+  });
+
+  test('over several partitions is refused, and says which statement', async () => {
+    const statements = ['p', 'q', 'r', 's', 't'].map((key) => ({
+      sql: 'INSERT INTO t VALUES (?, 1)',
+      args: [key],
+    }));
+    expectRefused(await batch(statements), 400, 'multi-partition-write', /statements\[\d\].*atomicity/);
+  });
+
+  test('of none, of too many, or of no statements', async () => {
+    expectRefused(await batch([]), 400, 'bad-request', /statements must have >=1/);
+    expectRefused(await batch(new Array(1001).fill({ sql: 'SELECT 1' })), 400, 'bad-request', /<=1000/);
+    expectRefused(await batch([{ sql: 1 }]), 400, 'bad-request', /statements\.0\.sql/);
+    expectRefused(
+      await batch([{ sql: 'SELECT 1' }, { sql: 'BEGIN' }]),
+      400,
+      'unsupported',
+      /statements\[1\]/,
+    );
+  });
+});
+
+describe('a client', () => {
+  const head = (length: number) =>
+    `POST /v1/query HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\ncontent-length: ${length}\r\n\r\n`;
+  const sendAndHangUp = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      const socket = connect(Number(new URL(cluster.url).port), '127.0.0.1');
+      socket.on('error', reject).on('close', () => resolve());
+      socket.write(text, () => socket.destroy());
+    });
+
+  test('that hangs up within its body has changed nothing', async () => {
+    await sendAndHangUp(`${head(1000)}${INSERT}`);
+  });
+
+  test('that hangs up before the answer disturbs nobody', async () => {
+    const body = '{"sql":"SELECT count(*) FROM t"}';
+    await sendAndHangUp(head(body.length) + body);
+  });
+
+  test('with large headers, or with a token that is none, gets an answer', async () => {
+    expect((await send('{"sql":"SELECT 1"}', { 'x-large': 'y'.repeat(10_000) })).status).toBe(200);
+    const reply = await send(`{"sql":"${' '.repeat(5_000_000)}"}`, {
+      authorization: `Bearer ${'z'.repeat(5_000)}`,
+    });
+    expectRefused(reply, 401, 'unauthorized', /no JWT/);
+  });
+});
