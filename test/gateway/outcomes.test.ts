@@ -154,16 +154,13 @@ describe('atomicity "partition"', () => {
   });
 
   test('cuts an INSERT by rows whose arguments have names, or are used twice', async () => {
-    const sql = 'INSERT INTO t VALUES (:a, :v), (:b, :v), (:a || :b, 3) RETURNING k, v';
-    const args = { a: key(1), b: key(4), v: 7 };
+    const sql = 'INSERT INTO t VALUES (:a, :v), (:b, :v) RETURNING k, v';
+    const args = { b: key(4), a: key(1), v: 7 };
     const { json } = await cluster.post('/v1/query', { sql, args, atomicity: 'partition' });
-    expect(json.rows.sort()).toEqual(
-      [
-        [key(1), 7],
-        [key(1) + key(4), 3],
-        [key(4), 7],
-      ].sort(),
-    );
+    expect(json.rows).toEqual([
+      [key(1), 7],
+      [key(4), 7],
+    ]);
   });
 
   test('keeps the type of what RETURNING shows', async () => {
