@@ -23,6 +23,7 @@ export class Coordinator {
   #changes: Promise<unknown> = Promise.resolve();
   /** Where the next delivery starts; a partition that is not so far pulls what it lacks. */
   #delivered: number;
+  #confirmed = 0;
 
   constructor(system: System, peers: Peers, setAlarm: (at: number) => void) {
     this.#system = system;
@@ -35,6 +36,11 @@ export class Coordinator {
       system.withdraw(undecided, 'the system partition restarted before it was decided', Date.now());
       this.#setAlarm(Date.now());
     }
+  }
+
+  /** Up to which commit every partition has told this instance that it follows: nobody needs the log before it. */
+  get confirmed(): number {
+    return this.#confirmed;
   }
 
   /** Creates the partitions that do not exist yet. May be repeated without harm. */
@@ -114,8 +120,10 @@ export class Coordinator {
     const behind = new Set(this.#system.behindSchema());
     const news = done.filter((partition) => behind.has(partition));
     if (news.length > 0) this.#system.recordApplied(version, news, Date.now());
-    if (missing.length === 0) this.#delivered = Math.max(this.#delivered, upTo);
-    else this.#setAlarm(Date.now() + RETRY_MS);
+    if (missing.length === 0) {
+      this.#delivered = Math.max(this.#delivered, upTo);
+      this.#confirmed = Math.max(this.#confirmed, upTo);
+    } else this.#setAlarm(Date.now() + RETRY_MS);
     return missing;
   }
 

@@ -9,6 +9,7 @@ import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
+import { forgetOldEntries } from '../core/replica/retention.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
@@ -17,7 +18,7 @@ import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
-import { DEADLINE_HEADER } from '../protocol/rpc.ts';
+import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
@@ -30,6 +31,10 @@ import { ObjectSqlitePort } from './sqlite-port.ts';
 const HOLD_POLL_MS = 200;
 /** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
 const REPLY_MS = 50;
+/** Writes between two steps of forgetting old log entries: a step takes far more entries than that (chosen). */
+const FORGET_WRITES = 64;
+/** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
+const FORGET_STEPS_PER_CHUNK = 4;
 const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** One partition: a thin shell around its Replica, which does all the work synchronously. */
@@ -40,6 +45,8 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
+  /** Since old log entries were last forgotten. */
+  #writes = 0;
   readonly #router = AutoRouter({
     catch: (error: unknown) => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
@@ -52,7 +59,12 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     this.#replica = Replica.open(this.#port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
     this.#queue = new ExecutionQueue(
-      (requests) => this.#here.execute(requests, Date.now()),
+      (requests) => {
+        const outcomes = this.#here.execute(requests, Date.now());
+        this.#writes += requests.length;
+        if (this.#writes >= FORGET_WRITES) this.#forget(1);
+        return outcomes;
+      },
       () => this.ctx.storage.sync(),
     );
     this.#route();
@@ -96,7 +108,9 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     }
   }
 
-  override fetch(request: Request): Promise<Response> {
+  override async fetch(request: Request): Promise<Response> {
+    const version = request.headers.get(RPC_HEADER);
+    if (!isSpoken(version)) return errorResponse(unspoken(version));
     // Nearly all messages are this one.
     if (request.url.endsWith('/execute'))
       return this.#execute(request).catch((error: unknown) => this.#failed(error));
@@ -119,7 +133,11 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
 
   async #importChunk(incoming: Request): Promise<Response> {
     const { head, rows } = decodeImportChunk(await incoming.text());
-    return this.#answer(incoming, true, async () => this.#here.importChunk(head, rows, Date.now()));
+    return this.#answer(incoming, true, async () => {
+      const outcome = this.#here.importChunk(head, rows, Date.now());
+      this.#forget(FORGET_STEPS_PER_CHUNK);
+      return outcome;
+    });
   }
 
   async #exportPage(incoming: Request): Promise<Response> {
@@ -164,6 +182,12 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
       'unknown',
     );
+  }
+
+  /** Forgets old entries of the log; of the system partition's, those that every partition has. */
+  #forget(steps: number): void {
+    this.#writes = 0;
+    forgetOldEntries(this.#here, Date.now(), this.#coordinator?.confirmed ?? null, steps);
   }
 
   // --- Following the system partition -----------------------------------------------------------------------

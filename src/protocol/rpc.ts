@@ -1,3 +1,5 @@
+import { AtollError } from './error.ts';
+
 /**
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
@@ -8,6 +10,24 @@ export const RPC_VERSION = 1;
 
 /** Carries {@link RPC_VERSION} on every request between hosts. */
 export const RPC_HEADER = 'atoll-rpc';
+/** Versions that this host answers: its own and, while a deploy is under way, the one before. */
+const SPOKEN: ReadonlySet<string> = new Set([RPC_VERSION, Math.max(1, RPC_VERSION - 1)].map(String));
+
+/** Whether a message of that version (its {@link RPC_HEADER}) is one that this host understands. */
+export function isSpoken(version: string | null): boolean {
+  return version !== null && SPOKEN.has(version);
+}
+
+/** The refusal of a message whose version is not {@link isSpoken}; nothing of it was read. */
+export function unspoken(version: string | null): AtollError {
+  return new AtollError(
+    'unsupported',
+    `the message has protocol version ${version ?? '(none)'}, this host speaks ${[...SPOKEN].sort().join(' and ')}: ` +
+      'finish the deploy that is under way',
+    'none',
+  );
+}
+
 /** W3C trace context, https://www.w3.org/TR/trace-context/; travels to every host that a request reaches. */
 export const TRACE_HEADER = 'traceparent';
 /** The trace of the answered request, in the public API's answers: https://w3c.github.io/trace-context/#traceresponse-header. */

@@ -1,5 +1,6 @@
 import type { PartitionId } from '../../src/base/brand.ts';
 import { PartitionObject as Partition } from '../../src/objects/partition-object.ts';
+import { RPC_HEADER, RPC_VERSION } from '../../src/protocol/rpc.ts';
 import type { ObjectEnvironment } from '../../src/workers/environment.ts';
 import atoll from '../../src/workers/index.ts';
 import { partitionObjectName } from '../../src/workers/transport.ts';
@@ -12,7 +13,9 @@ export default {
     if (direct === null) return atoll.fetch(request, environment, context);
     const name = partitionObjectName('main', Number(direct[1]) as PartitionId);
     const stub = environment.PARTITION.get(environment.PARTITION.idFromName(name));
-    return stub.fetch(`http://partition/${direct[2]}`, request);
+    const message = new Request(`http://partition/${direct[2]}`, request);
+    message.headers.set(RPC_HEADER, message.headers.get(RPC_HEADER) ?? String(RPC_VERSION));
+    return stub.fetch(message);
   },
 } satisfies ExportedHandler<ObjectEnvironment>;
 
