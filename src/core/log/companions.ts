@@ -3,9 +3,9 @@ import type { TableId } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { hushTriggers } from './hush.ts';
-import { readLayouts } from './layout.ts';
+import { type Layout, readLayouts } from './layout.ts';
 import { readActingKeys } from './references.ts';
-import { type Surroundings, suspectTriggers } from './suspect.ts';
+import { type Surroundings, type SuspectTrigger, suspectTriggers } from './suspect.ts';
 import { triggerHeader } from './trigger-header.ts';
 
 /**
@@ -35,17 +35,18 @@ export function dropCompanions(port: SqlitePort, tableId: TableId): void {
 function wantedTriggers(port: SqlitePort): Map<string, string> {
   const surroundings = readSurroundings(port);
   const wanted = new Map<string, string>();
-  for (const { table, tableId, current } of readLayouts(port).values()) {
-    if (!current) continue;
-    const lower = asciiLower(table);
-    for (const { event, condition, body } of suspectTriggers(lower, surroundings)) {
-      const name = `_atoll_suspect_${tableId}_${event}`;
-      wanted.set(name, triggerSql(name, 'AFTER', event, table, condition, body));
-    }
-    for (const { event, condition, body } of hushTriggers(lower, surroundings.keys)) {
-      const name = `_atoll_hush_${tableId}_${event}`;
-      wanted.set(name, triggerSql(name, 'BEFORE', event, table, condition, body));
-    }
+  const add = (kind: string, { table, tableId }: Layout, { event, condition, body }: SuspectTrigger) => {
+    const name = `_atoll_${kind}_${tableId}_${event}`;
+    wanted.set(
+      name,
+      `CREATE TRIGGER ${name} BEFORE ${event.toUpperCase()} ON ${quoteName(table)} WHEN ${condition} BEGIN ${body} END`,
+    );
+  };
+  for (const layout of readLayouts(port).values()) {
+    if (!layout.current) continue;
+    const table = asciiLower(layout.table);
+    for (const each of suspectTriggers(table, layout, surroundings)) add('suspect', layout, each);
+    for (const each of hushTriggers(table, surroundings.keys)) add('hush', layout, each);
   }
   return wanted;
 }
@@ -58,16 +59,4 @@ function readSurroundings(port: SqlitePort): Surroundings {
     .filter(([, sql]) => triggerHeader(String(sql))?.time === 'BEFORE')
     .map(([table]) => asciiLower(String(table)));
   return { keys: readActingKeys(port), before: new Set(before), anyTrigger: rows.length > 0 };
-}
-
-function triggerSql(
-  name: string,
-  time: string,
-  event: string,
-  table: string,
-  condition: string | null,
-  body: string,
-): string {
-  const when = condition === null ? '' : ` WHEN ${condition}`;
-  return `CREATE TRIGGER ${name} ${time} ${event.toUpperCase()} ON ${quoteName(table)}${when} BEGIN ${body} END`;
 }

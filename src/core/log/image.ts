@@ -3,7 +3,7 @@ import type { SqlValue } from '../../base/sql-value.ts';
 import { selectExact, selectExactBounded } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import type { Change } from './commit.ts';
-import type { Layout, Layouts } from './layout.ts';
+import { type Layout, type Layouts, layoutOf } from './layout.ts';
 
 /** The kind of an image, as `image % 4` in the log; `image / 4` is its layout. Part of the format on disk. */
 export const CREATE_AFTER = 0;
@@ -68,9 +68,10 @@ function readImages(
   { first, last }: SeqRange,
   order: 'ASC' | 'DESC',
   bytesMax: number,
+  filter = 'AND image >= 0',
 ): { rows: SqlValue[][]; truncated: boolean } {
   const columns = ['seq', 'image', ...slotsOf(layouts)];
-  const tail = `FROM _atoll_log WHERE seq BETWEEN ? AND ? ORDER BY seq ${order}`;
+  const tail = `FROM _atoll_log WHERE seq BETWEEN ? AND ? ${filter} ORDER BY seq ${order}`;
   const page = selectExactBounded(port, columns, tail, [first, last], bytesMax);
   if (!page.truncated || page.rows.length > 1) return page;
   const rows = selectExact(port, columns, `${tail} LIMIT 2`, [first, last]);
@@ -81,6 +82,46 @@ function slotsOf(layouts: Layouts): string[] {
   let width = 0;
   for (const layout of layouts.values()) width = Math.max(width, layout.columns.length);
   return Array.from({ length: width }, (_, slot) => `c${slot}`);
+}
+
+/** An image of a commit being made, or what a witness saw (suspect.ts). */
+export interface RawImage {
+  readonly seq: number;
+  readonly layout: Layout;
+  readonly kind:
+    | typeof CREATE_AFTER
+    | typeof DELETE_BEFORE
+    | typeof UPDATE_BEFORE
+    | typeof UPDATE_AFTER
+    | 'present'
+    | 'absent';
+  /** Of an absent row the key alone. */
+  readonly values: readonly SqlValue[];
+}
+
+/** `image` of a witness: below 0, and never in a finished commit. */
+export function witnessImage(layout: number, kind: 'present' | 'absent'): number {
+  return -(layout * 2 + (kind === 'present' ? 0 : 1));
+}
+
+/** Images one by one, witnesses among them. */
+export function* rawImages(
+  port: SqlitePort,
+  layouts: Layouts,
+  { first, last }: SeqRange,
+): Generator<RawImage> {
+  for (let from = first; from <= last; ) {
+    const { rows, truncated } = readImages(port, layouts, { first: from, last }, 'ASC', PAGE_BYTES, '');
+    for (const row of rows) {
+      const image = Number(row[1]);
+      const number = image < 0 ? -image >> 1 : image >> 2;
+      const layout = layoutOf(layouts, { layout: number });
+      const kind = image >= 0 ? ((image % 4) as 0 | 1 | 2 | 3) : image % 2 === 0 ? 'present' : 'absent';
+      yield { seq: seqOf(row), layout, kind, values: asStored(layout, row) };
+    }
+    if (!truncated) return;
+    from = seqOf(rows.at(-1)) + 1;
+  }
 }
 
 /** The values of the image at `seq`. */

@@ -1,6 +1,6 @@
 import { bindExact } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { type Account, accountOf, currentRow, digestOf, initialSeq, type Trace } from './account.ts';
+import { type Account, accountOf, currentRow, digestOf, type Trace } from './account.ts';
 import type { Image } from './commit.ts';
 import {
   CREATE_AFTER,
@@ -25,7 +25,7 @@ import { undoImages } from './undo.ts';
  *   another one that takes a UNIQUE value that the first gives up.
  * - *Stale OLD.* When a user's BEFORE trigger changes the very row under change, SQLite has loaded OLD before.
  *
- * So before such a commit is finished or read, its images are checked: they must lead from the rows of before
+ * Before a change that others may overtake a witness notes what the rows are. So before such a commit is finished or read, its images are checked: they must lead from the rows of before
  * to those of now, row by row, and can be undone as a whole. If not, they are replaced by the net change of each
  * row; if that meets a UNIQUE value too, by deletes of all rows, then creates, which meet none in any case.
  */
@@ -34,12 +34,14 @@ export function straighten(port: SqlitePort): void {
   if (!suspect) return;
   port.query('UPDATE _atoll_head SET suspect = 0');
   const images = imagesAfter(port, lastSeq);
-  // DDL in the same commit: it is a barrier, and its images are not replayed alone.
-  if (images === null || touchRetired(port, images)) return;
+  if (images === null) return;
   const layouts = readLayouts(port);
-  const account = accountOf(port, layouts, images);
-  if (account.inOrder && comesUndone(port, layouts, images)) return;
-  if (!rewrite(port, layouts, account, images, false)) rewrite(port, layouts, account, images, true);
+  // DDL in the same commit: it is a barrier, and its images are not replayed alone.
+  const account = touchRetired(port, images) ? null : accountOf(port, layouts, images);
+  const inOrder = account === null || (account.inOrder && comesUndone(port, layouts, images));
+  if (!inOrder && !rewrite(port, layouts, account, images, false))
+    rewrite(port, layouts, account, images, true);
+  port.query('DELETE FROM _atoll_log WHERE seq BETWEEN ? AND ? AND image < 0', images.first, images.last);
 }
 
 /** What a commit being made has logged; null for nothing. */
@@ -52,7 +54,8 @@ function imagesAfter(port: SqlitePort, lastSeq: number): SeqRange | null {
 function touchRetired(port: SqlitePort, { first, last }: SeqRange): boolean {
   const { rows } = port.query(
     'SELECT 1 FROM _atoll_log WHERE seq BETWEEN ? AND ? ' +
-      'AND image / 4 IN (SELECT layout FROM _atoll_layouts WHERE retired_seq IS NOT NULL) LIMIT 1',
+      'AND (CASE WHEN image < 0 THEN -image / 2 ELSE image / 4 END) IN ' +
+      '(SELECT layout FROM _atoll_layouts WHERE retired_seq IS NOT NULL) LIMIT 1',
     first,
     last,
   );
@@ -106,11 +109,9 @@ function logNetChange(
   type: 'delete' | 'update' | 'create',
   split: boolean,
 ): void {
-  const { layout } = trace;
+  const { layout, initial } = trace;
   const after = currentRow(port, trace);
-  const seq = initialSeq(trace, digestOf(after));
-  if (seq === 'final') return;
-  const before = seq === null ? null : readImage(port, layout, seq);
+  const before = initial === null ? null : readImage(port, layout, initial);
   if (before !== null && after !== null && digestOf(before) === digestOf(after)) return;
   const updates = before !== null && after !== null && !split;
   if (type === 'update' && updates) {

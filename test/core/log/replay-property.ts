@@ -53,9 +53,10 @@ interface Origin {
 function setUp(port: SqlitePort, history: History): Table[] {
   return port.transaction(() => {
     createLogTables(port);
-    for (const { sql } of history.tables) for (const each of sql) port.query(each);
+    for (const { sql } of history.tables) port.query(sql);
     const tables = history.tables.map(({ name }, index) => describeTable(port, name, index + 1));
     for (const table of tables) createLog(port, table);
+    for (const sql of history.views) port.query(guardTrigger(sql));
     for (const { table, sql } of history.triggers) {
       port.query(guardTrigger(sql));
       refreshLog(port, present(tables[table], 'a table').id);
