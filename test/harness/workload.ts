@@ -49,7 +49,9 @@ export function randomDdl(random: Random, { tables, views, triggers }: Catalogue
     [`ALTER TABLE ${name} ADD COLUMN g${n} AS (1) VIRTUAL`],
     [`ALTER TABLE ${name} RENAME TO ${name.replace(/\d*$/, '')}${n}`],
     [`ALTER TABLE ${name} RENAME COLUMN ${column.name} TO w${n}`],
-    [`ALTER TABLE ${name} ADD CHECK (${column.name} IS NOT 3)`],
+    [
+      `ALTER TABLE ${name} ADD COLUMN c${n} INTEGER NOT NULL DEFAULT 3 CHECK (c${n} > ${n % 2 === 0 ? 3 : 2})`,
+    ],
     [`ALTER TABLE ${name} PARTITION BY (${column.name})`],
     [`ALTER TABLE ${name} REFERENCE`],
     [`CREATE UNIQUE INDEX i${n} ON ${name} (${key}, ${column.name})`],

@@ -12,6 +12,7 @@ import { splice } from '../sql/splice.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
+import { compileTriggers } from './compile-triggers.ts';
 import { checkDefinition, checkTriggerBody } from './definition-rules.ts';
 import { foreignTables, introspect, isInternalName, type PlainTable } from './introspect.ts';
 import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
@@ -157,6 +158,10 @@ class ChangePlanner {
       if (existing !== undefined) this.#mustBeEmpty.push(existing.name);
       return;
     }
+    if (action.kind === 'add-check' || action.kind === 'set-not-null') {
+      // SQLite runs its own sqlite_fail() for these, which workerd forbids.
+      throw unsupported(`adding a constraint to ${name}`, 'create a new table with it');
+    }
     if (id !== undefined) {
       dropLog(this.#port, id);
       if (action.kind === 'drop-column') this.#refuseKeyDrop(id, name, action.name.name);
@@ -203,7 +208,7 @@ class ChangePlanner {
   #dropTable(name: string): void {
     const child = this.#port.query(
       `SELECT child.name FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key
-       WHERE child.type = 'table' AND lower(key."table") = lower(?1) AND lower(child.name) <> lower(?1)`,
+       WHERE child.type = 'table' AND child.name NOT GLOB '_cf_*' AND lower(key."table") = lower(?1) AND lower(child.name) <> lower(?1)`,
       name,
     ).rows[0];
     if (child !== undefined) {
@@ -249,6 +254,7 @@ class ChangePlanner {
     // The catalogue alone does not show all that a statement can change: a CHECK, an indexed expression.
     if (this.#shapeBefore === shapeOf(this.#port) && isSameSchema(this.#before, catalogue)) return null;
     validateCatalogue(catalogue);
+    compileTriggers(this.#port, catalogue);
     const schema = new Schema(catalogue);
     for (const trigger of catalogue.triggers) {
       const { statement } = parseStatement(trigger.sql);
@@ -344,13 +350,15 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
     if (!known.has(table.id)) createLog(port, table);
     else if (!reshaped.some((each) => each.id === table.id)) refreshLog(port, table.id);
   }
-  const violation = port.query('PRAGMA foreign_key_check').rows[0];
-  if (violation !== undefined) {
-    throw new AtollError(
-      'constraint',
-      `FOREIGN KEY of ${violation[0]}: rows without a parent in ${violation[2]}`,
-    );
-  }
+  for (const table of change.catalogue.tables)
+    if (table.foreignKeys.length > 0) checkForeignKeys(port, table);
+}
+
+/** Of one table: the check of all would read the Durable Object's own, which workerd forbids. */
+function checkForeignKeys(port: SqlitePort, { name }: Table): void {
+  const violation = port.query(`PRAGMA foreign_key_check(${quoteName(name)})`).rows[0];
+  if (violation === undefined) return;
+  throw new AtollError('constraint', `FOREIGN KEY of ${name}: rows without a parent in ${violation[2]}`);
 }
 
 /** User triggers are stored with a condition that silences them while the log is applied. */

@@ -53,18 +53,10 @@ export function introspect(port: SqlitePort, foreign: ReadonlySet<string> = new 
     }))
     .filter((row) => !isInternalName(row.name) && !isInternalName(row.table))
     .filter((row) => !foreign.has(asciiLower(row.table)));
-  const flags = new Map(
-    port
-      .query('PRAGMA table_list')
-      .rows.map((row) => [asciiLower(String(row[1])), { withoutRowid: row[4] === 1, strict: row[5] === 1 }]),
-  );
   return {
     tables: rows
       .filter((row) => row.type === 'table')
-      .map((row) => {
-        const flag = present(flags.get(asciiLower(row.name)), () => `${row.name} is not in table_list`);
-        return describeTable(port, row.name, row.sql, flag);
-      }),
+      .map((row) => describeTable(port, row.name, row.sql, flagsOf(port, row.name))),
     views: rows
       .filter((row) => row.type === 'view')
       .map(({ name, sql }) => ({ name, sql, columns: columnNames(port, name) })),
@@ -81,6 +73,13 @@ function columnNames(port: SqlitePort, name: string): string[] {
 interface Flags {
   readonly withoutRowid: boolean;
   readonly strict: boolean;
+}
+
+function flagsOf(port: SqlitePort, name: string): Flags {
+  // Of this table only: in a Durable Object some of the others are not to be looked at.
+  const [row] = port.query(`PRAGMA table_list(${quoteName(name)})`).rows;
+  const [, , , , withoutRowid, strict] = present(row, () => `${name} is not in table_list`);
+  return { withoutRowid: withoutRowid === 1, strict: strict === 1 };
 }
 
 function describeTable(
