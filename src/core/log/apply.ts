@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { type Appended, append } from './append.ts';
+import { append } from './append.ts';
 import type { Change, CommitHeader } from './commit.ts';
 import { imageBytes, sameChanges } from './encoding.ts';
 import { PAGE_BYTES, readChanges } from './image.ts';
@@ -19,14 +19,12 @@ export interface AppliedCommit {
  * byte for byte (under the encoding) the leader's. DDL of a `schema` commit is the caller's, before this.
  * A defect, and nothing changed, if the commit is not the next one or a row is not as its before-image says.
  */
-export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit): Appended {
-  return port.transaction(() => {
+export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit): void {
+  port.transaction(() => {
     const { lastCommitId } = readHead(port);
     assert(header.commitId === lastCommitId + 1, () => `commit ${header.commitId} after ${lastCommitId}`);
     applyChanges(port, changes);
-    const appended = append(port, header, true);
-    assert(appended?.commitId === header.commitId, 'the commit got another id');
-    return appended;
+    append(port, header, true);
   });
 }
 
@@ -41,21 +39,20 @@ export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void 
   let bytes = 0;
   replaying(port, (replay) => {
     let start = newestSeq(port);
-    const check = () => {
-      checkLogged(port, layouts, unchecked, start);
-      start = newestSeq(port);
-      unchecked.length = 0;
-      bytes = 0;
-    };
     for (const change of changes) {
+      if (bytes > PAGE_BYTES) {
+        checkLogged(port, layouts, unchecked, start);
+        start = newestSeq(port);
+        unchecked.length = 0;
+        bytes = 0;
+      }
       const layout = layoutOf(layouts, change);
       assert(layout.current, () => `layout ${change.layout} is not current`);
       assert(replay.forward(layout, change), () => `${layout.table}: a change meets a row that it did not`);
       unchecked.push(change);
       bytes += imageBytes(change.before) + imageBytes(change.after);
-      if (bytes > PAGE_BYTES) check();
     }
-    check();
+    checkLogged(port, layouts, unchecked, start);
   });
 }
 

@@ -2,7 +2,6 @@ import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import type { Change, Image } from './commit.ts';
 import type { Layout } from './layout.ts';
 import { deleteRow, insertRow, updateRow } from './rows.ts';
-import { readHead } from './tables.ts';
 
 /**
  * Replaying row changes that the log knows already, one by one, in their order or backwards. Nothing else may
@@ -20,7 +19,6 @@ export interface Replay {
 
 /** Inside a transaction. */
 export function replaying<T>(port: SqlitePort, body: (replay: Replay) => T): T {
-  const { suspect } = readHead(port);
   const leniency = new Leniency(port);
   port.query('UPDATE _atoll_head SET applying = 1');
   let result: T;
@@ -32,7 +30,7 @@ export function replaying<T>(port: SqlitePort, body: (replay: Replay) => T): T {
   } finally {
     leniency.end();
   }
-  port.query('UPDATE _atoll_head SET applying = 0, suspect = ?', suspect ? 1 : 0);
+  port.query('UPDATE _atoll_head SET applying = 0');
   return result;
 }
 

@@ -41,8 +41,9 @@ function trigger(sql: string): void {
 function commit(sql: string, input: Partial<CommitInput> = {}): Commit | null {
   return port.transaction(() => {
     port.query(sql);
-    const appended = finishCommit(port, { ...inputAt(++time), ...input });
-    return appended && readCommit(port, appended.commitId);
+    const { lastCommitId } = readHead(port);
+    finishCommit(port, { ...inputAt(++time), ...input });
+    return readCommit(port, (lastCommitId + 1) as CommitId);
   });
 }
 
