@@ -17,6 +17,7 @@ export class Call {
   /** Unix milliseconds. */
   readonly started = Date.now();
   readonly #hono: Context;
+  #database: Database | null = null;
 
   constructor(gateway: Gateway, hono: Context) {
     this.gateway = gateway;
@@ -27,7 +28,8 @@ export class Call {
 
   /** @throws AtollError `not-found` */
   get database(): Database {
-    return this.gateway.database(splitPath(this.request.url).database);
+    this.#database ??= this.gateway.database(splitPath(this.request.url).database);
+    return this.#database;
   }
 
   /** A segment of the path that its route names. */

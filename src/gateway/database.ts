@@ -12,7 +12,7 @@ import type { PartitionTransport } from './transport.ts';
 /** In use, what the router knows is asked for anew this often, ms: a revoked token ends as soon (chosen). */
 const REFRESH_MS = 5_000;
 /** A router that was idle for longer makes a signed token wait until it knows which are revoked, ms (chosen). */
-const REVOCATIONS_AGE_MS_MAX = 30_000;
+const REVOCATIONS_AGE_MS_MAX = 10_000;
 
 export const SYSTEM_PARTITION = 0 as PartitionId;
 
