@@ -272,6 +272,12 @@ describe('a batch', () => {
     expectRefused(await batch(statements), 400, 'multi-partition-write', /statements\[\d\].*atomicity/);
   });
 
+  test('whose answers are too large together is refused, each of them being allowed', async () => {
+    const statement = { sql: 'SELECT hex(zeroblob(1000000))' };
+    expect((await batch([statement, statement])).status).toBe(200);
+    expectRefused(await batch(new Array(100).fill(statement)), 413, 'result-too-large', /split the batch/);
+  });
+
   test('of none, of too many, or of no statements', async () => {
     expectRefused(await batch([]), 400, 'bad-request', /statements must have >=1/);
     expectRefused(await batch(new Array(1001).fill({ sql: 'SELECT 1' })), 400, 'bad-request', /<=1000/);

@@ -30,7 +30,7 @@ export function query(context: ExecutionContext, sql: string, bindings: PortValu
   if (result.truncated) {
     throw new AtollError(
       'result-too-large',
-      `the answer is larger than ${context.answerBytesMax} bytes: select fewer columns or add LIMIT`,
+      'the answer is larger than one request may have: select fewer columns, add LIMIT, or split the batch',
     );
   }
   return result;

@@ -26,7 +26,7 @@ import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeBatch, encodeQuery } from './reply.ts';
 import { readCatalogue } from './schema-versions.ts';
 
-/** Largest answer of one statement, bytes of values (chosen: well below an object's 128 MB of memory). */
+/** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** After these SQLite may have undone more than the statement: https://www.sqlite.org/lang_transaction.html section 3. */
@@ -234,15 +234,12 @@ export class Replica {
     if (statements.some(({ ready }) => ready.access === 'write')) {
       throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
     }
-    return this.#encode(
-      request,
-      statements.map(({ ready, args }) => this.#run(ready, args)),
-    );
+    return this.#encode(request, this.#run(statements));
   }
 
   #write(request: ExecuteRequest, now: number): string {
     const statements = this.#ready(request);
-    const results = statements.map(({ ready, args }) => this.#run(ready, args));
+    const results = this.#run(statements);
     if (statements.some(({ ready }) => ready.mayEscape)) {
       checkOwnership(this.port, this.#schema, this.#identity);
     }
@@ -258,8 +255,15 @@ export class Replica {
     return request.statements.map(({ sql, args }) => ({ ready: this.#prepared.get(sql), args }));
   }
 
-  #run(ready: Ready, args: unknown): StatementResult {
-    return run(this.#context, ready, readArguments(ready.parsed, args));
+  /** What a batch answers is bounded as a whole: all of it is in memory until the reply has left. */
+  #run(statements: readonly { ready: Ready; args: unknown }[]): StatementResult[] {
+    let left = ANSWER_BYTES_MAX;
+    return statements.map(({ ready, args }) => {
+      const context = { ...this.#context, answerBytesMax: left };
+      const result = run(context, ready, readArguments(ready.parsed, args));
+      left = Math.max(0, left - result.rows.length);
+      return result;
+    });
   }
 
   #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
