@@ -86,6 +86,8 @@ export class NodeSqlitePort implements SqlitePort {
       }
       return { columns, rows, truncated: false };
     } catch (error) {
+      // An iteration that has failed leaves its error in the statement, whose next one would throw it again.
+      this.#statements.delete(sql);
       throw translated(error);
     }
   }

@@ -1,11 +1,6 @@
-import {
-  abortAllDurableObjects,
-  evictAllDurableObjects,
-  evictDurableObject,
-  runInDurableObject,
-} from 'cloudflare:test';
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, test } from 'vitest';
-import { partition, Router, statusOf, tell } from './router.ts';
+import { partition, Router, statusOf, tell } from '../workerd/router.ts';
 
 const PARTITIONS = 3;
 
