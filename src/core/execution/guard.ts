@@ -1,17 +1,7 @@
 import { AtollError } from '../../protocol/error.ts';
 import type { Node, Statement } from '../sql/ast.ts';
 import { walk } from '../sql/walk.ts';
-
-/** PRAGMAs that only read the schema. Every other one would change the connection that all requests share. */
-const READING_PRAGMAS = new Set([
-  'table_info',
-  'table_xinfo',
-  'table_list',
-  'index_list',
-  'index_info',
-  'index_xinfo',
-  'foreign_key_list',
-]);
+import { SCHEMA_PRAGMAS } from '../sqlite/schema-pragmas.ts';
 
 /**
  * What a partition runs for a client at all, whatever the router has planned: reads and writes of users' rows.
@@ -26,7 +16,7 @@ export function guardStatement(statement: Statement): void {
     case 'delete':
       break;
     case 'pragma':
-      if (READING_PRAGMAS.has(statement.name.name.name.toLowerCase())) {
+      if (SCHEMA_PRAGMAS.includes(statement.name.name.name.toLowerCase())) {
         if (statement.value !== null) guardName(statement.value.text);
         break;
       }
