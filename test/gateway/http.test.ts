@@ -235,6 +235,14 @@ describe('metrics', () => {
     }
   });
 
+  test('count the rows of imports', async () => {
+    const rows = '{"k":"x"}\n{"k":"y"}\n';
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson' };
+    const reply = await cluster.request('/v1/import/t', { method: 'POST', body: rows, headers });
+    expect(reply.json).toMatchObject({ rows: 2 });
+    expect((await cluster.get('/metrics')).text).toContain('\natoll_import_rows_total 2\n');
+  });
+
   test('take a token', async () => {
     expect((await send('GET', '/metrics', { authorization: '' })).status).toBe(401);
     expect((await send('GET', '/metrics')).headers.get('content-type')).toContain('version=0.0.4');

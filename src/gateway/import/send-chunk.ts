@@ -57,8 +57,13 @@ async function sendOnce(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkRep
     refuseChangedTable(known, chunk);
     const body = encodeImportChunk(headOf(route, known, chunk), chunk.rows);
     const response = await database.call(partition, 'import-chunk', body, context);
-    if (response.ok) return (await response.json()) as ImportChunkReply;
+    if (response.ok) {
+      const reply = (await response.json()) as ImportChunkReply;
+      database.metrics.importedRows.add(reply.rows);
+      return reply;
+    }
     if (response.status !== 421) throw await readError(response);
+    database.metrics.retried('stale');
     const newer = (await response.json()) as StalePartition;
     if (database.learn(newer) === null) await database.refresh(context);
     if (attempt === STALE_MAX) {
