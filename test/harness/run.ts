@@ -1,4 +1,5 @@
-import { COVERAGE, type Coverage, Simulation } from './simulation.ts';
+import { COVERAGE, type Coverage } from './coverage.ts';
+import { Simulation } from './simulation.ts';
 
 /** Events in one run (chosen: tens of milliseconds, several schema changes). */
 export const STEPS = 150;

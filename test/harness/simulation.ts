@@ -3,68 +3,20 @@ import type { Epoch, PartitionId, Token } from '../../src/base/brand.ts';
 import { failureOf } from '../../src/core/execution/failure.ts';
 import { applyFeed, checkSchemaChange, readFeed, setHold } from '../../src/core/replica/feed.ts';
 import type { ExecuteOutcome } from '../../src/core/replica/outcome.ts';
-import { type Proposal, System } from '../../src/core/replica/system.ts';
+import { System } from '../../src/core/replica/system.ts';
 import { undoAndRedo } from '../../src/core/replica/undo-redo.ts';
-import type { SchemaChange } from '../../src/core/schema/change.ts';
 import { covers } from '../../src/core/schema/token-map.ts';
-import { AtollError } from '../../src/protocol/error.ts';
+import type { AtollError } from '../../src/protocol/error.ts';
 import type { ExecuteRequest } from '../../src/protocol/execute.ts';
-import type { Feed } from '../../src/protocol/feed.ts';
+import { SimulatedCoordinator, type World } from './coordinator.ts';
+import { COVERAGE, type Coverage } from './coverage.ts';
 import type { Fault } from './faulty-port.ts';
 import { Host } from './host.ts';
 import { checkHost, checkLog, checkRows } from './invariants.ts';
+import { type Message, Messages } from './messages.ts';
 import { Model } from './model.ts';
 import { Random } from './random.ts';
-import { randomDdl, randomWrite, type Write } from './workload.ts';
-
-/** What a run must have met; a zero over all seeds fails. */
-export const COVERAGE = [
-  'writes',
-  'refused',
-  'groups',
-  'crashes',
-  'faults',
-  'evictions',
-  'published',
-  'withdrawn',
-  'refusedHere',
-  'catchUps',
-  'holds',
-  'retries',
-  'undone',
-  'lost',
-  'repeated',
-  'late',
-  'restartedWhileDeciding',
-] as const;
-export type Coverage = Record<(typeof COVERAGE)[number], number>;
-
-type Message =
-  | {
-      readonly type: 'check';
-      readonly proposal: number;
-      readonly change: SchemaChange;
-      readonly system: number;
-    }
-  | { readonly type: 'fate'; readonly proposal: number; readonly state: 'withdrawn' }
-  | { readonly type: 'feed'; readonly feed: Feed }
-  | {
-      readonly type: 'answer';
-      readonly from: PartitionId;
-      readonly proposal: number;
-      readonly error: AtollError | null;
-    };
-
-interface Sent {
-  readonly to: PartitionId;
-  readonly message: Message;
-}
-
-interface Deciding {
-  readonly proposal: Proposal;
-  readonly waiting: Set<PartitionId>;
-  refusal: AtollError | null;
-}
+import { randomWrite, type Write } from './workload.ts';
 
 /** A cluster in one thread: everything that happens follows from the seed. */
 export class Simulation {
@@ -74,11 +26,9 @@ export class Simulation {
   readonly #events: string[] = [];
   readonly #hosts: Host[];
   readonly #model = new Model();
-  #system: System;
-  #deciding: Deciding | null = null;
-  #messages: Sent[] = [];
+  readonly #messages: Messages;
+  readonly #coordinator: SimulatedCoordinator;
   #now = 1_700_000_000_000;
-  #names = 0;
   /** Whether anything goes wrong: off at the end, so that everything comes to rest. */
   #trouble = true;
 
@@ -89,10 +39,12 @@ export class Simulation {
       const foundation = { database: 'main', history: 'h', partitions, settings: {} };
       return System.found(port, foundation, this.#now).replica;
     });
-    this.#system = System.open(system.replica);
-    this.#hosts = [system, ...this.#system.uncreated().map((identity) => Host.of(identity))];
-    for (const host of this.#partitions()) this.#system.confirmCreated(host.id, this.#now);
+    const founded = System.open(system.replica);
+    this.#hosts = [system, ...founded.uncreated().map((identity) => Host.of(identity))];
+    for (const host of this.#partitions()) founded.confirmCreated(host.id, this.#now);
     this.#model.reference.set(0, system.fingerprint(true));
+    this.#messages = new Messages(this.#random, this.coverage);
+    this.#coordinator = new SimulatedCoordinator(this.#world());
   }
 
   /** The last events, for a report. */
@@ -121,10 +73,35 @@ export class Simulation {
     if (what < 40) this.#write();
     else if (what < 50) this.#changeSchema();
     else if (what < 75) this.#deliverOne();
-    else if (what < 80) this.#timeOut();
+    else if (what < 80) this.#coordinator.timeOut();
     else if (what < 87) this.#evict();
     else if (what < 92) this.#undo();
-    else this.#push();
+    else this.#coordinator.push();
+  }
+
+  get #system(): System {
+    return this.#coordinator.system;
+  }
+
+  #world(): World {
+    const now = () => this.#now;
+    return {
+      random: this.#random,
+      coverage: this.coverage,
+      messages: this.#messages,
+      model: this.#model,
+      hosts: this.#hosts,
+      get now() {
+        return now();
+      },
+      note: (event) => this.#note(event),
+      fault: () => this.#fault(),
+    };
+  }
+
+  #changeSchema(): void {
+    if (this.#coordinator.isDeciding) this.#deliverOne();
+    else this.#coordinator.changeSchema();
   }
 
   #note(event: string): void {
@@ -198,7 +175,7 @@ export class Simulation {
       }),
     );
     const step = host.step(this.#fault(), () => this.#tryExecute(host, messages));
-    if (host.id === 0 && step.crashed) this.#systemRestarted();
+    if (host.id === 0 && step.crashed) this.#coordinator.restarted();
     this.#note(`write ${host.id} ${JSON.stringify(messages)}`);
     if (step.crashed) {
       this.coverage.crashes++;
@@ -235,7 +212,7 @@ export class Simulation {
       // The commit itself has failed: the object ends, and its clients do not know. Here nothing was written.
       if (host.port.struck !== 'io') throw error;
       host.restart();
-      if (host.id === 0) this.#systemRestarted();
+      if (host.id === 0) this.#coordinator.restarted();
       return [];
     }
   }
@@ -256,145 +233,14 @@ export class Simulation {
     else if (writes.length === 1) this.#model.expectRefusal(writes[0] as Write, error);
   }
 
-  // --- Changing the schema -------------------------------------------------------------------------------
-
-  #changeSchema(): void {
-    if (this.#deciding !== null) {
-      this.#deliverOne();
-      return;
-    }
-    const statements = randomDdl(this.#random, this.#system.replica.schema.catalogue, ++this.#names);
-    this.#note(`ddl ${statements.join('; ')}`);
-    const host = this.#host(0 as PartitionId);
-    try {
-      const step = host.step(this.#fault(), () => this.#system.propose(statements, this.#now));
-      if (step.crashed) {
-        this.coverage.crashes++;
-        this.#systemRestarted();
-      } else if (step.result !== null) {
-        this.#decide(step.result);
-      }
-    } catch (error) {
-      this.#note(`refused ${failureOf(error).code} ${failureOf(error).message}`);
-      this.coverage.refusedHere++;
-    }
-    checkHost(host, this.#model);
-  }
-
-  #decide(proposal: Proposal): void {
-    const ids = this.#partitions().map(({ id }) => id);
-    this.#deciding = { proposal, waiting: new Set(ids), refusal: null };
-    const system = this.#system.replica.feedIndex;
-    for (const to of ids) {
-      this.#send(to, { type: 'check', proposal: proposal.proposal, change: proposal.change, system });
-    }
-  }
-
-  #answered(from: PartitionId, proposal: number, error: AtollError | null): void {
-    const deciding = this.#deciding;
-    if (deciding === null || deciding.proposal.proposal !== proposal) {
-      this.coverage.late++;
-      return;
-    }
-    deciding.waiting.delete(from);
-    deciding.refusal ??= error;
-    if (deciding.waiting.size === 0) this.#end(deciding);
-  }
-
-  /** A check's answer does not come: the caller gives up. */
-  #timeOut(): void {
-    const deciding = this.#deciding;
-    if (deciding === null || !this.#random.chance(0.15)) return;
-    this.#note('time out');
-    deciding.refusal ??= new AtollError('unavailable', 'no answer');
-    this.#end(deciding);
-  }
-
-  #end({ proposal, refusal }: Deciding): void {
-    const host = this.#host(0 as PartitionId);
-    const before = this.#system.replica.schema.version;
-    let step: ReturnType<typeof host.step<AtollError | null>>;
-    try {
-      step = host.step(this.#fault(), () => this.#system.decide(proposal, refusal, this.#now));
-    } catch (error) {
-      // The system partition cannot even write that it gives up: it ends, and its next start does.
-      this.#note(`not decided: ${failureOf(error).message}`);
-      host.restart();
-      this.#systemRestarted();
-      return;
-    }
-    this.#deciding = null;
-    if (step.crashed) {
-      this.coverage.crashes++;
-      this.#systemRestarted();
-      return;
-    }
-    this.#note(`decided ${step.result?.code ?? 'published'} ${step.result?.message ?? ''}`);
-    if (step.result === null) {
-      this.#published(proposal, before);
-      return;
-    }
-    this.coverage.withdrawn++;
-    for (const { id } of this.#partitions()) {
-      this.#send(id, { type: 'fate', proposal: proposal.proposal, state: 'withdrawn' });
-    }
-    checkHost(host, this.#model);
-  }
-
-  #published({ change }: Proposal, before: number): void {
-    if (this.#system.replica.schema.version !== before + 1) throw new Error('published, but not there');
-    this.coverage.published++;
-    this.#model.change(change);
-    const host = this.#host(0 as PartitionId);
-    this.#model.reference.set(host.replica.feedIndex, host.fingerprint(true));
-    checkHost(host, this.#model);
-    this.#push();
-  }
-
-  /** As the shell's constructor: whoever was deciding is gone. */
-  #systemRestarted(): void {
-    this.#system = System.open(this.#host(0 as PartitionId).replica);
-    if (this.#deciding !== null) this.coverage.restartedWhileDeciding++;
-    this.#deciding = null;
-    const undecided = this.#system.undecided();
-    if (undecided !== null) {
-      this.#system.withdraw(undecided, 'restarted', this.#now);
-      this.coverage.withdrawn++;
-    }
-  }
-
   // --- Messages ------------------------------------------------------------------------------------------
 
-  #send(to: PartitionId, message: Message): void {
-    if (this.#trouble && this.#random.chance(0.03)) {
-      this.coverage.lost++;
-      return;
-    }
-    this.#messages.push({ to, message });
-    if (this.#trouble && this.#random.chance(0.08)) {
-      this.coverage.repeated++;
-      this.#messages.push({ to, message });
-    }
-  }
-
-  /** The feed, from a place that some partitions have passed and others have not reached. */
-  #push(): void {
-    const { replica } = this.#system;
-    const from = this.#random.pick([
-      0,
-      replica.feedIndex,
-      ...this.#hosts.map((host) => host.replica.systemIndex),
-    ]);
-    const feed = readFeed(replica, from);
-    for (const { id } of this.#partitions()) this.#send(id, { type: 'feed', feed });
-  }
-
   #deliverOne(): void {
-    if (this.#messages.length === 0) return;
-    const [sent] = this.#messages.splice(this.#random.below(this.#messages.length), 1) as [Sent];
+    const sent = this.#messages.take();
+    if (sent === undefined) return;
     const { to, message } = sent;
     if (message.type === 'answer') {
-      this.#answered(message.from, message.proposal, message.error);
+      this.#coordinator.answered(message.from, message.proposal, message.error);
       return;
     }
     const host = this.#host(to);
@@ -424,7 +270,12 @@ export class Simulation {
       const result = checkSchemaChange(replica, message.proposal, message.change, this.#now);
       const error = result.kind === 'failed' ? failureOf(result.error) : null;
       this.#note(`check ${error?.message ?? 'passed'}`);
-      this.#send(0 as PartitionId, { type: 'answer', from: host.id, proposal: message.proposal, error });
+      this.#messages.send(0 as PartitionId, {
+        type: 'answer',
+        from: host.id,
+        proposal: message.proposal,
+        error,
+      });
     }
   }
 
@@ -451,7 +302,7 @@ export class Simulation {
     this.#note(`evict ${host.id}`);
     this.coverage.evictions++;
     host.restart();
-    if (host.id === 0) this.#systemRestarted();
+    if (host.id === 0) this.#coordinator.restarted();
     checkHost(host, this.#model);
   }
 
@@ -461,7 +312,7 @@ export class Simulation {
     const step = host.step(this.#fault(['crash']), () =>
       undoAndRedo(host.replica, 1 + this.#random.below(6)),
     );
-    if (host.id === 0 && step.crashed) this.#systemRestarted();
+    if (host.id === 0 && step.crashed) this.#coordinator.restarted();
     if (!step.crashed && step.result > 0) this.coverage.undone++;
     this.#note(`undo ${host.id} ${step.crashed ? 'crashed' : step.result}`);
     const after = [host.fingerprint(true), host.fingerprint(false)];
@@ -473,13 +324,11 @@ export class Simulation {
   /** No more trouble: everybody gets what is under way, and asks for what was lost. */
   #settle(): void {
     this.#trouble = false;
+    this.#messages.trouble = false;
     this.#note('settle');
-    while (this.#messages.length > 0) this.#deliverOne();
-    if (this.#deciding !== null) {
-      this.#deciding.refusal ??= new AtollError('unavailable', 'no answer');
-      this.#end(this.#deciding);
-    }
-    while (this.#messages.length > 0) this.#deliverOne();
+    while (!this.#messages.empty) this.#deliverOne();
+    this.#coordinator.settle();
+    while (!this.#messages.empty) this.#deliverOne();
     for (const host of this.#partitions()) {
       this.#catchUp(host);
       if (host.replica.hold !== null) this.#askFate(host, host.replica.hold);
