@@ -19,8 +19,11 @@ export default {
   },
 } satisfies ExportedHandler<ObjectEnvironment>;
 
-/** What is to happen to the next message of an object: it is lost, its answer is, or it waits for a reset. */
-type Fault = 'reset-before' | 'reset-after' | 'hang';
+/**
+ * What is to happen to the next message of an object: it is lost, its answer is, or it waits for a reset. `deaf`: every one
+ * is lost, until another fault is asked for.
+ */
+type Fault = 'reset-before' | 'reset-after' | 'hang' | 'deaf' | 'none';
 
 /** Beyond any test's patience. */
 const HANG_MS = 120_000;
@@ -35,13 +38,14 @@ export class PartitionObject extends Partition {
     const message = request.url.slice(request.url.lastIndexOf('/') + 1);
     if (message === 'fault') {
       const { fault, on } = await request.json<{ fault: Fault; on?: string }>();
-      this.#fault = fault;
+      this.#fault = fault === 'none' ? null : fault;
       this.#on = on === undefined ? ['execute', 'import-chunk'] : [on];
       return Response.json({});
     }
     if (message === 'reset') this.ctx.abort('asked for by a test');
     const fault = this.#fault;
     if (fault === null || !this.#on.includes(message)) return super.fetch(request);
+    if (fault === 'deaf') throw new Error('deaf');
     this.#fault = null;
     if (fault === 'hang') await scheduler.wait(HANG_MS);
     if (fault === 'reset-after') {
