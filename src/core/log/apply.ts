@@ -5,6 +5,7 @@ import type { Change, CommitHeader } from './commit.ts';
 import { imageBytes, sameChanges } from './encoding.ts';
 import { PAGE_BYTES, readChanges } from './image.ts';
 import { type Layouts, layoutOf, readLayouts } from './layout.ts';
+import { readCapturedPages } from './read.ts';
 import { replaying } from './replay.ts';
 import { newestSeq, readHead } from './tables.ts';
 
@@ -16,14 +17,16 @@ export interface AppliedCommit {
 
 /**
  * Applies the next commit to a replica: its rows, and its entry in the replica's own log, which then is
- * byte for byte (under the encoding) the leader's. DDL of a `schema` commit is the caller's, before this.
+ * byte for byte (under the encoding) the leader's. DDL of a `schema` commit is the caller's, before this, in the
+ * same transaction. What it does to rows of other tables (DROP TABLE deletes its rows, and foreign keys act) is
+ * logged here as it was at the leader, where DDL comes first too; the changes that follow are applied.
  * A defect, and nothing changed, if the commit is not the next one or a row is not as its before-image says.
  */
 export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit): void {
   port.transaction(() => {
     const { lastCommitId } = readHead(port);
     assert(header.commitId === lastCommitId + 1, () => `commit ${header.commitId} after ${lastCommitId}`);
-    applyChanges(port, changes);
+    applyChanges(port, header.kind === 'schema' ? withoutCaptured(port, changes) : changes);
     append(port, header, true);
   });
 }
@@ -54,6 +57,20 @@ export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void 
     }
     checkLogged(port, layouts, unchecked, start);
   });
+}
+
+/** What is left of `changes` after those that were captured here already, which must be the first of them. */
+function withoutCaptured(port: SqlitePort, changes: Iterable<Change>): Iterable<Change> {
+  const rest = changes[Symbol.iterator]();
+  for (const page of readCapturedPages(port))
+    for (const captured of page) {
+      const { value, done } = rest.next();
+      assert(
+        done !== true && sameChanges([captured], [value]),
+        'a schema change did to rows what it did not',
+      );
+    }
+  return { [Symbol.iterator]: () => rest };
 }
 
 /** What the triggers saw change is what was meant, before-images included. */

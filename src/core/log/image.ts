@@ -18,7 +18,7 @@ export interface SeqRange {
 }
 
 /** Values of one page; a single change larger than this is a page by itself (chosen: far below 128 MB). */
-export const PAGE_BYTES = 4 * 1024 * 1024;
+export const PAGE_BYTES = 1024 * 1024;
 
 /** Changes of a range, whole: only for ranges known to be small. */
 export function readChanges(port: SqlitePort, layouts: Layouts, range: SeqRange): Change[] {

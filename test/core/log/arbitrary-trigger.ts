@@ -33,8 +33,7 @@ export function trigger(shapes: readonly Shape[], index: number): fc.Arbitrary<R
         touch: `UPDATE ${quoteName(target?.name ?? '')} SET ${quoteName(target?.columns[0]?.name ?? '')} = ${row}.${value} WHERE ${KEY} = 2;`,
         delete: `DELETE FROM ${quoteName(target?.name ?? '')} WHERE ${KEY} = 3;`,
         insert: `INSERT OR REPLACE INTO ${quoteName(target?.name ?? '')}(${KEY}) VALUES (5);`,
-        // Not on DELETE: see ignores-delete.ts.
-        ignore: event === 'DELETE' ? 'SELECT 1;' : `SELECT raise(IGNORE) WHERE ${row}.${KEY} = 4;`,
+        ignore: `SELECT raise(IGNORE) WHERE ${row}.${KEY} = 4;`,
       };
       const condition = when ? `WHEN ${row}.${KEY} IS NOT 1 OR ${row}.${value} IS NULL -- c\n` : '';
       return {

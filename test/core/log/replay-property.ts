@@ -34,15 +34,29 @@ export interface Coverage {
 }
 
 export function checkReplay(scratch: Scratch, runs: number, seed?: number): Coverage {
-  const coverage: Coverage = { commits: 0, failures: 0, changes: 0, undone: 0 };
+  const coverage = createCoverage();
   fc.assert(
     fc.property(arbitraryHistory, (history) => {
-      const origin = scratch((port) => runOrigin(port, history, coverage));
-      scratch((port) => runReplica(port, history, origin));
+      checkHistory(scratch, history, coverage);
     }),
     { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
   );
   return coverage;
+}
+
+/** One history; throws where the promise is not kept. */
+export function checkHistory(
+  scratch: Scratch,
+  history: History,
+  coverage: Coverage = createCoverage(),
+): Coverage {
+  const origin = scratch((port) => runOrigin(port, history, coverage));
+  scratch((port) => runReplica(port, history, origin));
+  return coverage;
+}
+
+function createCoverage(): Coverage {
+  return { commits: 0, failures: 0, changes: 0, undone: 0 };
 }
 
 interface Origin {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
-import { checkReplay, type Scratch } from './replay-property.ts';
+import { CORPUS } from './corpus.ts';
+import { checkHistory, checkReplay, type Scratch } from './replay-property.ts';
 
 const scratch: Scratch = (body) => {
   const port = new NodeSqlitePort(':memory:', { synchronous: 'OFF' });
@@ -12,6 +13,11 @@ const scratch: Scratch = (body) => {
 };
 
 test('apply, undo and redo of random histories are exact', () => {
-  const coverage = checkReplay(scratch, 300);
+  const coverage = checkReplay(scratch, 150);
   for (const count of Object.values(coverage)) expect(count).toBeGreaterThan(0);
+});
+
+test.each(Object.keys(CORPUS))('regression: %s', (name) => {
+  const history = CORPUS[name];
+  if (history !== undefined) expect(checkHistory(scratch, history).commits).toBeGreaterThan(0);
 });

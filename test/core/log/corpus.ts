@@ -1,0 +1,75 @@
+import type { History } from './arbitrary-history.ts';
+import { AUDIT } from './arbitrary-trigger.ts';
+
+/** Histories that once failed, each with what found it. They stay for ever. */
+export const CORPUS: Readonly<Record<string, History>> = {
+  // By hand: rows that hold each other did not come free ("replayed rows do not settle").
+  'SET NULL on a key column of a table that is its own parent': history(
+    [
+      'CREATE TABLE t(k UNIQUE, v, p REFERENCES t(k) ON DELETE SET NULL ON UPDATE SET NULL, PRIMARY KEY (p, v, k)) WITHOUT ROWID',
+    ],
+    [],
+    [['INSERT INTO t VALUES (1, 1, 2), (2, 2, 1)'], ['INSERT INTO t VALUES (3, 0, 3), (4, 1, 3), (5, 1, 4)']],
+  ),
+  // By hand: neither row can be deleted or changed by any statement once both are there.
+  'SET NULL on keys that refer to each other': history(
+    [
+      'CREATE TABLE t(k PRIMARY KEY REFERENCES u(k) ON DELETE SET NULL ON UPDATE SET NULL) WITHOUT ROWID',
+      'CREATE TABLE u(k PRIMARY KEY REFERENCES t(k) ON DELETE SET NULL ON UPDATE SET NULL) WITHOUT ROWID',
+    ],
+    ['CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT INTO u VALUES (NEW.k); END'],
+    [['INSERT INTO t VALUES (1)'], ['INSERT INTO t VALUES (2), (3)']],
+  ),
+  // By hand: the action is logged first, and takes the UNIQUE value that its cause gives up.
+  'a cascade takes what its cause gives up': history(
+    ['CREATE TABLE t(k PRIMARY KEY, p UNIQUE REFERENCES t(k) ON DELETE SET DEFAULT ON UPDATE CASCADE)'],
+    [],
+    [
+      ['INSERT INTO t VALUES (9, 9), (1, 2), (2, NULL), (7, 1)'],
+      ['DELETE FROM t WHERE k = 2', 'UPDATE t SET p = NULL WHERE k = 1', 'DELETE FROM t WHERE k = 2'],
+      ['UPDATE t SET p = 9 WHERE k = 1', 'UPDATE t SET k = 2, p = NULL WHERE k = 1'],
+    ],
+  ),
+  // Seed 108 in workerd: with a stale before-image the balance of images named a wrong first one.
+  'a stale before-image of a row that was there before': history(
+    [
+      'CREATE TABLE t(k INTEGER PRIMARY KEY, m DEFAULT 1, v NUMERIC, FOREIGN KEY (k) REFERENCES t(k) ON DELETE RESTRICT ON UPDATE CASCADE)',
+    ],
+    ['CREATE TRIGGER x BEFORE UPDATE ON t BEGIN INSERT OR REPLACE INTO t(k) VALUES (5); END'],
+    [
+      ['INSERT INTO t(k, v) VALUES (0, 0)'],
+      ['INSERT INTO t(k, v) VALUES (3, NULL)'],
+      ['UPDATE t SET v = 0 WHERE k = 3'],
+      ['UPDATE OR REPLACE t SET k = 5 WHERE k IS NOT NULL'],
+    ],
+  ),
+  // By hand: a trigger is BEFORE if it says nothing, and its stale OLD was not expected.
+  'a trigger without BEFORE or AFTER': history(
+    ['CREATE TABLE t(k INTEGER PRIMARY KEY, v)'],
+    ['CREATE TRIGGER after UPDATE ON t BEGIN UPDATE t SET v = v + 1 WHERE k = NEW.k AND v < 5; END'],
+    [['INSERT INTO t VALUES (1, 0)'], ['UPDATE t SET k = k WHERE k = 1'], ['UPDATE t SET v = 9']],
+  ),
+  // By hand: a plain INSERT of a replay followed the definition's own REPLACE.
+  'a conflict clause in a definition': history(
+    ['CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE ON CONFLICT REPLACE, w UNIQUE ON CONFLICT IGNORE)'],
+    [],
+    [
+      ['INSERT INTO t VALUES (1, 1, 1), (2, 2, 2)'],
+      ['INSERT INTO t VALUES (3, 1, 3)'],
+      ['UPDATE t SET v = 2'],
+    ],
+  ),
+};
+
+function history(tables: string[], triggers: string[], commits: string[][]): History {
+  return {
+    tables: [
+      ...tables.map((sql) => ({ name: /TABLE (\w+)/.exec(sql)?.[1] ?? '', sql })),
+      { name: AUDIT, sql: `CREATE TABLE ${AUDIT}(what, v)` },
+    ],
+    views: [],
+    triggers: triggers.map((sql) => ({ table: 0, sql })),
+    commits,
+    undo: commits.map((_, i) => i + 1),
+  };
+}
