@@ -8,6 +8,7 @@ import { exportDatabase } from './export/export.ts';
 import { importRows } from './import/import.ts';
 import { networkView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery } from './request.ts';
+import { restoreDatabase } from './restore/restore.ts';
 import { schemaView } from './schema-view.ts';
 import { logIfSlow } from './slow.ts';
 import { runStatements } from './statements.ts';
@@ -27,6 +28,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/v1/import/:table': {
     POST: async (call) => importRows(await call.session(), call.parameter('table'), call.request),
   },
+  '/v1/restore': { POST: async (call) => restoreDatabase(await call.session(), call.request) },
   '/v1/export': { GET: async (call) => exportDatabase(await call.session(), call.request) },
   '/v1/network': { GET: network },
   '/v1/schema': { GET: schema },

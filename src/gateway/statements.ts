@@ -29,6 +29,7 @@ export async function runStatements(session: Session, request: ClientRequest): P
   for (let attempt = 1; ; attempt++) {
     const planned = plan(session, known, request);
     try {
+      refuseDuringRestore(known);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
       return await dispatch(session, known, request, planned);
     } catch (error) {
@@ -45,6 +46,12 @@ export async function runStatements(session: Session, request: ClientRequest): P
       } else throw error;
     }
   }
+}
+
+/** Partitions refuse it too; here the message comes before any about tables. */
+function refuseDuringRestore({ schema }: KnownNetwork): void {
+  if (schema.catalogue.restoring === undefined) return;
+  throw new PlanRefusal('busy', 'a restore is under way: nothing else is served until it ends');
 }
 
 /** @throws AtollError for what no schema lets through: what does not parse, wrong arguments, a token that may not */

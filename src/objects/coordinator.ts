@@ -1,14 +1,18 @@
 import type { PartitionId } from '../base/brand.ts';
 import { failureOf } from '../core/execution/failure.ts';
 import { readFeed } from '../core/replica/feed.ts';
+import { beginRestore, endRestore, restoreUnderWay } from '../core/replica/restore.ts';
 import type { Proposal, System } from '../core/replica/system.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { RestoreReply } from '../protocol/restore.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
 import type { Peers } from './peers.ts';
 
 /** How long after a failed delivery the system partition tries again, ms (chosen). */
 const RETRY_MS = 2_000;
+/** A restore of whose router nothing was heard for so long is given up, ms (chosen: five of its signs of life). */
+const RESTORE_SILENCE_MS = 20_000;
 
 /**
  * What the system partition does with the others: creates them, takes schema changes through check and
@@ -24,6 +28,8 @@ export class Coordinator {
   /** Where the next delivery starts; a partition that is not so far pulls what it lacks. */
   #delivered: number;
   #confirmed = 0;
+  /** Unix milliseconds. */
+  #heardOfRestore = 0;
 
   constructor(system: System, peers: Peers, setAlarm: (at: number) => void) {
     this.#system = system;
@@ -36,6 +42,8 @@ export class Coordinator {
       system.withdraw(undecided, 'the system partition restarted before it was decided', Date.now());
       this.#setAlarm(Date.now());
     }
+    // Its router cannot go on: what it was told to be in may have been lost with this object.
+    this.#giveUpRestore();
   }
 
   /** Up to which commit every partition has told this instance that it follows: nobody needs the log before it. */
@@ -53,14 +61,63 @@ export class Coordinator {
     );
   }
 
-  changeSchema(statements: readonly string[]): Promise<SchemaChangeReply> {
-    const change = this.#changes.then(() => this.#changeSchema(statements));
-    this.#changes = change.catch(() => undefined);
-    return change;
+  changeSchema(statements: readonly string[], restore?: string): Promise<SchemaChangeReply> {
+    return this.#inTurn(() => this.#changeSchema(statements, restore));
   }
 
-  async #changeSchema(statements: readonly string[]): Promise<SchemaChangeReply> {
-    const proposal = this.#propose(statements);
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+
+  // --- Restores ------------------------------------------------------------------------------------------
+
+  beginRestore(id: string): Promise<RestoreReply> {
+    return this.#inTurn(async () => {
+      beginRestore(this.#system, id, Date.now());
+      this.#heardOfRestore = Date.now();
+      this.#setAlarm(Date.now() + RESTORE_SILENCE_MS);
+      await this.deliver();
+      return { state: 'restoring' };
+    });
+  }
+
+  /** Its router is there: see {@link RESTORE_SILENCE_MS}. */
+  keepRestore(id: string): RestoreReply {
+    if (restoreUnderWay(this.#system) !== id) return { state: 'unknown' };
+    this.#heardOfRestore = Date.now();
+    return { state: 'restoring' };
+  }
+
+  endRestore(id: string, publish: boolean): Promise<RestoreReply> {
+    return this.#inTurn(async () => {
+      const state = endRestore(this.#system, id, publish, Date.now());
+      await this.deliver();
+      return { state };
+    });
+  }
+
+  /** Ends a restore whose router has vanished. */
+  async endSilentRestore(): Promise<void> {
+    const id = restoreUnderWay(this.#system);
+    if (id === null) return;
+    const patience = this.#heardOfRestore + RESTORE_SILENCE_MS - Date.now();
+    if (patience > 0) this.#setAlarm(Date.now() + patience);
+    else await this.endRestore(id, false);
+  }
+
+  #giveUpRestore(): void {
+    const id = restoreUnderWay(this.#system);
+    if (id === null) return;
+    endRestore(this.#system, id, false, Date.now());
+    this.#setAlarm(Date.now());
+  }
+
+  // --- Schema changes ------------------------------------------------------------------------------------
+
+  async #changeSchema(statements: readonly string[], restore?: string): Promise<SchemaChangeReply> {
+    const proposal = this.#propose(statements, restore);
     if (proposal === null) {
       return { version: this.#system.replica.schema.version, changed: false, pending: [] };
     }
@@ -76,9 +133,9 @@ export class Coordinator {
     return { version: proposal.change.version, changed: true, pending: this.#system.behindSchema() };
   }
 
-  #propose(statements: readonly string[]): Proposal | null {
+  #propose(statements: readonly string[], restore?: string): Proposal | null {
     try {
-      return this.#system.propose(statements, Date.now());
+      return this.#system.propose(statements, Date.now(), restore);
     } catch (error) {
       throw failureOf(error);
     }

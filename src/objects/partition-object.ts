@@ -9,6 +9,7 @@ import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
+import { finishRestore, restoredIds } from '../core/replica/restored-ids.ts';
 import { forgetOldEntries } from '../core/replica/retention.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
@@ -18,12 +19,21 @@ import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
+import type {
+  RestoreChunkHead,
+  RestoreEnd,
+  RestoreFinishRequest,
+  RestoreIdsRequest,
+  RestoreMessage,
+  RestoreSchema,
+} from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
+import { ForeignKeys } from './foreign-keys.ts';
 import { Peers } from './peers.ts';
 import { ObjectSqlitePort } from './sqlite-port.ts';
 
@@ -42,6 +52,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   readonly #port: ObjectSqlitePort;
   readonly #peers: Peers;
   readonly #queue: ExecutionQueue;
+  readonly #foreignKeys: ForeignKeys;
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
@@ -56,6 +67,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     super(ctx, env);
     this.#port = new ObjectSqlitePort(ctx.storage);
     this.#peers = new Peers(env.PARTITION);
+    this.#foreignKeys = new ForeignKeys(this.#port, () => this.ctx.storage.sync());
     this.#replica = Replica.open(this.#port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
     this.#queue = new ExecutionQueue(
@@ -98,7 +110,14 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
         revoked: this.#asSystem.revokeToken(body.id, Date.now()),
       }),
       status: () => this.#status(),
+      'restore-begin': (body: RestoreMessage) => this.#coordinating.beginRestore(body.id),
+      'restore-alive': (body: RestoreMessage) => this.#coordinating.keepRestore(body.id),
+      'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
+      'restore-end': (body: RestoreEnd) => this.#coordinating.endRestore(body.id, body.publish),
     };
+    this.#router.post('/restore-chunk', (request: IRequest) => this.#restoreChunk(request));
+    this.#router.post('/restore-ids', (request: IRequest) => this.#restoredIds(request));
+    this.#router.post('/restore-finish', (request: IRequest) => this.#finishRestore(request));
     this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
     this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));
     for (const [type, handle] of Object.entries(messages)) {
@@ -122,6 +141,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     if (this.#coordinator === null) return;
     await this.#coordinator.createPartitions();
     await this.#coordinator.deliver();
+    await this.#coordinator.endSilentRestore();
   }
 
   // --- Executing -----------------------------------------------------------------------------------------
@@ -145,12 +165,43 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     return this.#answer(incoming, false, async () => exportPage(this.#here, request));
   }
 
+  /**
+   * A chunk of a restore. Foreign keys are looked at when all rows are in: a row's parent may come after it. Not so in
+   * the system partition, whose entries the others apply one by one, with their keys on.
+   */
+  async #restoreChunk(incoming: Request): Promise<Response> {
+    const { head, rows } = decodeImportChunk(await incoming.text()) as {
+      head: RestoreChunkHead;
+      rows: string[];
+    };
+    const refers = (this.#here.schema.table(head.table)?.foreignKeys.length ?? 0) > 0;
+    const insert = async (): Promise<ExecuteOutcome> => {
+      const outcome = this.#here.importChunk(head, rows, Date.now());
+      this.#forget(FORGET_STEPS_PER_CHUNK);
+      return outcome;
+    };
+    return this.#answer(incoming, true, () =>
+      refers && this.#system === null ? this.#foreignKeys.without(insert) : insert(),
+    );
+  }
+
+  async #restoredIds(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreIdsRequest;
+    return this.#answer(incoming, false, async () => restoredIds(this.#here, request));
+  }
+
+  async #finishRestore(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreFinishRequest;
+    return this.#answer(incoming, false, async () => finishRestore(this.#here, request, Date.now()));
+  }
+
   /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */
   async #answer(
     incoming: Request,
     writes: boolean,
     attempt: () => Promise<ExecuteOutcome>,
   ): Promise<Response> {
+    if (this.#foreignKeys.off) await this.#foreignKeys.back();
     let outcome = await attempt();
     while (outcome.kind === 'behind' || outcome.kind === 'held') {
       const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;

@@ -4,6 +4,7 @@ import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
 import type { ImportChunkHead } from '../../protocol/import.ts';
 import type { StalePartition } from '../../protocol/network.ts';
+import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
 import { failureOf } from '../execution/failure.ts';
@@ -24,6 +25,7 @@ import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeBatch, encodeQuery } from './reply.ts';
+import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
@@ -37,6 +39,11 @@ const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
   'interrupted',
   'busy',
 ]);
+
+/** What a request says of the network that it was planned with; `restore`: the restore that it is part of. */
+export type Addressed = Pick<ExecuteRequest, 'epoch' | 'schema' | 'system' | 'read'> & {
+  readonly restore?: string;
+};
 
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
@@ -188,7 +195,11 @@ export class Replica {
   }
 
   /** One chunk of an import, in a transaction of its own; `body` of the outcome is an ImportChunkReply. */
-  importChunk(head: ImportChunkHead, rows: readonly string[], now: number): ExecuteOutcome {
+  importChunk(
+    head: ImportChunkHead | RestoreChunkHead,
+    rows: readonly string[],
+    now: number,
+  ): ExecuteOutcome {
     const obstacle = this.obstacle({ ...head, read: false });
     if (obstacle !== null) return obstacle;
     this.#identifiers.begin();
@@ -212,13 +223,15 @@ export class Replica {
   }
 
   /** Ownership and schema are checked where the request executes: whatever the router knew may have changed. */
-  obstacle(request: Pick<ExecuteRequest, 'epoch' | 'schema' | 'system' | 'read'>): ExecuteOutcome | null {
+  obstacle(request: Addressed): ExecuteOutcome | null {
     const { epoch } = this.#identity;
     if (request.schema > this.#schema.version) return { kind: 'behind' };
     if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
     if (request.epoch !== epoch || request.schema !== this.#schema.version) {
       return { kind: 'stale', newer: this.#newer() };
     }
+    const refused = restoreObstacle(this.#schema.catalogue, request.restore);
+    if (refused !== null) return { kind: 'error', error: refused };
     if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
     return null;
   }

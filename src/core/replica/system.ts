@@ -14,8 +14,10 @@ import { createInternalTable, writeProgress } from './bookkeeping.ts';
 import type { Identity } from './identity.ts';
 import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
+import { refuseDuringRestore } from './restoring.ts';
 import { recordSchema } from './schema-versions.ts';
 import { SYSTEM_TABLES } from './system-tables.ts';
+import { endToken, insertToken, readTokens } from './tokens.ts';
 
 /** Most partitions that a database starts with (chosen: a scatter reaches all of them). */
 export const PARTITIONS_MAX = 1024;
@@ -159,16 +161,15 @@ export class System {
    *
    * @throws AtollError or SqliteError when it is refused here already
    */
-  propose(sources: readonly string[], now: number): Proposal | null {
+  propose(sources: readonly string[], now: number, restore?: string): Proposal | null {
+    refuseDuringRestore(this.replica.schema.catalogue, restore);
     if (this.replica.hold !== null) {
       throw new AtollError('schema-conflict', 'another schema change is being decided; try again');
     }
     const { port } = this.replica;
     const change = this.#tryOut(sources);
     if (change === null) return null;
-    const proposal = Number(
-      this.#rows('SELECT coalesce(max(proposal), 0) + 1 FROM atoll_migrations')[0]?.[0],
-    );
+    const proposal = this.#nextProposal();
     this.#change(now, () => {
       port.query(
         `INSERT INTO atoll_migrations VALUES (?, ?, ?, 'proposed', NULL, ?, NULL)`,
@@ -186,8 +187,11 @@ export class System {
   /** Plans the change, and makes it with the rows that are here: reference tables have all of theirs. */
   #tryOut(sources: readonly string[]): SchemaChange | null {
     const { port, schema } = this.replica;
-    const change = rehearse(port, () => planSchemaChange(port, schema.catalogue, sources));
-    if (change !== null) rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
+    const plan = rehearse(port, () => planSchemaChange(port, schema.catalogue, sources));
+    if (plan === null) return null;
+    const { restoring } = schema.catalogue;
+    const change = restoring === undefined ? plan : { ...plan, catalogue: { ...plan.catalogue, restoring } };
+    rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
     return change;
   }
 
@@ -207,6 +211,42 @@ export class System {
     } finally {
       this.replica.reload();
     }
+  }
+
+  /**
+   * Makes a change that no partition can refuse, without asking them first, and sets a setting with it: the beginning
+   * and the end of a restore.
+   */
+  impose(change: SchemaChange, [setting, value]: readonly [string, string], now: number): void {
+    const { port } = this.replica;
+    assert(this.replica.hold === null, 'nothing else is being decided');
+    try {
+      port.transaction(() => {
+        const proposal = this.#nextProposal();
+        const at = new Date(now).toISOString();
+        const statements = JSON.stringify(change.statements);
+        port.query(
+          `INSERT INTO atoll_migrations VALUES (?, ?, ?, 'published', NULL, ?, ?)`,
+          proposal,
+          change.version,
+          statements,
+          at,
+          at,
+        );
+        this.#set(setting, value);
+        applySchemaChange(port, this.replica.schema.catalogue, change);
+        recordSchema(port, change);
+        this.#listTables(change.catalogue);
+        this.replica.schemaApplied(change.catalogue);
+        this.replica.appendFeed('schema', { feed: 'schema', proposal, change }, now);
+      });
+    } finally {
+      this.replica.reload();
+    }
+  }
+
+  #nextProposal(): number {
+    return Number(this.#rows('SELECT coalesce(max(proposal), 0) + 1 FROM atoll_migrations')[0]?.[0]);
   }
 
   /**
@@ -280,42 +320,17 @@ export class System {
 
   /** Keeps note of a token that was made, so that it can be listed and revoked. */
   recordToken(token: TokenRecord, now: number): void {
-    this.#change(now, () => {
-      this.replica.port.query(
-        'INSERT INTO _atoll_tokens VALUES (?, ?, ?, ?, ?, NULL)',
-        token.id,
-        token.role,
-        token.databases === null ? null : JSON.stringify(token.databases),
-        new Date(now).toISOString(),
-        token.expiresAt,
-      );
-    });
+    this.#change(now, () => insertToken(this.replica.port, token, now));
   }
 
   tokens(): TokenRecord[] {
-    const rows = this.#rows(
-      'SELECT id, role, databases, created_at, expires_at, revoked_at FROM _atoll_tokens ORDER BY created_at, id',
-    );
-    return rows.map(([id, role, databases, createdAt, expiresAt, revokedAt]) => ({
-      id: String(id),
-      role: String(role),
-      databases: databases === null ? null : JSON.parse(String(databases)),
-      createdAt: String(createdAt),
-      expiresAt: expiresAt === null ? null : String(expiresAt),
-      revokedAt: revokedAt === null ? null : String(revokedAt),
-    }));
+    return readTokens(this.replica.port);
   }
 
   /** False for a token that is not known. */
   revokeToken(id: string, now: number): boolean {
     if (!this.tokens().some((token) => token.id === id)) return false;
-    this.#change(now, () => {
-      this.replica.port.query(
-        'UPDATE _atoll_tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?',
-        new Date(now).toISOString(),
-        id,
-      );
-    });
+    this.#change(now, () => endToken(this.replica.port, id, now));
     return true;
   }
 

@@ -20,6 +20,8 @@ export interface Catalogue {
   readonly tables: readonly Table[];
   readonly views: readonly View[];
   readonly triggers: readonly Trigger[];
+  /** Id of the restore that fills the tables: until it ends, partitions serve nobody else. */
+  readonly restoring?: string;
 }
 
 /** Lower ids are Atoll's own tables', for ever: `core/replica/bookkeeping.ts` and `system-tables.ts`. */

@@ -66,6 +66,16 @@ export class RowBuilder {
     const row = this.#finish(line, text);
     if (row !== null) return row;
     this.#takeJson(parseJson(text));
+    this.#decode();
+    return this.#finish(line, null) as Row;
+  }
+
+  /** A row of exact values, in the order of the columns. */
+  buildExact(line: number, values: readonly SqlValue[]): Row {
+    const order = this.#order as readonly number[];
+    this.#checkCount(values.length, order.length);
+    this.#values.fill(undefined);
+    for (let i = 0; i < order.length; i++) this.#values[order[i] as number] = values[i];
     return this.#finish(line, null) as Row;
   }
 
@@ -111,13 +121,12 @@ export class RowBuilder {
   }
 
   /**
-   * `source`: the JSON that the values were read from, with JSON.parse; null: they are what decodeValue takes. The
-   * result is null when the row must be read once more in that way: a value is blurred, or tagged.
+   * `source`: the JSON that the values were read from, with JSON.parse; null: they are exact. The result is null when
+   * the row must be read once more, exactly: a value is blurred, or tagged.
    */
   #finish(line: number, source: string | null): Row | null {
     const exact = source === null;
     const { slots, idSlot, keySlots, takesIds, table } = this.#target;
-    if (exact) this.#decode();
     if (!takesIds && idSlot >= 0 && (this.#values[idSlot] ?? null) !== null) {
       throw new AtollError(
         'needs-global-index',

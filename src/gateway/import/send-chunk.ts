@@ -2,6 +2,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { encodeImportChunk, type ImportChunkHead, type ImportChunkReply } from '../../protocol/import.ts';
 import type { StalePartition } from '../../protocol/network.ts';
+import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { type CallContext, type Database, readError } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import type { Chunk } from './lane.ts';
@@ -20,6 +21,8 @@ export interface ChunkRoute {
   readonly partition: PartitionId;
   readonly importId: string | null;
   readonly trace: string;
+  /** The restore that the rows are part of. */
+  readonly restore?: string;
 }
 
 /**
@@ -33,7 +36,7 @@ export async function sendChunk(route: ChunkRoute, chunk: Chunk): Promise<Import
     try {
       return await sendOnce(route, chunk);
     } catch (error) {
-      const shown = error instanceof AtollError ? error : lost(route.partition);
+      const shown = error instanceof AtollError ? error : lost(route);
       const repeats = route.importId !== null && shown.outcome === 'unknown' && shown.code !== 'internal';
       if (!repeats || attempt === ATTEMPTS_MAX) throw shown;
       await new Promise((resolve) => setTimeout(resolve, BACKOFF_FIRST_MS * 2 ** attempt));
@@ -41,10 +44,11 @@ export async function sendChunk(route: ChunkRoute, chunk: Chunk): Promise<Import
   }
 }
 
-function lost(partition: PartitionId): AtollError {
+function lost({ partition, restore }: ChunkRoute): AtollError {
+  const again = restore === undefined ? '; with an importId the import can be run again' : '';
   return new AtollError(
     'unknown-outcome',
-    `the answer of partition ${partition} was lost: its rows may or may not be in; with an importId the import can be run again`,
+    `the answer of partition ${partition} was lost: its rows may or may not be in${again}`,
   );
 }
 
@@ -55,8 +59,17 @@ async function sendOnce(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkRep
     const context: CallContext = { deadline: Date.now() + CHUNK_TIMEOUT_MS, trace };
     const known = await database.network(context);
     refuseChangedTable(known, chunk);
-    const body = encodeImportChunk(headOf(route, known, chunk), chunk.rows);
-    const response = await database.call(partition, 'import-chunk', body, context);
+    const head = headOf(route, known, chunk);
+    const { restore } = route;
+    const response =
+      restore === undefined
+        ? await database.call(partition, 'import-chunk', encodeImportChunk(head, chunk.rows), context)
+        : await database.call(
+            partition,
+            'restore-chunk',
+            encodeRestoreChunk(head, restore, chunk.rows),
+            context,
+          );
     if (response.ok) {
       const reply = (await response.json()) as ImportChunkReply;
       database.metrics.importedRows.add(reply.rows);
@@ -79,6 +92,11 @@ function refuseChangedTable(known: KnownNetwork, { target }: Chunk): void {
     `${target.table.name} was changed meanwhile: run the import again under its importId`,
     'none',
   );
+}
+
+function encodeRestoreChunk(head: ImportChunkHead, restore: string, rows: readonly string[]): string {
+  const restored: RestoreChunkHead = { ...head, restore };
+  return encodeImportChunk(restored, rows);
 }
 
 function headOf({ partition, importId }: ChunkRoute, known: KnownNetwork, chunk: Chunk): ImportChunkHead {

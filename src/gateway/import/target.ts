@@ -46,7 +46,8 @@ export class ImportTarget {
   readonly #slotByName = new Map<string, number>();
   readonly #keyDefaults: readonly (() => SqlValue)[];
 
-  constructor(known: KnownNetwork, table: Table) {
+  /** `restoring`: ids may be given wherever there are any, since they are compared when all rows are in. */
+  constructor(known: KnownNetwork, table: Table, restoring = false) {
     this.known = known;
     this.table = table;
     this.slots = slotsOf(table);
@@ -60,7 +61,7 @@ export class ImportTarget {
     }
     const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
     this.keySlots = key.map((name) => this.#find(name));
-    this.takesIds = table.placement.kind === 'reference' || this.keySlots.includes(this.idSlot);
+    this.takesIds = restoring || table.placement.kind === 'reference' || this.keySlots.includes(this.idSlot);
     this.#keyColumns = keyColumns(table);
     this.#keyDefaults = this.keySlots.map((slot) => keyDefault(table, this.slots[slot] as Slot));
   }
@@ -147,9 +148,9 @@ function keyDefault(table: Table, { name, defaultSql }: Slot): () => SqlValue {
 }
 
 /** @throws AtollError for what is no table that rows can be put into */
-export function targetIn(known: KnownNetwork, name: string): ImportTarget {
+export function targetIn(known: KnownNetwork, name: string, restoring = false): ImportTarget {
   const table = known.schema.table(name);
-  if (table !== undefined) return new ImportTarget(known, table);
+  if (table !== undefined) return new ImportTarget(known, table, restoring);
   if (known.schema.view(name) !== undefined) {
     throw new AtollError('unsupported', `${name} is a view: import into its table`);
   }

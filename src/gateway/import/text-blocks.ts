@@ -34,7 +34,8 @@ export function lineTooLong(): AtollError {
   return new AtollError('too-large', `the line is longer than ${LINE_BYTES_MAX} bytes`);
 }
 
-async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+/** A body's bytes as they come; where it is left early, the rest is read and thrown away. */
+export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
   let done = false;
