@@ -1,14 +1,17 @@
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteError } from '../core/sqlite/error.ts';
+import { parametersOf } from '../core/sqlite/parameters.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../core/sqlite/port.ts';
 import { splitStatements } from '../core/sqlite/split.ts';
 import { refusesLikeWorkerd } from './sqlite-authorizer.ts';
 
 /**
- * workerd's limits (SQL.md section 3), imposed here so that a statement behaves the same on every host.
- * Its limit on the length of a value is not known and stays SQLite's.
+ * workerd's limits, found by trial in workerd 2026-10-23 and imposed here so that a statement behaves the same
+ * on every host. Two differences stay: node's SQLite is built without UPDATE and DELETE
+ * … LIMIT, and the length of several statements together is bounded in workerd alone.
  */
 const LIMITS = {
+  length: 8_388_642,
   sqlLength: 100_000,
   column: 100,
   exprDepth: 100,
@@ -17,6 +20,7 @@ const LIMITS = {
   functionArg: 127,
   likePatternLength: 50,
   variableNumber: 100,
+  triggerDepth: 10,
 } as const;
 
 /** Prepared statements kept by SQL text, the least recently used go first (chosen). */
@@ -32,7 +36,7 @@ export interface NodeSqliteOptions {
 /** node:sqlite with workerd's semantics: {@link SqlitePort} over one database file, or `:memory:`. */
 export class NodeSqlitePort implements SqlitePort {
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, Prepared>();
   #depth = 0;
   /** Set while the port itself runs BEGIN and the like, which it refuses to others. */
   #own = false;
@@ -58,7 +62,7 @@ export class NodeSqlitePort implements SqlitePort {
 
   query(sql: string, ...bindings: readonly PortValue[]): PortResult {
     try {
-      const statement = this.#last(sql);
+      const statement = this.#bindable(sql, bindings);
       const rows = statement.all(...bindings) as unknown as unknown[][];
       for (const row of rows) doublesOfIntegers(row);
       return lazyResult(statement, rows as PortValue[][]);
@@ -73,7 +77,7 @@ export class NodeSqlitePort implements SqlitePort {
     bytesMax: number,
   ): PortResult & { readonly truncated: boolean } {
     try {
-      const statement = this.#last(sql);
+      const statement = this.#bindable(sql, bindings);
       const columns = columnsOf(statement);
       const rows: PortValue[][] = [];
       let bytes = 0;
@@ -114,7 +118,7 @@ export class NodeSqlitePort implements SqlitePort {
     return this.#privileged(() => {
       const [row] = this.#last(
         'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
-      ).all();
+      ).statement.all();
       return Number((row as unknown as unknown[] | undefined)?.[0] ?? 0);
     });
   }
@@ -124,8 +128,15 @@ export class NodeSqlitePort implements SqlitePort {
     this.#database.close();
   }
 
+  /** The last statement of `sql`, prepared, if it takes these bindings; node itself would leave some NULL. */
+  #bindable(sql: string, bindings: readonly PortValue[]): StatementSync {
+    const { statement, parameterCount } = this.#last(sql);
+    if (bindings.length !== parameterCount) throw new SqliteError('syntax', 'SQLITE_ERROR', WRONG_BINDINGS);
+    return statement;
+  }
+
   /** Runs all statements of `sql` but the last, and gives the last, prepared. */
-  #last(sql: string): StatementSync {
+  #last(sql: string): Prepared {
     const cached = this.#statements.get(sql);
     if (cached !== undefined) {
       this.#statements.delete(sql);
@@ -135,11 +146,14 @@ export class NodeSqlitePort implements SqlitePort {
     const statements = splitStatements(sql);
     const last = statements.pop();
     if (last === undefined) throw new SqliteError('syntax', 'SQLITE_ERROR', NO_STATEMENT);
-    if (statements.length > 0) {
-      for (const statement of statements) this.#database.exec(statement);
-      return this.#database.prepare(last);
+    for (const statement of statements) {
+      if (parametersOf(statement).count > 0)
+        throw new SqliteError('syntax', 'SQLITE_ERROR', EARLY_PARAMETERS);
+      this.#database.exec(statement);
     }
-    const prepared = this.#database.prepare(last);
+    const { count, numbered } = parametersOf(last);
+    const prepared = { statement: this.#database.prepare(numbered), parameterCount: count };
+    if (statements.length > 0) return prepared;
     this.#statements.set(sql, prepared);
     if (this.#statements.size > STATEMENTS_MAX) {
       const [oldest] = this.#statements.keys();
@@ -166,7 +180,16 @@ export class NodeSqlitePort implements SqlitePort {
   }
 }
 
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly parameterCount: number;
+}
+
+/** Texts of workerd's. */
 const NO_STATEMENT = 'SQL code did not contain a statement.';
+const WRONG_BINDINGS = 'Wrong number of parameter bindings for SQL query.';
+const EARLY_PARAMETERS =
+  'When executing multiple SQL statements in a single call, only the last statement can have parameters.';
 
 /** Column names cost a microsecond each to ask for, and few callers do: they are asked for on first use. */
 function lazyResult(statement: StatementSync, rows: readonly (readonly PortValue[])[]): PortResult {

@@ -1,5 +1,7 @@
 import { sqliteError } from '../core/sqlite/error.ts';
+import { parametersOf } from '../core/sqlite/parameters.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../core/sqlite/port.ts';
+import { splitStatements } from '../core/sqlite/split.ts';
 
 /** The SQLite of a Durable Object: {@link SqlitePort} over `ctx.storage`. */
 export class ObjectSqlitePort implements SqlitePort {
@@ -15,7 +17,7 @@ export class ObjectSqlitePort implements SqlitePort {
 
   query(sql: string, ...bindings: readonly PortValue[]): PortResult {
     try {
-      const cursor = this.#sql.exec(sql, ...bindings);
+      const cursor = this.#sql.exec(sql, ...checked(sql, bindings));
       const columns = cursor.columnNames;
       const rows = [...cursor.raw()] as (null | number | string | ArrayBuffer)[][];
       for (const row of rows) bytesOfBuffers(row);
@@ -31,7 +33,7 @@ export class ObjectSqlitePort implements SqlitePort {
     bytesMax: number,
   ): PortResult & { readonly truncated: boolean } {
     try {
-      const cursor = this.#sql.exec(sql, ...bindings);
+      const cursor = this.#sql.exec(sql, ...checked(sql, bindings));
       const columns = cursor.columnNames;
       const rows: PortValue[][] = [];
       let bytes = 0;
@@ -57,6 +59,21 @@ export class ObjectSqlitePort implements SqlitePort {
   }
 }
 
+/** What the host is given to bind. */
+function checked(sql: string, bindings: readonly PortValue[]): readonly PortValue[] {
+  // Of several statements whose bindings do not fit, workerd keeps the last in use: no later call could run it.
+  if (/;\s*\S/.test(sql) && parametersOf(splitStatements(sql).at(-1) ?? '').count !== bindings.length)
+    throw new SqliteError('syntax', 'SQLITE_ERROR', WRONG_BINDINGS);
+  return bindings.every((value) => wellFormed(value) === value) ? bindings : bindings.map(wellFormed);
+}
+
+const WRONG_BINDINGS = 'Wrong number of parameter bindings for SQL query.';
+
+/** workerd would store a lone surrogate as bytes that are not UTF-8. */
+function wellFormed(value: PortValue): PortValue {
+  return typeof value === 'string' && !value.isWellFormed() ? value.toWellFormed() : value;
+}
+
 /** workerd hands out BLOBs as ArrayBuffer; in place, as rows are ours alone. */
 function bytesOfBuffers(row: unknown[]): void {
   for (let i = 0; i < row.length; i++) {
@@ -78,7 +95,8 @@ const WORKERD_MESSAGE =
   /^(?<text>[\s\S]*?)(?: at offset \d+)?: (?<primary>SQLITE_[A-Z]+)(?: \(extended: (?<extended>\w+)\))?$/;
 
 /** What workerd refuses before SQLite sees it. */
-const REFUSED_BY_HOST = /^(SQL code did not contain a statement|Wrong number of parameter bindings)/;
+const REFUSED_BY_HOST =
+  /^(SQL code did not contain a statement|Wrong number of parameter bindings|When executing multiple SQL statements)/;
 
 function translated(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof SqliteError) return error;

@@ -21,7 +21,7 @@ const KINDS: Readonly<Record<string, SqliteErrorKind>> = {
 };
 
 /** Result codes that SQLite reports as SQLITE_ERROR, told by their text: both hosts use SQLite's own. */
-const NOT_AUTHORIZED = /^(not authorized|access to .* is prohibited|To execute a transaction)/;
+const NOT_AUTHORIZED = /^(not authorized|access to .* is prohibited|To execute a transaction|cannot VACUUM)/;
 
 /**
  * The error for a primary code (`SQLITE_CONSTRAINT`) and an extended one, or `''`. `message` is SQLite's

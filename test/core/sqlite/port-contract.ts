@@ -25,14 +25,35 @@ const refusal =
     port.query(
       "CREATE TABLE raiser(a); CREATE TRIGGER r BEFORE INSERT ON raiser BEGIN SELECT raise(ABORT, 'mine'); END",
     );
+    port.query('CREATE TABLE strict(a INT) STRICT; CREATE TABLE deep(n)');
+    port.query(
+      'CREATE TRIGGER d AFTER INSERT ON deep WHEN NEW.n > 0 BEGIN INSERT INTO deep VALUES (NEW.n - 1); END',
+    );
     try {
       port.query(sql, ...bindings);
       return 'accepted';
     } catch (error) {
       if (!(error instanceof SqliteError)) throw error;
+      // The database survives, without a trace of the statement.
+      if (port.query('SELECT count(*) FROM t').rows[0]?.[0] !== 1) return 'not undone';
       return [error.kind, error.code, error.message];
     }
   };
+
+const WRONG_BINDINGS = ['syntax', 'SQLITE_ERROR', 'Wrong number of parameter bindings for SQL query.'];
+
+/** Statements whose bindings are too few or too many. */
+const BINDINGS: readonly (readonly [string, ...PortValue[]])[] = [
+  ['SELECT ?'],
+  ['SELECT ?, ?', 1],
+  ['SELECT ?2', 1],
+  ['SELECT :a, @b', 1],
+  ['SELECT :a, :a', 1, 2],
+  ['SELECT ?', 1, 2],
+  ['SELECT 1', 1],
+  [`SELECT '?' AS [?], 1 AS "a?", 2 AS "?", 1 /* ? */ -- ?`, 1],
+  ['SELECT 1; SELECT ?, ?', 1],
+];
 
 const REFUSALS: readonly (readonly [string, ...unknown[]])[] = [
   [
@@ -79,6 +100,38 @@ const REFUSALS: readonly (readonly [string, ...unknown[]])[] = [
   ['CREATE TEMP TABLE x(a)', 'not-authorized', 'SQLITE_AUTH', 'not authorized'],
   ['PRAGMA user_version', 'not-authorized', 'SQLITE_AUTH', 'not authorized'],
   ['CREATE TABLE _cf_x(a)', 'not-authorized', 'SQLITE_AUTH', 'not authorized'],
+  ['CREATE TABLE t(a)', 'syntax', 'SQLITE_ERROR', 'table t already exists'],
+  ["SELECT json('{')", 'syntax', 'SQLITE_ERROR', 'malformed JSON'],
+  ['SELECT abs(-9223372036854775808)', 'syntax', 'SQLITE_ERROR', 'integer overflow'],
+  ["UPDATE sqlite_schema SET sql = 'x'", 'syntax', 'SQLITE_ERROR', 'table sqlite_master may not be modified'],
+  [
+    `SELECT ${Array(101).fill('1').join('+')}`,
+    'syntax',
+    'SQLITE_ERROR',
+    'Expression tree is too large (maximum depth 100)',
+  ],
+  [`SELECT 'a' LIKE '${'x'.repeat(51)}'`, 'syntax', 'SQLITE_ERROR', 'LIKE or GLOB pattern too complex'],
+  ['SELECT ?101', 'syntax', 'SQLITE_ERROR', 'variable number must be between ?1 and ?100'],
+  ['SELECT zeroblob(8388643)', 'too-big', 'SQLITE_TOOBIG', 'string or blob too big'],
+  [
+    "INSERT INTO strict VALUES ('x')",
+    'constraint',
+    'SQLITE_CONSTRAINT_DATATYPE',
+    'cannot store TEXT value in INT column strict.a',
+  ],
+  [
+    'INSERT INTO parent VALUES (1), (1)',
+    'constraint',
+    'SQLITE_CONSTRAINT_PRIMARYKEY',
+    'UNIQUE constraint failed: parent.id',
+  ],
+  [
+    'INSERT INTO child(rowid) VALUES (1), (1)',
+    'constraint',
+    'SQLITE_CONSTRAINT_ROWID',
+    'UNIQUE constraint failed: child.rowid',
+  ],
+  ['INSERT INTO deep VALUES (11)', 'syntax', 'SQLITE_ERROR', 'too many levels of trigger recursion'],
   ['-- nothing', 'syntax', 'SQLITE_ERROR', 'SQL code did not contain a statement.'],
 ];
 
@@ -88,6 +141,9 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['SAVEPOINT x', 'not-authorized'],
   ["ATTACH 'x' AS y", 'not-authorized'],
   ['SELECT sqlite_version()', 'not-authorized'],
+  ['SELECT load_extension(1)', 'not-authorized'],
+  ['VACUUM', 'not-authorized'],
+  ['SELECT name FROM pragma_database_list', 'not-authorized'],
   [`SELECT '${'x'.repeat(100_001)}'`, 'too-big'],
 ];
 
@@ -107,6 +163,46 @@ export const CASES: readonly Case[] = [
     run: (port: SqlitePort) => (refusal(sql)(port) as string[])[0],
     gives: kind,
   })),
+  ...BINDINGS.map(([sql, ...bindings]) => ({
+    name: `refuses ${bindings.length} bindings for ${sql}`,
+    run: (port: SqlitePort) => {
+      try {
+        port.queryBounded(sql, bindings, 100);
+        return 'accepted';
+      } catch (error) {
+        if (!(error instanceof SqliteError)) throw error;
+      }
+      return refusal(sql, ...bindings)(port);
+    },
+    gives: WRONG_BINDINGS,
+  })),
+  {
+    name: 'refuses parameters before the last statement',
+    run: (port) => (refusal('SELECT ?; SELECT 1', 1)(port) as string[])[0],
+    gives: 'syntax',
+  },
+  {
+    name: 'binds by number and by name',
+    run: (port) => [
+      port.query('SELECT ?2, ?1, ?', 'a', 'b', 'c').rows,
+      port.query("SELECT :a, @b, $c, :a, '$d'", 'a', 'b', 'c').rows,
+    ],
+    gives: [[['b', 'a', 'c']], [['a', 'b', 'c', 'a', '$d']]],
+  },
+  {
+    name: 'makes U+FFFD of a lone surrogate',
+    run: (port) => port.query('SELECT hex(?)', '\ud800').rows,
+    gives: [['EFBFBD']],
+  },
+  {
+    name: 'nests triggers nine deep',
+    run: (port) => {
+      refusal('SELECT 1')(port);
+      port.query('INSERT INTO deep VALUES (9)');
+      return port.query('SELECT count(*) FROM deep').rows;
+    },
+    gives: [[10]],
+  },
   {
     name: 'reads values as workerd does',
     run: (port) =>
