@@ -67,8 +67,9 @@ async function* dump(
   const tables = tablesInOrder(known.schema).filter((table) => wanted === null || table === wanted);
   const definitions = all.filter(({ table }) => wanted === null || known.schema.table(table) === wanted);
   yield opening(known.information, new Date());
+  // All of them before the first row: tables may refer to each other, and a restore makes them in one step.
+  for (const table of tables) yield tableStatement(table, definitions);
   for (const table of tables) {
-    yield tableStatement(table, definitions);
     const homes = table.placement.kind === 'reference' ? [SYSTEM_PARTITION] : known.tokens.partitions();
     for (const partition of homes) yield* rowsOf(session, known, table, partition);
   }

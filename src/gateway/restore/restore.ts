@@ -54,6 +54,7 @@ class Restore {
   #begun = false;
   #committed = false;
   #lost: AtollError | null = null;
+  #body: AsyncGenerator<Uint8Array> | null = null;
 
   constructor(session: Session) {
     this.#calls = new RestoreCalls(session, crypto.randomUUID());
@@ -81,6 +82,9 @@ class Restore {
       await this.#loader.settled();
       const state = await this.#calls.undo();
       if (state === 'published') return this.#answer();
+      clearInterval(alive);
+      // Reads what the client still sends; only now, since others wait for the database until it is empty.
+      await this.#body?.return(undefined);
       throw undone(toAtollError(error), state);
     } finally {
       clearInterval(alive);
@@ -98,8 +102,10 @@ class Restore {
 
   async #load(body: ReadableStream<Uint8Array> | null): Promise<void> {
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    this.#body = piecesOf(body);
     let isFirst = true;
-    for await (const bytes of piecesOf(body)) {
+    for (let piece = await this.#body.next(); !piece.done; piece = await this.#body.next()) {
+      const bytes = piece.value;
       const text = this.#decode(() => decoder.decode(bytes, { stream: true }));
       this.#splitter.push(isFirst ? withoutByteOrderMark(text) : text);
       isFirst = false;
