@@ -4,6 +4,7 @@ import { devCommand } from './commands/dev.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { initCommand } from './commands/init.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { sqlCommand } from './commands/sql.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -38,6 +39,7 @@ for (const command of [
   sqlCommand,
   importCommand,
   exportCommand,
+  restoreCommand,
   statusCommand,
   initCommand,
   tokenCommand,

@@ -1,5 +1,6 @@
 import { type Call, type Fetch, send, type Transport, textOf } from './http.ts';
 import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
+import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
 import { encodeArguments, type IntegerMode, parseReply, type SqlArguments } from './values.ts';
 
@@ -77,6 +78,14 @@ export interface Client {
    */
   export(options?: { readonly signal?: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
 
+  /**
+   * Fills an empty database with a dump that {@link export} has written: all of it, or nothing.
+   *
+   * @example
+   * await db.restore(createReadStream('backup.sql'));
+   */
+  restore(source: RestoreSource, options?: RestoreOptions): Promise<RestoreResult>;
+
   /** Hosts, partitions, what each owns, and versions. */
   network(): Promise<Record<string, unknown>>;
 
@@ -145,6 +154,7 @@ export function createClient(options: ClientOptions): Client {
       const reply = await send(transport, call);
       return reply.body ?? new ReadableStream({ start: (controller) => controller.close() });
     },
+    restore: (source, own = {}) => restoreFrom(transport, source, own),
     network: async () => (await json({ method: 'GET', path: '/v1/network' })) as Record<string, unknown>,
     schema: async () => (await json({ method: 'GET', path: '/v1/schema' })) as Record<string, unknown>,
     call: (method, path, body) =>

@@ -17,6 +17,7 @@ export interface Call {
   readonly path: string;
   readonly body?: string | Uint8Array | ReadableStream<Uint8Array>;
   readonly contentType?: string;
+  readonly contentEncoding?: string;
   /** From sending until the reply's last byte; Infinity for transfers whose length nobody knows. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -50,6 +51,7 @@ async function sendOnce(transport: Transport, call: Call, deadline: number): Pro
   const headers: Record<string, string> = { accept: 'application/json' };
   if (transport.token !== undefined) headers.authorization = `Bearer ${transport.token}`;
   if (call.body !== undefined) headers['content-type'] = call.contentType ?? 'application/json';
+  if (call.contentEncoding !== undefined) headers['content-encoding'] = call.contentEncoding;
   const signals = call.signal === undefined ? [] : [call.signal];
   if (Number.isFinite(deadline)) signals.push(AbortSignal.timeout(Math.max(1, deadline - Date.now())));
   const init: RequestInit & { duplex?: 'half' } = {

@@ -222,3 +222,16 @@ test('an answer of a partition that is lost costs the restore, and nothing is le
   expect(published).toMatchObject({ status: 200, json: { rows: 9_000, tables: 1 } });
   expect(await cluster.rows('SELECT count(*) FROM people')).toEqual([[9_000]]);
 });
+
+test('a restore of whose router nothing is heard is given up', async () => {
+  expect((await cluster.rpc(0, 'restore-begin', { id: 'abandoned' })).json).toEqual({ state: 'restoring' });
+  await cluster.rpc(0, 'restore-schema', {
+    id: 'abandoned',
+    statements: ['CREATE TABLE people (k PRIMARY KEY)'],
+  });
+  await until(serves, 30_000);
+  await expectEmpty();
+  expect((await cluster.rpc(0, 'restore-end', { id: 'abandoned', publish: true })).json).toEqual({
+    state: 'undone',
+  });
+});

@@ -60,6 +60,7 @@ async function runSql(file: string | undefined, options: Options): Promise<void>
 /** Runs statements one after another and stops at the first that fails, naming its line. */
 async function runScript(client: Client, script: string, format: AnswerFormat, file?: string): Promise<void> {
   const statements = parse(script, file);
+  if (file !== undefined) refuseDump(statements, file);
   for (const { sql, line } of statements) {
     const startedAt = performance.now();
     try {
@@ -70,6 +71,20 @@ async function runScript(client: Client, script: string, format: AnswerFormat, f
       throw located(error, file, line, statements);
     }
   }
+}
+
+/** Statement by statement a dump fails at its ids, having left half of itself. */
+function refuseDump(statements: readonly ScriptStatement[], file: string): void {
+  const [first, second] = statements.map(({ sql }) => sql);
+  const isDump =
+    /^PRAGMA\s+foreign_keys\s*=\s*(OFF|0)$/i.test(first ?? '') &&
+    /^BEGIN(\s+TRANSACTION)?$/i.test(second ?? '');
+  if (!isDump) return;
+  throw new CliError(
+    `${file === '-' ? 'standard input' : file} is a dump of a whole database; nothing of it was run`,
+    `atoll restore ${file} puts it into an empty database, all or nothing`,
+    EXIT.usage,
+  );
 }
 
 function parse(script: string, file: string | undefined): ScriptStatement[] {
