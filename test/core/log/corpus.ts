@@ -21,13 +21,34 @@ export const CORPUS: Readonly<Record<string, History>> = {
     [['INSERT INTO t VALUES (1)'], ['INSERT INTO t VALUES (2), (3)']],
   ),
   // By hand: the action is logged first, and takes the UNIQUE value that its cause gives up.
-  'a cascade takes what its cause gives up': history(
-    ['CREATE TABLE t(k PRIMARY KEY, p UNIQUE REFERENCES t(k) ON DELETE SET DEFAULT ON UPDATE CASCADE)'],
+  'an action takes what its cause gives up': history(
+    ['CREATE TABLE t(k PRIMARY KEY, p DEFAULT 5 UNIQUE REFERENCES t(k) ON DELETE SET DEFAULT)'],
+    [],
+    [['INSERT INTO t VALUES (5, NULL), (1, 5), (2, 1)'], ['DELETE FROM t WHERE k = 1']],
+  ),
+  // Seed 3, without witnesses: an action on a row is logged before the update that moves the row there.
+  'a row is mentioned first where it came to be': history(
+    [
+      'CREATE TABLE t(k PRIMARY KEY, v, p REFERENCES t(k) ON DELETE SET DEFAULT ON UPDATE SET NULL) WITHOUT ROWID',
+    ],
     [],
     [
-      ['INSERT INTO t VALUES (9, 9), (1, 2), (2, NULL), (7, 1)'],
-      ['DELETE FROM t WHERE k = 2', 'UPDATE t SET p = NULL WHERE k = 1', 'DELETE FROM t WHERE k = 2'],
-      ['UPDATE t SET p = 9 WHERE k = 1', 'UPDATE t SET k = 2, p = NULL WHERE k = 1'],
+      ["INSERT INTO t VALUES ('a', 1.0, NULL), (0, 0, NULL)"],
+      ["UPDATE t SET p = 0 WHERE k < x''", 'UPDATE OR REPLACE t SET k = 1 WHERE k IS NOT 1'],
+    ],
+  ),
+  // By hand: a delete that a trigger prevents, which REPLACE asked for; SQLite then refuses the statement.
+  'REPLACE where a trigger keeps the row': history(
+    ['CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE, w)'],
+    ['CREATE TRIGGER x BEFORE DELETE ON t WHEN OLD.k = 1 BEGIN SELECT raise(IGNORE); END'],
+    [
+      ['INSERT INTO t VALUES (1, 1, 1), (2, 2, 2)'],
+      [
+        'REPLACE INTO t VALUES (3, 1, 0)',
+        'REPLACE INTO t VALUES (1, 2, 0)',
+        'REPLACE INTO t VALUES (4, 2, 0)',
+      ],
+      ['DELETE FROM t', 'UPDATE OR REPLACE t SET v = 1'],
     ],
   ),
   // Seed 108 in workerd: with a stale before-image the balance of images named a wrong first one.
