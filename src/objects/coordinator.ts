@@ -13,6 +13,8 @@ import type { Peers } from './peers.ts';
 const RETRY_MS = 2_000;
 /** A restore of whose router nothing was heard for so long is given up, ms (chosen: five of its signs of life). */
 const RESTORE_SILENCE_MS = 20_000;
+/** What a partition may take to try a restore's definitions, ms (chosen: indexes over all of its rows, nobody waits). */
+const RESTORE_CHECK_MS = 100_000;
 
 /**
  * What the system partition does with the others: creates them, takes schema changes through check and
@@ -145,8 +147,11 @@ export class Coordinator {
   async #check({ proposal, change }: Proposal): Promise<AtollError | null> {
     const system = this.#system.replica.feedIndex;
     const partitions = this.#system.partitionIds();
+    const patience = change.catalogue.restoring === undefined ? undefined : RESTORE_CHECK_MS;
     const answers = await Promise.allSettled(
-      partitions.map((partition) => this.#call(partition, 'schema-check', { proposal, change, system })),
+      partitions.map((partition) =>
+        this.#call(partition, 'schema-check', { proposal, change, system }, patience),
+      ),
     );
     const failed = answers.findIndex((answer) => answer.status === 'rejected');
     if (failed < 0) return null;
@@ -191,7 +196,13 @@ export class Coordinator {
     return whole ? feed : { from: upTo, entries: [] };
   }
 
-  #call<Answer>(partition: PartitionId, type: string, message: unknown): Promise<Answer> {
-    return this.#peers.call(this.#system.replica.identity.database, partition, type, message);
+  #call<Answer>(
+    partition: PartitionId,
+    type: string,
+    message: unknown,
+    milliseconds?: number,
+  ): Promise<Answer> {
+    const { database } = this.#system.replica.identity;
+    return this.#peers.call(database, partition, type, message, milliseconds);
   }
 }

@@ -20,13 +20,14 @@ export class Peers {
     partition: PartitionId,
     type: string,
     message: unknown,
+    milliseconds = CALL_MS,
   ): Promise<Answer> {
     const call = {
       type,
       body: JSON.stringify(message),
-      deadline: Date.now() + CALL_MS,
+      deadline: Date.now() + milliseconds,
       trace: '',
-      signal: AbortSignal.timeout(CALL_MS),
+      signal: AbortSignal.timeout(milliseconds),
     };
     let response: Response;
     try {
