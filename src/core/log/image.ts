@@ -93,15 +93,16 @@ export interface RawImage {
     | typeof DELETE_BEFORE
     | typeof UPDATE_BEFORE
     | typeof UPDATE_AFTER
-    | 'present'
-    | 'absent';
-  /** Of an absent row the key alone. */
+    | typeof WITNESS;
   readonly values: readonly SqlValue[];
 }
 
-/** `image` of a witness: below 0, and never in a finished commit. */
-export function witnessImage(layout: number, kind: 'present' | 'absent'): number {
-  return -(layout * 2 + (kind === 'present' ? 0 : 1));
+/** Not part of the format on disk: never in a finished commit. */
+export const WITNESS = -1;
+
+/** `image` of a witness. */
+export function witnessImage(layout: number): number {
+  return -layout;
 }
 
 /** Images one by one, witnesses among them. */
@@ -114,9 +115,9 @@ export function* rawImages(
     const { rows, truncated } = readImages(port, layouts, { first: from, last }, 'ASC', PAGE_BYTES, '');
     for (const row of rows) {
       const image = Number(row[1]);
-      const number = image < 0 ? -image >> 1 : image >> 2;
+      const number = image < 0 ? -image : image >> 2;
       const layout = layoutOf(layouts, { layout: number });
-      const kind = image >= 0 ? ((image % 4) as 0 | 1 | 2 | 3) : image % 2 === 0 ? 'present' : 'absent';
+      const kind = image < 0 ? WITNESS : ((image % 4) as 0 | 1 | 2 | 3);
       yield { seq: seqOf(row), layout, kind, values: asStored(layout, row) };
     }
     if (!truncated) return;

@@ -1,6 +1,6 @@
 import { bindExact } from '../sqlite/exact.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { type Account, accountOf, currentRow, digestOf, type Trace } from './account.ts';
+import { type Account, accountOf, currentRow, digestOf, initialSeq, type Trace } from './account.ts';
 import type { Image } from './commit.ts';
 import {
   CREATE_AFTER,
@@ -54,7 +54,7 @@ function imagesAfter(port: SqlitePort, lastSeq: number): SeqRange | null {
 function touchRetired(port: SqlitePort, { first, last }: SeqRange): boolean {
   const { rows } = port.query(
     'SELECT 1 FROM _atoll_log WHERE seq BETWEEN ? AND ? ' +
-      'AND (CASE WHEN image < 0 THEN -image / 2 ELSE image / 4 END) IN ' +
+      'AND (CASE WHEN image < 0 THEN -image ELSE image / 4 END) IN ' +
       '(SELECT layout FROM _atoll_layouts WHERE retired_seq IS NOT NULL) LIMIT 1',
     first,
     last,
@@ -109,9 +109,11 @@ function logNetChange(
   type: 'delete' | 'update' | 'create',
   split: boolean,
 ): void {
-  const { layout, initial } = trace;
+  if (trace.images === 0) return;
+  const { layout } = trace;
   const after = currentRow(port, trace);
-  const before = initial === null ? null : readImage(port, layout, initial);
+  const seq = initialSeq(trace, after !== null);
+  const before = seq === null ? null : readImage(port, layout, seq);
   if (before !== null && after !== null && digestOf(before) === digestOf(after)) return;
   const updates = before !== null && after !== null && !split;
   if (type === 'update' && updates) {

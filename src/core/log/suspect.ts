@@ -9,8 +9,7 @@ import { columnSql } from './rows.ts';
  * of a parent key that has an action, on a delete whose actions may meet rows of the same table, on any update
  * or delete of a table with a user's BEFORE trigger. Tables without these have none and pay nothing.
  *
- * Where actions may overtake the change, a witness of the rows that it is about goes into the log as well: the
- * row as it is, whatever OLD says, and what is at the key that an update moves it to.
+ * Where actions may overtake the change, a witness goes into the log as well: the row as it is.
  */
 export interface SuspectTrigger {
   readonly event: 'delete' | 'update';
@@ -41,9 +40,9 @@ export function suspectTriggers(
     const all = condition === null ? NOT_REPLAYED : `(${condition}) AND ${NOT_REPLAYED}`;
     triggers.push({ event, condition: all, body: `${MARK}${witnesses}` });
   };
-  if (before.has(table)) add('update', null, moved.length > 0 ? updateWitnesses(layout) : '');
-  else if (moved.length > 0) add('update', changedSql(moved), updateWitnesses(layout));
-  if (meets) add('delete', null, presentSql(layout, 'OLD'));
+  if (before.has(table)) add('update', null, moved.length > 0 ? witnessSql(layout) : '');
+  else if (moved.length > 0) add('update', changedSql(moved), witnessSql(layout));
+  if (meets) add('delete', null, witnessSql(layout));
   else if (before.has(table)) add('delete', null, '');
   return triggers;
 }
@@ -54,30 +53,14 @@ function changedSql(columns: readonly string[]): string {
     .join(' OR ');
 }
 
-function updateWitnesses(layout: Layout): string {
-  return presentSql(layout, 'OLD') + presentSql(layout, 'NEW') + absentSql(layout);
-}
-
-/** Notes the row that is at the key of OLD or NEW, if there is one. */
-function presentSql(layout: Layout, row: 'OLD' | 'NEW'): string {
+/** Notes the row that is about to change, whatever OLD says. */
+function witnessSql(layout: Layout): string {
   const slots = layout.columns.map((_, slot) => `c${slot}`);
   const values = layout.columns.map((_, index) => columnSql(layout, index));
+  const key = layout.key.map((index) => columnSql(layout, index));
   return (
     ` INSERT INTO _atoll_log(commit_id, image, ${slots.join(', ')}) ` +
-    `SELECT (SELECT last_commit_id + 1 FROM _atoll_head), ${witnessImage(layout.layout, 'present')}, ${values.join(', ')} ` +
-    `FROM ${quoteName(layout.table)} WHERE ${layout.key.map((index) => `${columnSql(layout, index)} = ${row}.${columnSql(layout, index)}`).join(' AND ')};`
-  );
-}
-
-/** Notes that there is no row at exactly the key of NEW, which under a collation may be equal to another one. */
-function absentSql(layout: Layout): string {
-  const names = layout.key.map((index) => columnSql(layout, index));
-  const same = names.map(
-    (name) => `${name} = NEW.${name} COLLATE BINARY AND typeof(${name}) = typeof(NEW.${name})`,
-  );
-  return (
-    ` INSERT INTO _atoll_log(commit_id, image, ${layout.key.map((index) => `c${index}`).join(', ')}) ` +
-    `SELECT (SELECT last_commit_id + 1 FROM _atoll_head), ${witnessImage(layout.layout, 'absent')}, ${names.map((name) => `NEW.${name}`).join(', ')} ` +
-    `WHERE NOT EXISTS (SELECT 1 FROM ${quoteName(layout.table)} WHERE ${same.join(' AND ')});`
+    `SELECT (SELECT last_commit_id + 1 FROM _atoll_head), ${witnessImage(layout.layout)}, ${values.join(', ')} ` +
+    `FROM ${quoteName(layout.table)} WHERE ${key.map((name) => `${name} = OLD.${name}`).join(' AND ')};`
   );
 }

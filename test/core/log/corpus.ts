@@ -37,6 +37,12 @@ export const CORPUS: Readonly<Record<string, History>> = {
       ["UPDATE t SET p = 0 WHERE k < x''", 'UPDATE OR REPLACE t SET k = 1 WHERE k IS NOT 1'],
     ],
   ),
+  // By hand: what a row was before is in no before-image that comes first.
+  'a row whose own cascade changes it': history(
+    ['CREATE TABLE t(id INTEGER PRIMARY KEY, k UNIQUE, p REFERENCES t(k) ON UPDATE CASCADE)'],
+    [],
+    [['INSERT INTO t VALUES (1, 1, 1), (2, 5, 1)'], ['UPDATE t SET k = 2 WHERE id = 1']],
+  ),
   // By hand: a delete that a trigger prevents, which REPLACE asked for; SQLite then refuses the statement.
   'REPLACE where a trigger keeps the row': history(
     ['CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE, w)'],
@@ -63,6 +69,14 @@ export const CORPUS: Readonly<Record<string, History>> = {
       ['UPDATE t SET v = 0 WHERE k = 3'],
       ['UPDATE OR REPLACE t SET k = 5 WHERE k IS NOT NULL'],
     ],
+  ),
+  // Seed 328 in workerd: NULL in a key column becomes its default, after BEFORE triggers saw it.
+  'a key that OR REPLACE completes': history(
+    [
+      'CREATE TABLE t(k UNIQUE, v, p DEFAULT 1 UNIQUE REFERENCES t(k) ON DELETE RESTRICT ON UPDATE CASCADE, PRIMARY KEY (p, v, k)) WITHOUT ROWID',
+    ],
+    [],
+    [['INSERT INTO t VALUES (1, 0, 1)'], ['UPDATE OR REPLACE t SET k = 0, p = NULL WHERE k = 1']],
   ),
   // By hand: a trigger is BEFORE if it says nothing, and its stale OLD was not expected.
   'a trigger without BEFORE or AFTER': history(
