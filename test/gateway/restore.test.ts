@@ -81,8 +81,8 @@ beforeAll(async () => {
   }));
   await load('keyless', 50, (line) => ({ v: line }));
   await load('events', 500, (line) => ({ what: `e${line}` }));
-  // Parents behind their children, so that a chunk may end between them.
-  await load('staff', 6_000, (line) => ({ town: 't1', no: line, boss: line === 6_000 ? null : null }));
+  // Half of them get a boss behind them, many in another chunk.
+  await load('staff', 6_000, (line) => ({ town: 't1', no: line, boss: null }));
   await source.query("UPDATE staff SET boss = 6001 - no WHERE town = 't1'");
   for (const [index, value] of VALUES.entries()) {
     await source.query(`INSERT INTO strict_one VALUES ('k${index}', ${value})`);
