@@ -6,7 +6,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 export const SCHEMA_DDL = `CREATE TABLE _atoll_schema (
   version INTEGER PRIMARY KEY,
   statements TEXT NOT NULL, -- JSON array of the SQL that led here
-  catalogue TEXT NOT NULL -- JSON, core/schema/catalogue.ts
+  catalogue TEXT -- JSON, core/schema/catalogue.ts; of the newest version only
 )`;
 
 export function readCatalogue(port: SqlitePort): Catalogue {
@@ -15,6 +15,7 @@ export function readCatalogue(port: SqlitePort): Catalogue {
 }
 
 export function recordSchema(port: SqlitePort, change: SchemaChange): void {
+  port.query('UPDATE _atoll_schema SET catalogue = NULL WHERE version = ?', change.version - 1);
   port.query(
     'INSERT INTO _atoll_schema VALUES (?, ?, ?)',
     change.version,

@@ -14,7 +14,14 @@ import { quoteName } from '../sqlite/quote.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import { compileTriggers } from './compile-triggers.ts';
 import { checkDefinition, checkTriggerBody } from './definition-rules.ts';
-import { foreignTables, introspect, isInternalName, type PlainTable } from './introspect.ts';
+import {
+  type DescribedTables,
+  describedTables,
+  foreignTables,
+  introspect,
+  isInternalName,
+  type PlainTable,
+} from './introspect.ts';
 import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
 import type { Placement, Table } from './table.ts';
 import { validateCatalogue } from './validate.ts';
@@ -70,6 +77,7 @@ class ChangePlanner {
   readonly #before: Catalogue;
   readonly #shapeBefore: string;
   readonly #foreign: ReadonlySet<string>;
+  readonly #described: DescribedTables;
   readonly #statements: string[] = [];
   readonly #mustBeEmpty: string[] = [];
   /** By lower-case name, as the statements run so far have left them. */
@@ -84,6 +92,7 @@ class ChangePlanner {
     this.#before = before;
     this.#shapeBefore = shapeOf(port);
     this.#foreign = foreignTables(port, before.tables);
+    this.#described = describedTables(port, before.tables);
     this.#nextTableId = before.nextTableId;
     for (const table of before.tables) {
       this.#ids.set(asciiLower(table.name), table.id);
@@ -230,7 +239,7 @@ class ChangePlanner {
   }
 
   finish(): SchemaChange | null {
-    const plain = introspect(this.#port, this.#foreign);
+    const plain = introspect(this.#port, this.#foreign, this.#described);
     const tables: Table[] = [];
     const placed = (name: string) => tables.find((table) => asciiLower(table.name) === asciiLower(name));
     for (const table of inOrderOfParents(plain.tables)) {
@@ -346,12 +355,35 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
     const now = after.get(table.id);
     if (now !== undefined) createLog(port, now);
   }
+  const shaped = new Set(reshaped.map((table) => table.id));
   for (const table of change.catalogue.tables) {
     if (!known.has(table.id)) createLog(port, table);
-    else if (!reshaped.some((each) => each.id === table.id)) refreshLog(port, table.id);
+    else if (!shaped.has(table.id) && hasNewTriggers(before, change.catalogue, table))
+      refreshLog(port, table.id);
   }
-  for (const table of change.catalogue.tables)
-    if (table.foreignKeys.length > 0) checkForeignKeys(port, table);
+  // Other tables' rows are as the last change left them: a check reads the whole table.
+  const changed = changedTables(before, change.catalogue);
+  for (const table of change.catalogue.tables) {
+    const family = [table.name, ...table.foreignKeys.map(({ parent }) => parent)];
+    const concerned = family.some((name) => changed.has(asciiLower(name)));
+    if (table.foreignKeys.length > 0 && concerned) checkForeignKeys(port, table);
+  }
+}
+
+/** SQLite fires the trigger first that was created last: a new user trigger must not come before the log's. */
+function hasNewTriggers(before: Catalogue, after: Catalogue, { name }: Table): boolean {
+  const triggersOn = ({ triggers }: Catalogue): string =>
+    JSON.stringify(triggers.filter((trigger) => asciiLower(trigger.table) === asciiLower(name)));
+  return triggersOn(before) !== triggersOn(after);
+}
+
+/** Names, in lower case, of tables that are new, gone, or defined otherwise than before. */
+function changedTables(before: Catalogue, after: Catalogue): ReadonlySet<string> {
+  const definitions = ({ tables }: Catalogue): Set<string> =>
+    new Set(tables.map((table) => JSON.stringify(table)));
+  const [old, now] = [definitions(before), definitions(after)];
+  const changed = [...old.symmetricDifference(now)].map((text) => (JSON.parse(text) as Table).name);
+  return new Set(changed.map(asciiLower));
 }
 
 /** Of one table: the check of all would read the Durable Object's own, which workerd forbids. */

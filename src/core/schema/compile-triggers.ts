@@ -17,10 +17,13 @@ export function compileTriggers(port: SqlitePort, { tables, triggers }: Catalogu
       .filter((column) => column.generated === 'no')
       .map((column) => quoteName(column.name));
     const table = quoteName(name);
+    // Statements that touch no row, not EXPLAIN: node:sqlite crashes when it compiles a kept EXPLAIN anew.
     try {
-      port.query(`EXPLAIN INSERT INTO ${table} DEFAULT VALUES`);
-      port.query(`EXPLAIN UPDATE ${table} SET ${stored.map((column) => `${column} = ${column}`).join(', ')}`);
-      port.query(`EXPLAIN DELETE FROM ${table}`);
+      port.query(
+        `INSERT INTO ${table} (${stored.join(', ')}) SELECT ${stored.join(', ')} FROM ${table} WHERE 0`,
+      );
+      port.query(`UPDATE ${table} SET ${stored.map((column) => `${column} = ${column}`).join(', ')} WHERE 0`);
+      port.query(`DELETE FROM ${table} WHERE 0`);
     } catch (error) {
       if (!(error instanceof SqliteError)) throw error;
       throw new AtollError('sql', `a trigger of ${name} would not run any more: ${error.message}`);

@@ -39,8 +39,40 @@ export function foreignTables(
   );
 }
 
+/** Tables whose descriptions are known, by the text of all that SQLite keeps of them: see {@link definitionsOf}. */
+export type DescribedTables = ReadonlyMap<string, PlainTable>;
+
+/** The catalogue's tables, to be looked up after a change: what was not touched need not be described again. */
+export function describedTables(port: SqlitePort, tables: readonly PlainTable[]): DescribedTables {
+  const definitions = definitionsOf(port);
+  const described = new Map<string, PlainTable>();
+  for (const table of tables) {
+    const definition = definitions.get(asciiLower(table.name));
+    if (definition !== undefined) described.set(definition, table);
+  }
+  return described;
+}
+
+/** For every table, by lower-case name: its own text and that of its indexes, on which its description depends. */
+function definitionsOf(port: SqlitePort): ReadonlyMap<string, string> {
+  const { rows } = port.query(
+    `SELECT tbl_name, name, sql FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY rowid`,
+  );
+  const definitions = new Map<string, string>();
+  for (const [table, name, sql] of rows) {
+    const key = asciiLower(String(table));
+    definitions.set(key, `${definitions.get(key) ?? ''}${JSON.stringify([table, name, sql])}`);
+  }
+  return definitions;
+}
+
 /** The users' part of the schema, from SQLite itself, without `foreign` tables. */
-export function introspect(port: SqlitePort, foreign: ReadonlySet<string> = new Set()): PlainSchema {
+export function introspect(
+  port: SqlitePort,
+  foreign: ReadonlySet<string> = new Set(),
+  described: DescribedTables = new Map(),
+): PlainSchema {
+  const definitions = definitionsOf(port);
   const rows = port
     .query(
       `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY rowid`,
@@ -56,7 +88,11 @@ export function introspect(port: SqlitePort, foreign: ReadonlySet<string> = new 
   return {
     tables: rows
       .filter((row) => row.type === 'table')
-      .map((row) => describeTable(port, row.name, row.sql, flagsOf(port, row.name))),
+      .map(
+        (row) =>
+          described.get(definitions.get(asciiLower(row.name)) ?? '') ??
+          describeTable(port, row.name, row.sql, flagsOf(port, row.name)),
+      ),
     views: rows
       .filter((row) => row.type === 'view')
       .map(({ name, sql }) => ({ name, sql, columns: columnNames(port, name) })),
