@@ -25,6 +25,8 @@ export interface LocalCluster {
 
 /** DESIGN: "Nothing interrupts SQLite". */
 const SILENCE_MAX_MS = 30_000;
+/** Miniflare brings a workerd that ended back within a second, unless that one ends while it starts (measured). */
+const ABSENCE_MAX_MS = 3_000;
 const PROBE_INTERVAL_MS = 2_000;
 
 /** Starts the Worker and its objects in workerd and makes the cluster ready. The same calls as for a deployed one. */
@@ -54,7 +56,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     stopWatchdog = startWatchdog({
       probe: async (signal) => (await fetch(`${url}/healthz`, { signal })).arrayBuffer(),
       restart: async () => {
-        options.log(`workerd was silent for ${silenceMaxMs / 1000} s: restarting it`);
+        options.log(`workerd was gone, or silent for ${silenceMaxMs / 1000} s: restarting it`);
         try {
           // Options replace the process; the port must stay the one that clients know.
           await miniflare.setOptions({ ...settings, port: Number(new URL(url).port) });
@@ -66,6 +68,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       },
       intervalMs: PROBE_INTERVAL_MS,
       silenceMaxMs,
+      absenceMaxMs: ABSENCE_MAX_MS,
     });
     return { url, client, network, stop };
   } catch (error) {

@@ -5,6 +5,8 @@ export interface WatchdogOptions {
   readonly restart: () => Promise<void>;
   readonly intervalMs: number;
   readonly silenceMaxMs: number;
+  /** As `silenceMaxMs`, where probes are refused at once: nobody is there that could still wake up. */
+  readonly absenceMaxMs: number;
   readonly now?: () => number;
 }
 
@@ -12,7 +14,7 @@ export interface WatchdogOptions {
 export type StopWatchdog = () => void;
 
 /**
- * Restarts what has been silent too long. workerd cannot interrupt SQLite: one statement that runs for ever
+ * Restarts what has been silent too long, or gone. workerd cannot interrupt SQLite: one statement that runs for ever
  * blocks every object of the process, and a client that hangs up stops nothing. Probes go one after another;
  * one that hangs is itself the silence.
  */
@@ -24,13 +26,15 @@ export function startWatchdog(options: WatchdogOptions): StopWatchdog {
 
   const round = async (): Promise<void> => {
     const left = Math.max(1, options.silenceMaxMs - (now() - aliveAt));
-    const alive = await options.probe(AbortSignal.timeout(left)).then(
+    const patience = AbortSignal.timeout(left);
+    const alive = await options.probe(patience).then(
       () => true,
       () => false,
     );
     if (stopped) return;
+    const limit = patience.aborted ? options.silenceMaxMs : options.absenceMaxMs;
     if (alive) aliveAt = now();
-    else if (now() - aliveAt >= options.silenceMaxMs) {
+    else if (now() - aliveAt >= limit) {
       await options.restart();
       aliveAt = now();
     }
