@@ -1,6 +1,5 @@
 import * as v from 'valibot';
 import type { Catalogue } from '../core/schema/catalogue.ts';
-import { AtollError } from '../protocol/error.ts';
 import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
 import { generateSigningKey } from './auth/signing-key.ts';
 import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
@@ -22,11 +21,9 @@ export async function foundCluster(
     partitions,
     settings: { signing_key: privateJwk, verifying_key: publicJwk },
   };
-  const reply = await database
-    .ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context)
-    .catch((error) => {
-      if (error instanceof AtollError) throw error;
-      throw new AtollError('unknown-outcome', 'the answer was lost: call init again, it does no harm');
-    });
+  const reply = await database.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context, {
+    access: 'write',
+    advice: 'call init again, it does no harm',
+  });
   return database.install(reply);
 }

@@ -6,6 +6,7 @@ import { type Principal, STATIC_ID } from './auth/principal.ts';
 import { importVerifyingKey } from './auth/signing-key.ts';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import { KnownNetwork } from './known-network.ts';
+import { type Effect, lostAnswer, READ, WRITE } from './lost.ts';
 import type { RouterMetrics } from './metrics/router-metrics.ts';
 import type { PartitionTransport } from './transport.ts';
 
@@ -13,6 +14,9 @@ import type { PartitionTransport } from './transport.ts';
 const REFRESH_MS = 5_000;
 /** A router that was idle for longer makes a signed token wait until it knows which are revoked, ms (chosen). */
 const REVOCATIONS_AGE_MS_MAX = 10_000;
+
+/** A read that was lost on its way is sent this often in all. */
+const READ_ATTEMPTS = 3;
 
 export const SYSTEM_PARTITION = 0 as PartitionId;
 
@@ -89,7 +93,21 @@ export class Database {
    * another's I/O (https://developers.cloudflare.com/workers/observability/errors/#cannot-perform-io-on-behalf-of-a-different-request).
    */
   async refresh(context: CallContext): Promise<KnownNetwork> {
-    return this.install(await this.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'network', {}, context));
+    const reply = await this.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'network', {}, context, READ);
+    return this.install(reply);
+  }
+
+  /**
+   * Learns what this router has just had changed. The change stands even when the system partition cannot be asked now:
+   * then a signed token waits for the next answer.
+   */
+  async catchUp(context: CallContext): Promise<void> {
+    this.#knownAt = 0;
+    try {
+      await this.refresh(context);
+    } catch (error) {
+      console.warn(`network of ${this.name} not refreshed: ${String(error)}`);
+    }
   }
 
   /** Takes a network that the system partition has answered; an older one than known changes nothing. */
@@ -113,7 +131,7 @@ export class Database {
     return updated;
   }
 
-  /** Sends a message; the answer may be anything, its body is not read. */
+  /** Sends a message; the answer may be anything, its body is not read. What the transport throws is thrown: see {@link deliver}. */
   async call(
     partition: PartitionId,
     type: string,
@@ -127,16 +145,43 @@ export class Database {
     return within(answer, timeLeft);
   }
 
+  /**
+   * Sends a message, a read again when it is lost, and takes what of the answer must arrive with it.
+   *
+   * @throws AtollError that says what a lost answer means
+   */
+  async deliver<Taken>(
+    partition: PartitionId,
+    type: string,
+    body: string,
+    context: CallContext,
+    effect: Effect,
+    take: (response: Response) => Promise<Taken> | Taken,
+  ): Promise<Taken> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await take(await this.call(partition, type, body, context));
+      } catch (error) {
+        const lost = lostAnswer(error, partition, effect);
+        const again = effect.access === 'read' && lost.code === 'unavailable' && attempt < READ_ATTEMPTS;
+        if (!again || context.signal?.aborted) throw lost;
+        this.metrics.retried('lost-read');
+      }
+    }
+  }
+
   /** Sends a message and reads its answer; an error that the partition answers is thrown. */
   async ask<Answer>(
     partition: PartitionId,
     type: string,
     message: unknown,
     context: CallContext,
+    effect: Effect = WRITE,
   ): Promise<Answer> {
-    const response = await this.call(partition, type, JSON.stringify(message), context);
-    if (response.ok) return (await response.json()) as Answer;
-    throw await readError(response);
+    const take = (response: Response) => (response.ok ? response.json() : readError(response));
+    const answer = await this.deliver(partition, type, JSON.stringify(message), context, effect, take);
+    if (answer instanceof AtollError) throw answer;
+    return answer as Answer;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { PartitionInfo, PartitionStatus } from '../protocol/network.ts';
 import type { CallContext, Database } from './database.ts';
 import { fanOut } from './fan-out.ts';
+import { READ } from './lost.ts';
 
 /** Partitions asked at a time (chosen: their answers are small). */
 const PARALLEL_MAX = 32;
@@ -33,6 +34,7 @@ async function viewOf(database: Database, partition: PartitionInfo, context: Cal
       'status',
       {},
       { ...context, deadline },
+      READ,
     );
     return { ...known, schemaVersion: schema, sizeBytes, commit, committedAt, systemIndex, hold };
   } catch (error) {

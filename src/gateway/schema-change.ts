@@ -1,4 +1,3 @@
-import { AtollError } from '../protocol/error.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
 import { SYSTEM_PARTITION } from './database.ts';
 import type { Planned } from './planned.ts';
@@ -13,13 +12,14 @@ export async function changeSchema(
 ): Promise<Response> {
   const { database, context } = session;
   const statements = planned.map(({ statement, parsed }) => statement.sql.slice(parsed.start, parsed.end));
-  const reply = await database
-    .ask<SchemaChangeReply>(SYSTEM_PARTITION, 'schema-change', { statements }, context)
-    .catch((error: unknown) => {
-      if (error instanceof AtollError) throw error;
-      throw new AtollError('unknown-outcome', 'the answer to the schema change was lost: look at /v1/schema');
-    });
-  await database.refresh(context);
+  const reply = await database.ask<SchemaChangeReply>(
+    SYSTEM_PARTITION,
+    'schema-change',
+    { statements },
+    context,
+    { access: 'write', advice: 'look at /v1/schema' },
+  );
+  await database.catchUp(context);
   const result = { columns: [], rows: [], rowsAffected: 0, lastInsertRowid: null };
   const plan = { kind: 'schema', ...reply };
   return Response.json(

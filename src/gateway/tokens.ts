@@ -5,6 +5,7 @@ import { roles } from './auth/role.ts';
 import { importSigningKey } from './auth/signing-key.ts';
 import { signToken } from './auth/token.ts';
 import { SYSTEM_PARTITION } from './database.ts';
+import { READ } from './lost.ts';
 import { parse } from './request.ts';
 import type { Session } from './statements.ts';
 
@@ -27,6 +28,7 @@ export async function createToken({ database, context }: Session, body: unknown)
     'setting',
     { name: 'signing_key' },
     context,
+    READ,
   );
   if (value === null) throw new AtollError('not-found', 'this cluster has no signing key');
   const now = Date.now();
@@ -40,12 +42,15 @@ export async function createToken({ database, context }: Session, body: unknown)
     expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
     revokedAt: null,
   };
-  await database.ask(SYSTEM_PARTITION, 'token-made', record, context);
+  await database.ask(SYSTEM_PARTITION, 'token-made', record, context, {
+    access: 'write',
+    advice: 'make another; one that nobody has seen does no harm',
+  });
   return { ...record, token };
 }
 
 export async function listTokens({ database, context }: Session): Promise<unknown> {
-  return { tokens: await database.ask<TokenRecord[]>(SYSTEM_PARTITION, 'tokens', {}, context) };
+  return { tokens: await database.ask<TokenRecord[]>(SYSTEM_PARTITION, 'tokens', {}, context, READ) };
 }
 
 /** Ends a token; other routers learn of it within seconds. */
@@ -55,8 +60,9 @@ export async function revokeToken({ database, context }: Session, id: string): P
     'token-revoke',
     { id },
     context,
+    { access: 'write', advice: 'look at GET /v1/tokens' },
   );
   if (!revoked) throw new AtollError('not-found', `there is no token ${id}`);
-  await database.refresh(context);
+  await database.catchUp(context);
   return { revoked: id };
 }

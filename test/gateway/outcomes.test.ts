@@ -74,6 +74,60 @@ describe('a lost answer', () => {
   });
 });
 
+describe('a reset of the system partition', () => {
+  const REPEATED = [
+    ['/v1/tokens', 'tokens'],
+    ['/v1/network', 'network'],
+    ['/v1/schema', 'network'],
+    ['/v1/schema', 'execute'],
+    ['/v1/export', 'network'],
+    ['/v1/export', 'export-page'],
+  ] as const;
+
+  test.each(REPEATED)('is not seen by GET %s, whose %s is asked for again', async (path, message) => {
+    for (const kind of ['reset-before', 'reset-after']) {
+      await fault(0, kind, message);
+      expect((await cluster.get(path)).status).toBe(200);
+    }
+  });
+
+  test('that lasts makes a read unavailable, with nothing changed', async () => {
+    for (const [path, message] of REPEATED) {
+      await fault(0, 'deaf', message);
+      const reply = await cluster.get(path);
+      await fault(0, 'none');
+      expect(reply).toMatchObject({
+        status: 503,
+        json: { error: { code: 'unavailable', outcome: 'none', retryable: true } },
+      });
+    }
+  });
+
+  test.each(['reset-before', 'reset-after'])('makes a write unknown (%s)', async (kind) => {
+    const { json } = await cluster.post('/v1/tokens', { role: 'read' });
+    const lost = { status: 503, json: { error: { code: 'unknown-outcome', outcome: 'unknown' } } };
+    await fault(0, kind, 'token-made');
+    expect(await cluster.post('/v1/tokens', { role: 'read' })).toMatchObject(lost);
+    await fault(0, kind, 'token-revoke');
+    expect(await cluster.request(`/v1/tokens/${json.id}`, { method: 'DELETE' })).toMatchObject(lost);
+    await fault(0, kind, 'found');
+    expect(await cluster.post('/v1/init', { partitions: 4 })).toMatchObject(lost);
+    expect((await cluster.post('/v1/init', { partitions: 4 })).status).toBe(200);
+  });
+
+  test('after a write that it has confirmed does not take the write back', async () => {
+    const { json } = await cluster.post('/v1/tokens', { role: 'read' });
+    const headers = { authorization: `Bearer ${json.token}` };
+    await fault(0, 'deaf', 'network');
+    const created = await cluster.post('/v1/query', { sql: 'CREATE TABLE confirmed (a)' });
+    const revoked = await cluster.request(`/v1/tokens/${json.id}`, { method: 'DELETE' });
+    await fault(0, 'none');
+    expect([created.status, revoked.status]).toEqual([200, 200]);
+    expect((await cluster.post('/v1/query', { sql: 'SELECT 1' }, { headers })).status).toBe(401);
+    expect(await cluster.rows('SELECT count(*) FROM confirmed')).toEqual([[0]]);
+  });
+});
+
 describe('a deadline', () => {
   test('that passes while a partition is silent: a read changed nothing, a write may have', async () => {
     await fault(1, 'hang');

@@ -8,13 +8,13 @@ import { authorize } from '../auth/principal.ts';
 import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
 import { StaleNetworkError } from '../execute.ts';
 import type { KnownNetwork } from '../known-network.ts';
+import { READ } from '../lost.ts';
 import { parse } from '../request.ts';
 import type { Session } from '../statements.ts';
 import { closing, definitionsAfterRows, opening, tableStatement, tablesInOrder } from './dump.ts';
 
 /** How long a partition may take for one page, ms (chosen; a page takes some milliseconds). */
 const PAGE_TIMEOUT_MS = 30_000;
-const READ_ATTEMPTS = 3;
 /** How often the beginning is planned anew because the schema has changed (chosen). */
 const PLANS_MAX = 5;
 
@@ -108,20 +108,21 @@ async function callPage(
     table,
     after,
   };
-  for (let attempt = 1; ; attempt++) {
-    const context: CallContext = { ...session.context, deadline: Date.now() + PAGE_TIMEOUT_MS };
-    try {
-      const response = await database.call(partition, 'export-page', JSON.stringify(request), context);
-      if (response.ok) return await response.text();
-      if (response.status !== 421) throw await readError(response);
-      const newer = (await response.json()) as StalePartition;
-      if (database.learn(newer) === null) await database.refresh(context);
-      throw new StaleNetworkError('the schema has changed during the export');
-    } catch (error) {
-      const final = error instanceof AtollError || error instanceof StaleNetworkError;
-      if (final || attempt === READ_ATTEMPTS) throw error;
-    }
-  }
+  const context: CallContext = { ...session.context, deadline: Date.now() + PAGE_TIMEOUT_MS };
+  const body = JSON.stringify(request);
+  const { response, text } = await database.deliver(
+    partition,
+    'export-page',
+    body,
+    context,
+    READ,
+    async (answer) => ({ response: answer, text: answer.ok ? await answer.text() : '' }),
+  );
+  if (response.ok) return text;
+  if (response.status !== 421) throw await readError(response);
+  const newer = (await response.json()) as StalePartition;
+  if (database.learn(newer) === null) await database.refresh(context);
+  throw new StaleNetworkError('the schema has changed during the export');
 }
 
 const encoder = new TextEncoder();
