@@ -1,5 +1,5 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { present } from '../../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { PlainTable } from './introspect.ts';
 import type { Column, ForeignKey, Placement, Table } from './table.ts';
@@ -20,6 +20,7 @@ export function resolvePlacement(
   declared: DeclaredPlacement | undefined,
   placed: (name: string) => Placed | undefined,
 ): Placement {
+  const rowidName = reachableRowid(table);
   if (declared?.kind === 'reference') return { kind: 'reference' };
   if (declared !== undefined) {
     const key = declared.columns.map((name) => keyColumn(table, name).name);
@@ -34,7 +35,21 @@ export function resolvePlacement(
     .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
     .map((column) => column.name);
   if (primaryKey.length > 0) return { kind: 'partitioned', key: primaryKey };
-  return { kind: 'partitioned', key: [present(table.rowidName, 'a table without a key has a rowid')] };
+  assert(rowidName !== null, 'a table without a key has a rowid');
+  return { kind: 'partitioned', key: [rowidName] };
+}
+
+/**
+ * A name for the table's rowid, which the log and generated ids need; null in a WITHOUT ROWID table.
+ *
+ * @throws AtollError if columns have taken all of its names
+ */
+export function reachableRowid({ name, withoutRowid, rowidName }: PlainTable): string | null {
+  if (withoutRowid || rowidName !== null) return rowidName;
+  throw new AtollError(
+    'unsupported',
+    `${name}: columns named rowid, _rowid_ and oid hide the rowid; rename one`,
+  );
 }
 
 function keyColumn(table: PlainTable, name: string): Column {

@@ -1,7 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
-import { areColocated, childColumnsFor } from './placement.ts';
+import { areColocated, childColumnsFor, reachableRowid } from './placement.ts';
 import type { ForeignKey, Index, Table } from './table.ts';
 
 /** A result of all columns and their types must fit SQLite's 100 columns, and the log four more (imposed). */
@@ -21,12 +21,7 @@ export function validateCatalogue(catalogue: Catalogue): void {
         `${table.name} has ${table.columns.length} columns; a table may have ${COLUMNS_MAX}`,
       );
     }
-    if (!table.withoutRowid && table.rowidName === null) {
-      throw new AtollError(
-        'unsupported',
-        `${table.name}: columns named rowid, _rowid_ and oid hide the rowid; rename one`,
-      );
-    }
+    reachableRowid(table);
     for (const index of table.indexes) validateUnique(table, index);
     for (const foreignKey of table.foreignKeys) validateForeignKey(schema, table, foreignKey);
   }
