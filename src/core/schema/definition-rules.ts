@@ -1,8 +1,10 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { AtollError } from '../../protocol/error.ts';
-import type { CreateTrigger, Insert, Node, Statement, Update } from '../sql/ast.ts';
-import { walk } from '../sql/walk.ts';
+import { isPureTableFunction } from '../sql/analysis/functions.ts';
+import type { CreateTrigger, Delete, Insert, Node, Statement, Update } from '../sql/ast.ts';
+import { findAll, walk } from '../sql/walk.ts';
 import type { Schema } from './catalogue.ts';
+import { isInternalName } from './introspect.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -12,32 +14,41 @@ import type { Table } from './table.ts';
  * @throws AtollError
  */
 export function checkDefinition(statement: Statement): void {
-  const defined = definedName(statement);
-  if (defined !== null && /^atoll_/i.test(defined)) {
-    throw new AtollError(
-      'internal-name',
-      `${defined}: names that begin with atoll_ are Atoll's own; take another`,
-    );
-  }
-  if (statement.kind === 'create-index') checkTable(statement.table.name);
-  if (statement.kind === 'create-trigger') checkTable(statement.table.name.name);
+  for (const name of [givenName(statement), concernedName(statement)]) if (name !== null) checkName(name);
+  checkReadableName(statement);
+  const common = new Set(findAll(statement, 'common-table').map(({ name }) => asciiLower(name.name)));
   walk(statement, {
     enter: (node) => {
       checkNode(node);
+      checkTableFunction(node, common);
       return undefined;
     },
   });
 }
 
-/** The name that the statement gives, or the one it changes. */
-function definedName(statement: Statement): string | null {
+/** The name that there is from now on. */
+function givenName(statement: Statement): string | null {
   switch (statement.kind) {
     case 'alter-table':
-      return statement.action.kind === 'rename-table' ? statement.action.to.name : statement.table.name.name;
+      return statement.action.kind === 'rename-table' ? statement.action.to.name : null;
     case 'create-table':
     case 'create-view':
     case 'create-trigger':
     case 'create-index':
+      return statement.name.name.name;
+    default:
+      return null;
+  }
+}
+
+/** What is there already and is changed, dropped or built upon. */
+function concernedName(statement: Statement): string | null {
+  switch (statement.kind) {
+    case 'alter-table':
+    case 'create-trigger':
+      return statement.table.name.name;
+    case 'create-index':
+      return statement.table.name;
     case 'drop':
       return statement.name.name.name;
     default:
@@ -45,14 +56,54 @@ function definedName(statement: Statement): string | null {
   }
 }
 
-/** The network information's tables are in the system partition alone, and nobody's to define upon. */
-function checkTable(name: string): void {
-  if (!/^atoll_/i.test(name)) return;
-  throw new AtollError('internal-name', `${name}: a definition cannot use the tables of Atoll's own`);
+/**
+ * Tables and views hide functions of the same name from every statement, Atoll's own included: what SQLite
+ * has in workerd, and what people expect of other builds.
+ */
+const TABLE_FUNCTION =
+  /^(?:jsonb?_(?:each|tree)|pragma_.*|generate_series|fts3tokenize|fts5vocab|dbstat|carray)$/i;
+
+function checkReadableName(statement: Statement): void {
+  if (statement.kind === 'create-index' || statement.kind === 'create-trigger') return;
+  const name = givenName(statement);
+  if (name === null || !TABLE_FUNCTION.test(name)) return;
+  throw new AtollError('internal-name', `${name} is the name of a table-valued function; take another`);
+}
+
+/**
+ * Tables of Atoll's own are in some partitions only; a platform's are its own. Not all of `__`, with which
+ * migration tools begin names in their users' schema: Miniflare keeps an object's name in such a table.
+ */
+function checkName(name: string): void {
+  if (!isInternalName(name) && !/^__miniflare_/i.test(name)) return;
+  throw new AtollError(
+    'internal-name',
+    `${name}: names that begin with atoll_, _atoll_, sqlite_, _cf_ or __miniflare_ are internal; ` +
+      'a definition can neither give nor use them',
+  );
+}
+
+/** What no statement may read, a definition may not either: it would break whatever uses the view or the table. */
+function checkTableFunction(node: Node, common: ReadonlySet<string>): void {
+  const isCall = node.kind === 'table-function';
+  if (!isCall && node.kind !== 'table') return;
+  const { name } = node.name;
+  if (isCall ? isPureTableFunction(asciiLower(name)) : !TABLE_FUNCTION.test(name)) return;
+  if (!isCall && common.has(asciiLower(name))) return;
+  throw new AtollError(
+    'unsupported',
+    `the table-valued function ${name}: a definition can call json_each(…) and json_tree(…) only`,
+  );
 }
 
 function checkNode(node: Node): void {
-  if (node.kind === 'table') checkTable(node.name.name);
+  if (node.kind === 'table') checkName(node.name.name);
+  if (node.kind === 'create-trigger' && node.time === 'INSTEAD OF') {
+    throw new AtollError(
+      'unsupported',
+      `trigger ${node.name.name.name}: INSTEAD OF triggers would never run, since views cannot be written; write to their tables`,
+    );
+  }
   if (node.kind === 'identifier' && /^_atoll_/i.test(node.name)) {
     throw new AtollError('internal-name', `${node.name}: names that begin with _atoll_ are Atoll's own`);
   }
@@ -80,9 +131,22 @@ function refuseRollback(clause: string): never {
  */
 export function checkTriggerBody(trigger: CreateTrigger, schema: Schema): void {
   for (const statement of trigger.body) {
+    if (statement.kind !== 'select') checkTriggerTarget(trigger, statement, schema);
     if (statement.kind === 'insert') checkTriggerInsert(trigger, statement, schema);
     if (statement.kind === 'update') checkTriggerUpdate(trigger, statement, schema);
   }
+}
+
+/** Whoever fires it writes in one place: all copies of a reference table, or a key's partition. */
+function checkTriggerTarget(trigger: CreateTrigger, write: Insert | Update | Delete, schema: Schema): void {
+  const own = schema.table(trigger.table.name.name);
+  const target = schema.table(write.table.name.name);
+  if (own === undefined || target === undefined || own.placement.kind === target.placement.kind) return;
+  throw new AtollError(
+    'unsupported',
+    `trigger ${trigger.name.name.name} on ${own.name} writes ${target.name}: ` +
+      'one of them is a reference table, the other is partitioned',
+  );
 }
 
 function checkTriggerInsert(trigger: CreateTrigger, insert: Insert, schema: Schema): void {

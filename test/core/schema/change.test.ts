@@ -104,6 +104,46 @@ describe('refused, and nothing has changed', () => {
       ['internal-name', ['CREATE VIEW x AS SELECT * FROM _atoll_log']],
       ['internal-name', ['CREATE TRIGGER x AFTER INSERT ON ref BEGIN DELETE FROM atoll_partitions; END']],
       ['internal-name', ['CREATE INDEX x ON atoll_hosts (kind)']],
+      ['internal-name', ['ALTER TABLE atoll_hosts RENAME TO zz']],
+      ['internal-name', ['ALTER TABLE kept RENAME TO atoll_zz']],
+      ['internal-name', ['ALTER TABLE Atoll_Hosts ADD COLUMN x']],
+      ['internal-name', ['DROP TABLE atoll_hosts']],
+      ['internal-name', ['ALTER TABLE _atoll_log RENAME TO zz']],
+      ['internal-name', ['ALTER TABLE sqlite_sequence RENAME TO zz']],
+      ['internal-name', ['DROP TABLE _cf_KV']],
+      ['internal-name', ['CREATE TABLE _cf_KV (a)']],
+      ['internal-name', ['DROP TABLE __miniflare_do_name']],
+      ['internal-name', ['CREATE INDEX x ON __miniflare_do_name (name)']],
+      ['internal-name', ['CREATE TRIGGER x AFTER INSERT ON __miniflare_do_name BEGIN SELECT 1; END']],
+      ['internal-name', ['CREATE VIEW x AS SELECT * FROM sqlite_schema']],
+      ['internal-name', ['CREATE TABLE json_each (k TEXT PRIMARY KEY)']],
+      ['internal-name', ['CREATE TABLE Pragma_Table_Info (k TEXT PRIMARY KEY)']],
+      ['internal-name', ['CREATE VIEW jsonb_tree AS SELECT 1']],
+      ['internal-name', ['ALTER TABLE kept RENAME TO generate_series']],
+      ['unsupported', ['CREATE TABLE o (rowid TEXT, oid TEXT, _rowid_ TEXT)']],
+      ['unsupported', ['CREATE TABLE o (rowid TEXT, oid TEXT, _rowid_ TEXT) PARTITION BY (oid)']],
+      ['unsupported', ['CREATE VIEW x AS SELECT * FROM pragma_table_info(1)']],
+      ['unsupported', ['CREATE VIEW x AS SELECT * FROM pragma_database_list']],
+      ['unsupported', ['CREATE VIEW x AS SELECT * FROM generate_series(1, 3)']],
+      [
+        'unsupported',
+        ['CREATE TRIGGER x AFTER INSERT ON ref BEGIN SELECT * FROM pragma_table_info(NEW.code); END'],
+      ],
+      [
+        'unsupported',
+        [
+          'CREATE VIEW x AS SELECT k FROM kept',
+          'CREATE TRIGGER y INSTEAD OF DELETE ON x BEGIN DELETE FROM kept WHERE k = OLD.k; END',
+        ],
+      ],
+      [
+        'unsupported',
+        ['CREATE TRIGGER x AFTER INSERT ON ref BEGIN DELETE FROM kept WHERE k = NEW.code; END'],
+      ],
+      [
+        'unsupported',
+        ['CREATE TRIGGER x AFTER INSERT ON kept BEGIN DELETE FROM ref WHERE code = NEW.k; END'],
+      ],
       [
         'forbidden-statement',
         [`CREATE TRIGGER x AFTER INSERT ON ref BEGIN SELECT RAISE(ROLLBACK, 'x'); END`],
@@ -129,6 +169,18 @@ describe('refused, and nothing has changed', () => {
     expect(cluster.system.replica.hold).toBe(null);
     expect(cluster.run('SELECT * FROM kept').rows).toEqual([['a', 1]]);
   });
+});
+
+test("names that look like the refused ones are users'", () => {
+  const cluster = clusterAfter(
+    'CREATE TABLE __new_t (json_each TEXT PRIMARY KEY)',
+    'ALTER TABLE __new_t RENAME TO t',
+    'CREATE INDEX json_tree ON t (json_each)',
+    'CREATE VIEW v AS WITH json_tree AS (SELECT 1) SELECT * FROM json_tree, json_each(2)',
+    'CREATE TABLE o (rowid INTEGER PRIMARY KEY, oid, _rowid_)',
+    'CREATE TABLE w (rowid, oid, _rowid_ PRIMARY KEY) WITHOUT ROWID',
+  );
+  expect(placements(cluster)).toEqual({ t: 'json_each', o: 'rowid', w: '_rowid_' });
 });
 
 describe('noticed or not', () => {
