@@ -2,6 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { Column, Table } from '../schema/table.ts';
 import type { Insert, Values } from '../sql/ast.ts';
+import { truthValue } from '../sql/name.ts';
 import type { Edit } from '../sql/splice.ts';
 import { quoteName } from '../sqlite/quote.ts';
 
@@ -133,6 +134,8 @@ function needsOf(values: Values, position: number | null): IdentifierNeed[] {
       const value = Number(item.value);
       return { kind: 'given', value: Number.isSafeInteger(value) ? value : null };
     }
+    const truth = truthValue(item);
+    if (truth !== null) return { kind: 'given', value: truth ? 1 : 0 };
     if (item.kind === 'literal')
       return { kind: 'generate', row: place, edits: (id) => [{ start, end, text: id }] };
     // Any other expression may turn out NULL.

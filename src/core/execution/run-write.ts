@@ -1,4 +1,6 @@
+import { asciiLower } from '../../base/ascii.ts';
 import { assert } from '../../base/assert.ts';
+import { AtollError } from '../../protocol/error.ts';
 import type { Table } from '../schema/table.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import type { PortResult, PortValue, SqlitePort } from '../sqlite/port.ts';
@@ -77,6 +79,7 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
   if (identifiers.plan.kind === 'select') return insertSelectSql(context, prepared, args, bindings);
   const { needs } = identifiers.plan;
   const needing = needs.filter((need) => needsIdentifier(need, args));
+  if (!mayGiveIds(target)) for (const need of needs) refuseGiven(need, args, target);
   const given = needs.flatMap((need) => givenIdentifier(need, args));
   const ids = needing.length === 0 ? [] : context.takeIdentifiers(target, needing.length, given);
   const edits = (idText: (index: number) => string): Edit[] => [
@@ -101,6 +104,26 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
 function needsIdentifier(need: IdentifierNeed, args: readonly SqlValue[]): need is GeneratedNeed {
   if (need.kind === 'parameter') return (args[need.index - 1] ?? null) === null;
   return need.kind !== 'given';
+}
+
+/** Whether equal ids meet in one place: where the id is in the partition key, or where all copies are written. */
+function mayGiveIds({ placement, rowidColumn, rowidName }: Table): boolean {
+  if (placement.kind === 'reference') return true;
+  const id = asciiLower(rowidColumn ?? rowidName ?? '');
+  return placement.key.some((name) => asciiLower(name) === id);
+}
+
+/** The plan lets a parameter pass, which may be NULL. */
+function refuseGiven(
+  need: IdentifierNeed,
+  args: readonly SqlValue[],
+  { name, rowidColumn, rowidName }: Table,
+) {
+  if (need.kind !== 'parameter' || needsIdentifier(need, args)) return;
+  throw new AtollError(
+    'needs-global-index',
+    `"${rowidColumn ?? rowidName}" is the id of "${name}", which is not its partition key: it cannot be set; give NULL or leave it out`,
+  );
 }
 
 /** The id that a row brings along, which no other row of the statement must get. */

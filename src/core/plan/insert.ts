@@ -8,6 +8,7 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement } from '../sql/ast.ts';
+import { truthValue } from '../sql/name.ts';
 import { parseStatement } from '../sql/parse.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
 import { pinOf } from './pin.ts';
@@ -149,7 +150,7 @@ function keyValue({ table, places }: Layout, name: string, row: readonly Express
   if (place === undefined) return defaultOf(table, name);
   const expression = row[place];
   if (expression === undefined) refuse('syntax', `table ${table.name}: a row has too few values`);
-  const constant = constantOf(expression);
+  const constant = rowConstant(expression);
   if (constant !== null) return constant;
   return refuse(
     'unsupported',
@@ -165,7 +166,7 @@ function defaultOf(table: Table, name: string): Constant {
     statement.kind === 'select' && statement.body.kind === 'select-core'
       ? statement.body.columns[0]
       : undefined;
-  const constant = result?.kind === 'result-expression' ? constantOf(result.expression) : null;
+  const constant = result?.kind === 'result-expression' ? rowConstant(result.expression) : null;
   if (constant !== null) return constant;
   return refuse(
     'unsupported',
@@ -173,13 +174,23 @@ function defaultOf(table: Table, name: string): Constant {
   );
 }
 
-/** An id that is not the partition key comes from the partition's range, or two partitions could give out the same. */
+/** The constant that an expression is where no column is in sight, so that TRUE and FALSE are what they say. */
+function rowConstant(expression: Expression): Constant | null {
+  const truth = truthValue(expression);
+  return truth === null ? constantOf(expression) : { kind: 'literal', value: truth ? 1n : 0n };
+}
+
+/**
+ * An id that is not the partition key comes from the partition's range, or two partitions could give out the same.
+ * A parameter may be NULL, as objects of an ORM have it before they are saved: the partition refuses what is not.
+ */
 function checkId({ table, places }: Layout, row: readonly Expression[]): void {
   const id = table.rowidColumn ?? table.rowidName;
   if (id === null || keyColumns(table).includes(asciiLower(id))) return;
   const expression = row[places.get(asciiLower(id)) ?? -1];
   if (expression === undefined) return;
   const constant = constantOf(expression);
+  if (constant?.kind === 'parameter') return;
   if (constant?.kind === 'literal' && constant.value === null) return;
   refuseIdChange(table, asciiLower(id), id);
 }
