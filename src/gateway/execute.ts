@@ -15,6 +15,7 @@ export interface PartitionWork {
   readonly shape: ExecuteRequest['shape'];
   readonly read: boolean;
   readonly statements: readonly WireStatement[];
+  readonly answerBytesMax?: number;
 }
 
 /**
@@ -29,7 +30,7 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements } = work;
+  const { partition, shape, read, statements, answerBytesMax } = work;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
     schema: known.schema.version,
@@ -37,6 +38,7 @@ export async function executeIn(
     shape,
     read,
     statements,
+    ...(answerBytesMax !== undefined && { answerBytesMax }),
   };
   const response = await database.deliver(
     partition,

@@ -21,4 +21,6 @@ export interface ExecuteRequest {
   /** The statements cannot write: they may run without a transaction, and are repeatable. */
   readonly read: boolean;
   readonly statements: readonly WireStatement[];
+  /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
+  readonly answerBytesMax?: number;
 }

@@ -247,12 +247,12 @@ export class Replica {
     if (statements.some(({ ready }) => ready.access === 'write')) {
       throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
     }
-    return this.#encode(request, this.#run(statements));
+    return this.#encode(request, this.#run(statements, request.answerBytesMax));
   }
 
   #write(request: ExecuteRequest, now: number): string {
     const statements = this.#ready(request);
-    const results = this.#run(statements);
+    const results = this.#run(statements, request.answerBytesMax);
     if (statements.some(({ ready }) => ready.mayEscape)) {
       checkOwnership(this.port, this.#schema, this.#identity);
     }
@@ -269,8 +269,11 @@ export class Replica {
   }
 
   /** What a batch answers is bounded as a whole: all of it is in memory until the reply has left. */
-  #run(statements: readonly { ready: Ready; args: unknown }[]): StatementResult[] {
-    let left = ANSWER_BYTES_MAX;
+  #run(
+    statements: readonly { ready: Ready; args: unknown }[],
+    bytesMax = ANSWER_BYTES_MAX,
+  ): StatementResult[] {
+    let left = Math.min(bytesMax, ANSWER_BYTES_MAX);
     return statements.map(({ ready, args }) => {
       const context = { ...this.#context, answerBytesMax: left };
       const result = run(context, ready, readArguments(ready.parsed, args));
