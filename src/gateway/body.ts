@@ -74,7 +74,7 @@ function decode(bytes: ArrayBuffer | Uint8Array): string {
 }
 
 function brokenOff(): AtollError {
-  return new AtollError('payload', 'the body is broken off or is no gzip');
+  return new AtollError('payload', 'the body is broken off, or is no gzip of one member');
 }
 
 function tooLarge(): AtollError {

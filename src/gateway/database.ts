@@ -180,7 +180,7 @@ export class Database {
   ): Promise<Answer> {
     const take = (response: Response) => (response.ok ? response.json() : readError(response));
     const answer = await this.deliver(partition, type, JSON.stringify(message), context, effect, take);
-    if (answer instanceof AtollError) throw answer;
+    if (answer instanceof AtollError) throw lostAnswer(answer, partition, effect);
     return answer as Answer;
   }
 }

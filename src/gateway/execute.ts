@@ -3,7 +3,7 @@ import type { ExecuteRequest, WireStatement } from '../protocol/execute.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import { type CallContext, type Database, readError } from './database.ts';
 import type { KnownNetwork } from './known-network.ts';
-import { READ, WRITE } from './lost.ts';
+import { lostAnswer, READ, WRITE } from './lost.ts';
 
 /** The partition has refused: its network information is newer. What was learnt of it is in the database now. */
 export class StaleNetworkError extends Error {
@@ -40,16 +40,17 @@ export async function executeIn(
     statements,
     ...(answerBytesMax !== undefined && { answerBytesMax }),
   };
+  const effect = read ? READ : WRITE;
   const response = await database.deliver(
     partition,
     'execute',
     JSON.stringify(request),
     context,
-    read ? READ : WRITE,
+    effect,
     (answer) => answer,
   );
   if (response.ok) return response;
-  if (response.status !== 421) throw await readError(response);
+  if (response.status !== 421) throw lostAnswer(await readError(response), partition, effect);
   const newer = (await response.json()) as StalePartition;
   database.metrics.retried('stale');
   if (database.learn(newer) === null) await database.refresh(context);

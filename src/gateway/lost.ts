@@ -12,11 +12,12 @@ export interface Effect {
 export const READ: Effect = { access: 'read' };
 export const WRITE: Effect = { access: 'write' };
 
-/** What became of a request that the partition has not answered: a read has changed nothing, a write may have. */
+/** What became of a request that the partition has not answered, or with an error: a read has changed nothing, a write may have. */
 export function lostAnswer(error: unknown, partition: PartitionId, { access, advice }: Effect): AtollError {
   const read = access === 'read';
   if (error instanceof AtollError) {
-    return read && error.outcome !== 'none' ? new AtollError(error.code, error.message, 'none') : error;
+    if (!read || error.outcome === 'none') return error;
+    return new AtollError(error.code, error.message, 'none', error.detail ?? undefined);
   }
   // https://developers.cloudflare.com/durable-objects/best-practices/error-handling/: never sent again.
   if ((error as { overloaded?: unknown } | null)?.overloaded === true) {

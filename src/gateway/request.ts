@@ -88,10 +88,54 @@ export function parse<Schema extends v.GenericSchema>(schema: Schema, body: unkn
 
 function messageOf(issue: v.BaseIssue<unknown>, path: string): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return `${path}: there is no such field`;
-  if (issue.received === 'undefined') return `${path} is missing`;
-  if (issue.type.endsWith('_length'))
-    return `${path} must have ${issue.expected} entries, not ${issue.received}`;
-  return issue.expected === null
-    ? `${path}: ${issue.message}`
-    : `${path} must be ${issue.expected}, not ${issue.received}`;
+  if (issue.input === undefined) return `${path} is missing`;
+  return `${path} must ${demandOf(issue)}, not ${shown(issue.input)}`;
+}
+
+/** What a field must be, by the kind of the schema that it fails; a schema's own words where it has some. */
+function demandOf({ type, requirement, expected, message, input }: v.BaseIssue<unknown>): string {
+  const unit = typeof input === 'string' ? 'characters' : 'entries';
+  switch (type) {
+    case 'string':
+      return 'be a string';
+    case 'number':
+    case 'integer':
+      return 'be a whole number';
+    case 'array':
+      return 'be an array';
+    case 'strict_object':
+      return 'be an object';
+    case 'union':
+      return 'be an array or an object';
+    case 'picklist':
+      return `be ${String(expected)
+        .replace(/^\(|\)$/g, '')
+        .replaceAll(' | ', ' or ')}`;
+    case 'min_value':
+      return `be at least ${requirement}`;
+    case 'max_value':
+      return `be at most ${requirement}`;
+    case 'min_length':
+      return `have at least ${requirement} ${unit}`;
+    case 'max_length':
+      return `have at most ${requirement} ${unit}`;
+    default:
+      return message;
+  }
+}
+
+/** Longest value that a message repeats, characters (chosen). */
+const SHOWN_MAX = 40;
+
+/** The value as its sender wrote it; of what is long, what it is. */
+function shown(input: unknown): string {
+  if (Array.isArray(input)) return `an array of ${input.length}`;
+  if (typeof input === 'object' && input !== null) {
+    // A number that parseJson would not blur.
+    const [[tag, number] = [], ...more] = Object.entries(input);
+    const isNumber = more.length === 0 && (tag === '$real' || tag === '$int') && typeof number === 'string';
+    return isNumber && number.length <= SHOWN_MAX ? number : 'an object';
+  }
+  const text = JSON.stringify(input);
+  return text.length <= SHOWN_MAX ? text : `a text of ${String(input).length} characters`;
 }

@@ -73,7 +73,9 @@ async function statements(call: Call, read: (body: unknown) => ClientRequest): P
 async function init(call: Call): Promise<Response> {
   const { database } = call;
   // A cluster that is there knows the tokens it has signed; before, there is the static one only.
-  await Promise.resolve(database.network(call.context())).catch(() => null);
+  await Promise.resolve(database.network(call.context())).catch((error: unknown) => {
+    if (!(error instanceof AtollError && error.code === 'not-found')) throw error;
+  });
   authorizeCluster(await call.verify(database));
   await foundCluster(database, await call.json(), call.context());
   return Response.json(await networkView(database, call.context(), false));
@@ -114,7 +116,8 @@ async function endToken(call: Call): Promise<Response> {
 
 /** With the static token it asks nobody; with another one, only a router that has just started asks for the key. */
 async function metrics(call: Call): Promise<Response> {
-  await call.verify(call.database).catch(() => call.principal());
+  const principal = await call.verify(call.database).catch(() => call.principal());
+  authorize(principal, call.database.name, 'read');
   const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
   return new Response(call.gateway.metrics.text(), { headers });
 }

@@ -136,3 +136,10 @@ test('a router in use learns of revoked tokens behind a request', async () => {
     Date.now = now;
   }
 });
+
+test('metrics are for tokens of this database', async () => {
+  const metrics = (token: string) =>
+    cluster.get('/metrics', { headers: { authorization: `Bearer ${token}` } });
+  expect((await metrics(roles.read)).status).toBe(200);
+  expect(await code(metrics(await signed({ databases: ['other'] })))).toBe('403 forbidden');
+});

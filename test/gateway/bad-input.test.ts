@@ -45,9 +45,37 @@ describe('a body', () => {
     ['an array', '[]', 400, 'bad-request', /must be a JSON object/],
     ['null', 'null', 400, 'bad-request', /must be a JSON object/],
     ['without sql', '{}', 400, 'bad-request', /^sql is missing/],
-    ['with a number for sql', '{"sql":1}', 400, 'bad-request', /^sql must be string, not 1/],
+    ['with a number for sql', '{"sql":1}', 400, 'bad-request', /^sql must be a string, not 1$/],
+    [
+      'with a time out that is no safe integer',
+      `${INSERT},"timeoutMs":1e12}`,
+      400,
+      'bad-request',
+      /^timeoutMs must be a whole number, not 1e12$/,
+    ],
+    [
+      'with a time out that is too long',
+      `${INSERT},"timeoutMs":120001}`,
+      400,
+      'bad-request',
+      /^timeoutMs must be at most 120000, not 120001$/,
+    ],
+    [
+      'with an unknown atomicity',
+      `${INSERT},"atomicity":"some"}`,
+      400,
+      'bad-request',
+      /^atomicity must be "all" or "partition", not "some"$/,
+    ],
+    ['with null for sql', '{"sql":null}', 400, 'bad-request', /^sql must be a string, not null$/],
     ['with an unknown field', `${INSERT},"foo":1}`, 400, 'bad-request', /^foo: there is no such field/],
-    ['with text for args', `${INSERT},"args":"x"}`, 400, 'bad-request', /^args must be/],
+    [
+      'with text for args',
+      `${INSERT},"args":"x"}`,
+      400,
+      'bad-request',
+      /^args must be an array or an object, not "x"$/,
+    ],
     [
       'with a list as a value',
       '{"sql":"SELECT ?","args":[[1]]}',
@@ -86,6 +114,7 @@ describe('a body', () => {
 
   test.each<[string, string | Uint8Array<ArrayBuffer>, string, number, string, RegExp]>([
     ['cut off gzip', gzipped.subarray(0, 30), 'gzip', 400, 'payload', /broken off/],
+    ['gzip of two members', new Uint8Array([...gzipped, ...gzipped]), 'gzip', 400, 'payload', /one member/],
     ['gzip without its end', gzipped.subarray(0, gzipped.length - 4), 'gzip', 400, 'payload', /broken off/],
     ['text that is called gzip', `${INSERT}}`, 'gzip', 400, 'payload', /no gzip/],
     [
@@ -284,8 +313,13 @@ describe('a batch', () => {
   });
 
   test('of none, of too many, or of no statements', async () => {
-    expectRefused(await batch([]), 400, 'bad-request', /statements must have >=1/);
-    expectRefused(await batch(new Array(1001).fill({ sql: 'SELECT 1' })), 400, 'bad-request', /<=1000/);
+    expectRefused(
+      await batch([]),
+      400,
+      'bad-request',
+      /statements must have at least 1 entries, not an array of 0$/,
+    );
+    expectRefused(await batch(new Array(1001).fill({ sql: 'SELECT 1' })), 400, 'bad-request', /at most 1000/);
     expectRefused(await batch([{ sql: 1 }]), 400, 'bad-request', /statements\.0\.sql/);
     expectRefused(
       await batch([{ sql: 'SELECT 1' }, { sql: 'BEGIN' }]),
@@ -322,4 +356,27 @@ describe('a client', () => {
     });
     expectRefused(reply, 401, 'unauthorized', /no JWT/);
   });
+});
+
+test('parameters of other routes are named in words', async () => {
+  const import_ = (query: string) => cluster.post(`/v1/import/t?format=ndjson&${query}`, {});
+  expectRefused(await import_('line=0'), 400, 'bad-request', /^line must be a line number, from 1, not "0"$/);
+  expectRefused(
+    await import_('importId='),
+    400,
+    'bad-request',
+    /^importId must have at least 1 characters, not ""$/,
+  );
+  expectRefused(
+    await cluster.post('/v1/tokens', { role: 'root' }),
+    400,
+    'bad-request',
+    /^role must be "read" or "write" or "admin", not "root"$/,
+  );
+  expectRefused(
+    await cluster.post('/v1/init', { partitions: 0 }),
+    400,
+    'bad-request',
+    /^partitions must be at least 1, not 0$/,
+  );
 });

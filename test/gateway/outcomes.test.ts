@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestCluster } from '../cluster/cluster.ts';
+import { anotherRouter } from '../cluster/router.ts';
 
 /** What a client is told became of its request when not all goes well. */
 let cluster: TestCluster;
@@ -113,6 +114,15 @@ describe('a reset of the system partition', () => {
     await fault(0, kind, 'found');
     expect(await cluster.post('/v1/init', { partitions: 4 })).toMatchObject(lost);
     expect((await cluster.post('/v1/init', { partitions: 4 })).status).toBe(200);
+  });
+
+  test('does not make init take a signed token for an unknown one', async () => {
+    const router = anotherRouter(cluster);
+    await fault(0, 'deaf', 'network');
+    const reply = await router.post('/v1/init', { partitions: 4 });
+    await fault(0, 'none');
+    expect(reply).toMatchObject({ status: 503, json: { error: { outcome: 'none' } } });
+    expect(router.sent.get('found')).toBe(undefined);
   });
 
   test('after a write that it has confirmed does not take the write back', async () => {

@@ -23,7 +23,7 @@ const Parameters = v.strictObject(
     format: v.optional(v.picklist(['ndjson', 'csv'])),
     columns: v.optional(v.string()),
     importId: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(IMPORT_ID_LENGTH_MAX))),
-    line: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,14}$/, 'must be a line number, from 1'))),
+    line: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,14}$/, 'be a line number, from 1'))),
     null: v.optional(v.string()),
     restore: v.optional(v.string()),
   },
