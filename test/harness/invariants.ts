@@ -9,8 +9,9 @@ import { BOOKKEEPING, createInternalTable } from '../../src/core/replica/bookkee
 import { createFormat } from '../../src/core/replica/format.ts';
 import { readCatalogue, recordSchema } from '../../src/core/replica/schema-versions.ts';
 import { SYSTEM_TABLES } from '../../src/core/replica/system-tables.ts';
+import { applySchemaChange } from '../../src/core/schema/apply-change.ts';
 import { type Catalogue, EMPTY_CATALOGUE } from '../../src/core/schema/catalogue.ts';
-import { applySchemaChange, type SchemaChange } from '../../src/core/schema/change.ts';
+import type { SchemaChange } from '../../src/core/schema/change.ts';
 import { tokenOfKey } from '../../src/core/schema/partition-key.ts';
 import { keyColumns } from '../../src/core/schema/placement.ts';
 import { covers } from '../../src/core/schema/token-map.ts';

@@ -5,8 +5,9 @@ import type { NetworkInformation, PartitionInfo } from '../../protocol/network.t
 import type { TokenRecord } from '../../protocol/token.ts';
 import { failureOf } from '../execution/failure.ts';
 import { createLog } from '../log/capture.ts';
+import { applySchemaChange } from '../schema/apply-change.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
-import { applySchemaChange, planSchemaChange, type SchemaChange } from '../schema/change.ts';
+import { planSchemaChange, type SchemaChange } from '../schema/change.ts';
 import { initialRanges } from '../schema/identifier-range.ts';
 import { splitEvenly } from '../schema/token-map.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';

@@ -36,6 +36,16 @@ describe('placement', () => {
     expect(placements(cluster)).toEqual({ post: 'owner', person: 'id' });
   });
 
+  test('no column takes the name of the rowid that a table is partitioned by', () => {
+    const cluster = new LocalCluster();
+    cluster.schema('CREATE TABLE bare (a)');
+    expect(() => cluster.schema('ALTER TABLE bare RENAME COLUMN a TO rowid')).toThrow(
+      /whose rowid it would hide/,
+    );
+    expect(() => cluster.schema('ALTER TABLE bare ADD COLUMN RowId')).toThrow(/whose rowid it would hide/);
+    expect(placements(cluster)).toEqual({ bare: 'rowid' });
+  });
+
   test('renames keep key and id, within one batch too', () => {
     const cluster = new LocalCluster();
     cluster.schema(

@@ -1,0 +1,83 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { AtollError } from '../../protocol/error.ts';
+import { createLog, dropLog, refreshLog } from '../log/capture.ts';
+import { guardTrigger } from '../log/guard.ts';
+import { parseStatement } from '../sql/parse.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { quoteName } from '../sqlite/quote.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { SchemaChange } from './change.ts';
+import type { Table } from './table.ts';
+
+/**
+ * Makes the change in a partition, in the transaction that is open: log triggers out of the way, the
+ * statements, then the log for tables in their new shape.
+ *
+ * @throws AtollError or SqliteError when this partition's rows do not allow it
+ */
+export function applySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
+  const after = new Map(change.catalogue.tables.map((table) => [table.id, table]));
+  const reshaped = before.tables.filter((table) => !hasSameShape(table, after.get(table.id)));
+  for (const table of change.mustBeEmpty) {
+    if (port.query(`SELECT 1 FROM ${quoteName(table)} LIMIT 1`).rows.length > 0) {
+      throw new AtollError(
+        'unsupported',
+        `${table} has rows: its partition key can change only while it is empty`,
+      );
+    }
+  }
+  for (const table of reshaped) dropLog(port, table.id);
+  for (const statement of change.statements) port.query(asStored(statement));
+  const known = new Set(before.tables.map((table) => table.id));
+  for (const table of reshaped) {
+    const now = after.get(table.id);
+    if (now !== undefined) createLog(port, now);
+  }
+  const shaped = new Set(reshaped.map((table) => table.id));
+  for (const table of change.catalogue.tables) {
+    if (!known.has(table.id)) createLog(port, table);
+    else if (!shaped.has(table.id) && hasNewTriggers(before, change.catalogue, table))
+      refreshLog(port, table.id);
+  }
+  // Other tables' rows are as the last change left them: a check reads the whole table.
+  const changed = changedTables(before, change.catalogue);
+  for (const table of change.catalogue.tables) {
+    const family = [table.name, ...table.foreignKeys.map(({ parent }) => parent)];
+    const concerned = family.some((name) => changed.has(asciiLower(name)));
+    if (table.foreignKeys.length > 0 && concerned) checkForeignKeys(port, table);
+  }
+}
+
+/** SQLite fires the trigger first that was created last: a new user trigger must not come before the log's. */
+function hasNewTriggers(before: Catalogue, after: Catalogue, { name }: Table): boolean {
+  const triggersOn = ({ triggers }: Catalogue): string =>
+    JSON.stringify(triggers.filter((trigger) => asciiLower(trigger.table) === asciiLower(name)));
+  return triggersOn(before) !== triggersOn(after);
+}
+
+/** Names, in lower case, of tables that are new, gone, or defined otherwise than before. */
+function changedTables(before: Catalogue, after: Catalogue): ReadonlySet<string> {
+  const definitions = ({ tables }: Catalogue): Set<string> =>
+    new Set(tables.map((table) => JSON.stringify(table)));
+  const [old, now] = [definitions(before), definitions(after)];
+  const changed = [...old.symmetricDifference(now)].map((text) => (JSON.parse(text) as Table).name);
+  return new Set(changed.map(asciiLower));
+}
+
+/** Of one table: the check of all would read the Durable Object's own, which workerd forbids. */
+function checkForeignKeys(port: SqlitePort, { name }: Table): void {
+  const violation = port.query(`PRAGMA foreign_key_check(${quoteName(name)})`).rows[0];
+  if (violation === undefined) return;
+  throw new AtollError('constraint', `FOREIGN KEY of ${name}: rows without a parent in ${violation[2]}`);
+}
+
+/** User triggers are stored with a condition that silences them while the log is applied. */
+function asStored(source: string): string {
+  return parseStatement(source).statement.kind === 'create-trigger' ? guardTrigger(source) : source;
+}
+
+function hasSameShape(a: Table, b: Table | undefined): boolean {
+  const shape = (table: Table) =>
+    JSON.stringify([table.name, table.columns.map((column) => [column.name, column.generated])]);
+  return b !== undefined && shape(a) === shape(b);
+}
