@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RawText, type SqlValue } from '../../src/core/sqlite/value.ts';
+import { RawText, type SqlValue } from '../../src/base/sql-value.ts';
 import { AtollError } from '../../src/protocol/error.ts';
 import { parseJson } from '../../src/protocol/json-text.ts';
 import {

@@ -1,7 +1,7 @@
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { decodeValue } from '../../protocol/json-value.ts';
 import type { ParsedStatement } from '../sql/ast.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 
 /** SQLite's SQLITE_LIMIT_VARIABLE_NUMBER in workerd (imposed). */
 export const PARAMETERS_MAX = 100;

@@ -1,5 +1,5 @@
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import type { PortValue } from '../sqlite/port.ts';
-import { RawText, type SqlValue } from '../sqlite/value.ts';
 
 /**
  * How a value reaches SQLite through a port that binds every number as REAL: the text that replaces the

@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import type { Table } from '../schema/table.ts';
@@ -8,7 +9,6 @@ import { type Edit, splice } from '../sql/splice.ts';
 import { findAll } from '../sql/walk.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import { type BindingClass, bindingClass, parameterSql } from './bindings.ts';
 import { type InsertIdentifiers, insertIdentifiers } from './insert-identifiers.ts';
 import { type NumberClass, numberClasses } from './result-columns.ts';

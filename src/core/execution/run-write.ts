@@ -1,10 +1,10 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { assert } from '../../base/assert.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Table } from '../schema/table.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import type { PortResult, PortValue, SqlitePort } from '../sqlite/port.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import { PARAMETERS_MAX } from './arguments.ts';
 import { toPort } from './bindings.ts';
 import { type ExecutionContext, query, type StatementResult } from './context.ts';

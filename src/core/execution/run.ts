@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import type { SqlValue } from '../sqlite/value.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { toPort } from './bindings.ts';
 import { type ExecutionContext, query, type StatementResult } from './context.ts';
 import { encodePlainRows, encodeTaggedRows } from './encode-rows.ts';

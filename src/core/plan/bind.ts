@@ -1,7 +1,7 @@
 import type { PartitionId } from '../../base/brand.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import type { TokenMap } from '../schema/token-map.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import type { InsertRows, KeyClass, KeyTuple, Pin, Targets } from './plan.ts';
 
 /** Arguments by parameter index: `args[i]` belongs to `?(i + 1)`; missing ones are NULL, as in SQLite. */

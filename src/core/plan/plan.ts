@@ -1,6 +1,6 @@
+import type { SqlValue } from '../../base/sql-value.ts';
 import type { Affinity, Collation } from '../schema/table.ts';
 import type { RefusalCode } from '../sql/analysis/refusal-code.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 
 /**
  * What the router does with a statement: plain data, independent of argument values, so that it can be cached by SQL

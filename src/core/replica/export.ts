@@ -1,3 +1,4 @@
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExportedDefinition, ExportPageHead, ExportPageRequest } from '../../protocol/export.ts';
 import { parseJson } from '../../protocol/json-text.ts';
@@ -10,7 +11,6 @@ import { bindExact, selectExact } from '../sqlite/exact.ts';
 import { literalOf } from '../sqlite/literal.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
 

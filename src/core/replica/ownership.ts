@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Image } from '../log/commit.ts';
 import { type Layout, readLayouts } from '../log/layout.ts';
@@ -11,7 +12,6 @@ import { keyColumns } from '../schema/placement.ts';
 import type { Table } from '../schema/table.ts';
 import { covers } from '../schema/token-map.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import type { SqlValue } from '../sqlite/value.ts';
 import type { Identity } from './identity.ts';
 
 /**

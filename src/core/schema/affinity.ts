@@ -1,4 +1,4 @@
-import { RawText, type SqlValue } from '../sqlite/value.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import { realToText } from './real-text.ts';
 import type { Affinity } from './table.ts';
 

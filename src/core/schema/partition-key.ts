@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Token } from '../../base/brand.ts';
-import { RawText, type SqlValue } from '../sqlite/value.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import { storedAs } from './affinity.ts';
 import type { Affinity, Collation } from './table.ts';
 import { murmur3 } from './token.ts';

@@ -1,5 +1,5 @@
 import type { PartitionId } from '../../base/brand.ts';
-import type { SqlValue } from '../../core/sqlite/value.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { decodeValue } from '../../protocol/json-value.ts';

@@ -1,5 +1,5 @@
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import { hexOf } from '../../core/sqlite/literal.ts';
-import { RawText, type SqlValue } from '../../core/sqlite/value.ts';
 import { AtollError } from '../../protocol/error.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import type { Row, TableData } from './model-cluster.ts';
 
 /** What generators draw from: `pick` one of a list, `below` an integer, `chance` in percent. */

@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import type { Dice } from './arbitrary-database.ts';
 import { SelectGenerator } from './select-generator.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PartitionId } from '../../../src/base/brand.ts';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../../../src/core/plan/bind.ts';
 import { explainPlan } from '../../../src/core/plan/explain.ts';
 import type { Plan } from '../../../src/core/plan/plan.ts';
@@ -7,7 +8,6 @@ import { bindParameters } from '../../../src/core/plan/scatter/parameters.ts';
 import { planStatement } from '../../../src/core/plan/statement.ts';
 import { TokenMap } from '../../../src/core/schema/token-map.ts';
 import { parseStatement } from '../../../src/core/sql/parse.ts';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import { modelSchema } from './model-schema.ts';
 
 const { schema } = modelSchema(`

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { MergeError } from '../../../src/core/plan/evaluate/error.ts';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import { diceOf, generateDatabase } from './arbitrary-database.ts';
 import { type GeneratedSelect, generateSelect, SHAPE_NAMES } from './arbitrary-select.ts';
 import { ModelCluster, query, type Row } from './model-cluster.ts';

@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { compareValues } from '../../../src/core/plan/evaluate/compare.ts';
 import { MergeError } from '../../../src/core/plan/evaluate/error.ts';
 import { evaluate } from '../../../src/core/plan/evaluate/evaluate.ts';
@@ -10,7 +11,6 @@ import { Analyzer } from '../../../src/core/sql/analysis/analyzer.ts';
 import { Refusal } from '../../../src/core/sql/analysis/refusal.ts';
 import { scopeOf } from '../../../src/core/sql/analysis/write.ts';
 import { parseStatement } from '../../../src/core/sql/parse.ts';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import { type Dice, diceOf } from './arbitrary-database.ts';
 
 const CASES = Number(process.env.ATOLL_CASES ?? 8000);

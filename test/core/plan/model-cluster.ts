@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { PartitionId } from '../../../src/base/brand.ts';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../../../src/core/plan/bind.ts';
 import { mergeAnswers, type PartitionRows } from '../../../src/core/plan/merge/merge.ts';
 import type { Plan } from '../../../src/core/plan/plan.ts';
@@ -10,7 +11,6 @@ import type { Table } from '../../../src/core/schema/table.ts';
 import { TokenMap } from '../../../src/core/schema/token-map.ts';
 import { keyClassesOf } from '../../../src/core/sql/analysis/key-class.ts';
 import { parseStatement } from '../../../src/core/sql/parse.ts';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import type { ModelSchema } from './model-schema.ts';
 
 export type Row = readonly SqlValue[];

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { mergeAnswers } from '../../../src/core/plan/merge/merge.ts';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
 import { ModelCluster, query, type Row } from './model-cluster.ts';
 import { modelSchema } from './model-schema.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SqlValue } from '../../../src/core/sqlite/value.ts';
+import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { type Dice, diceOf } from './arbitrary-database.ts';
 import { ModelCluster, query, type Row } from './model-cluster.ts';
 import { modelSchema } from './model-schema.ts';

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Epoch, PartitionId } from '../../../src/base/brand.ts';
+import { RawText, type SqlValue } from '../../../src/base/sql-value.ts';
 import { applyFeed } from '../../../src/core/replica/feed.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { EMPTY_CATALOGUE } from '../../../src/core/schema/catalogue.ts';
 import { planSchemaChange, type SchemaChange } from '../../../src/core/schema/change.ts';
 import { selectExact } from '../../../src/core/sqlite/exact.ts';
-import { RawText, type SqlValue } from '../../../src/core/sqlite/value.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import type { ImportChunkHead, ImportRun } from '../../../src/protocol/import.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { RawText, type SqlValue } from '../../../src/base/sql-value.ts';
 import { encodeKey, type KeyColumn, tokenOfKey } from '../../../src/core/schema/partition-key.ts';
 import type { Affinity, Collation } from '../../../src/core/schema/table.ts';
-import { RawText, type SqlValue } from '../../../src/core/sqlite/value.ts';
 import { anyValue, keyColumns, SqliteOracle, similarPair } from './sqlite-oracle.ts';
 
 const INTEGER: KeyColumn = { affinity: 'INTEGER', collation: 'BINARY' };

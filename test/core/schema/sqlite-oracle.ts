@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
+import { RawText, type SqlValue } from '../../../src/base/sql-value.ts';
 import type { KeyColumn } from '../../../src/core/schema/partition-key.ts';
 import type { Affinity, Collation } from '../../../src/core/schema/table.ts';
-import { RawText, type SqlValue } from '../../../src/core/sqlite/value.ts';
 
 const affinities: Affinity[] = ['INTEGER', 'REAL', 'TEXT', 'BLOB', 'NUMERIC'];
 const collations: Collation[] = ['BINARY', 'NOCASE', 'RTRIM'];

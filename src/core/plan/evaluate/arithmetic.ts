@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../sqlite/value.ts';
+import type { SqlValue } from '../../../base/sql-value.ts';
 import type { ArithmeticOperator } from '../plan.ts';
 import { MergeError } from './error.ts';
 import { fitsInteger, type Numeric, operand, realOrNull, toInteger, toText } from './number.ts';

@@ -1,6 +1,6 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { textToNumber } from '../../schema/affinity.ts';
 import type { Affinity } from '../../schema/table.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import { MergeError } from './error.ts';
 import { integerPrefix, realPrefix, toInteger, toText } from './number.ts';
 

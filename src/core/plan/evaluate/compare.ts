@@ -1,5 +1,5 @@
+import { RawText, type SqlValue } from '../../../base/sql-value.ts';
 import type { Collation } from '../../schema/table.ts';
-import { RawText, type SqlValue } from '../../sqlite/value.ts';
 import { utf8 } from './utf8.ts';
 
 /** NULL, numbers, texts, blobs: https://www.sqlite.org/datatype3.html#sort_order */

@@ -1,5 +1,5 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { storedAs } from '../../schema/affinity.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import type { CompareOperator, Comparison, Scalar } from '../plan.ts';
 import { arithmetic, negate } from './arithmetic.ts';
 import { cast } from './cast.ts';

@@ -1,5 +1,5 @@
+import { RawText, type SqlValue } from '../../../base/sql-value.ts';
 import type { Collation } from '../../schema/table.ts';
-import { RawText, type SqlValue } from '../../sqlite/value.ts';
 import type { ScalarFunction } from '../plan.ts';
 import { compareValues } from './compare.ts';
 import { MergeError } from './error.ts';

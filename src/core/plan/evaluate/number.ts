@@ -1,6 +1,6 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { textToNumber } from '../../schema/affinity.ts';
 import { realToText } from '../../schema/real-text.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import { MergeError } from './error.ts';
 
 export const INT64_MAX = 2n ** 63n - 1n;

@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../sqlite/value.ts';
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
 import { truth } from '../evaluate/number.ts';
 import type { Aggregation } from '../plan.ts';

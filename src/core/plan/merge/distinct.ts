@@ -1,5 +1,5 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import type { Collation } from '../../schema/table.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import { groupKey } from './group.ts';
 
 /** The first of each set of rows that are equal in their visible columns. */

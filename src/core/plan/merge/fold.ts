@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../sqlite/value.ts';
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { compareValues } from '../evaluate/compare.ts';
 import { MergeError } from '../evaluate/error.ts';
 import { fitsInteger, realPrefix } from '../evaluate/number.ts';

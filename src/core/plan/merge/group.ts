@@ -1,6 +1,6 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { encodeKey } from '../../schema/partition-key.ts';
 import type { Collation } from '../../schema/table.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 
 /**
  * A string that two lists of values share exactly when GROUP BY and DISTINCT call them equal: NULLs are equal,

@@ -1,5 +1,5 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { storedAs } from '../../schema/affinity.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import { MergeError } from '../evaluate/error.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
 import { fitsInteger } from '../evaluate/number.ts';

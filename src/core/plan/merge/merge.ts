@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../sqlite/value.ts';
+import type { SqlValue } from '../../../base/sql-value.ts';
 import type { Merge } from '../plan.ts';
 import { aggregateRows } from './aggregate.ts';
 import { distinctRows } from './distinct.ts';

@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../sqlite/value.ts';
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { rowBound } from '../merge/limit.ts';
 import type { ScatterPlan } from '../plan.ts';
 

@@ -1,5 +1,5 @@
+import type { SqlValue } from '../../../base/sql-value.ts';
 import { textToNumber } from '../../schema/affinity.ts';
-import type { SqlValue } from '../../sqlite/value.ts';
 import type { Expression, Literal } from '../ast.ts';
 
 /** A value that is known before the statement runs: a literal, or the argument of a parameter (from 1). */

@@ -1,1 +1,0 @@
-export { RawText, type SqlValue } from '../../base/sql-value.ts';
