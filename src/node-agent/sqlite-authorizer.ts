@@ -1,4 +1,5 @@
 import { constants } from 'node:sqlite';
+import { SCHEMA_PRAGMAS } from '../core/sqlite/schema-pragmas.ts';
 
 /**
  * What workerd's authorizer refuses, seen in workerd 2026-10-23, so that a statement behaves the same on
@@ -40,13 +41,7 @@ const NAMED: ReadonlySet<number> = new Set([
 ]);
 
 const PRAGMAS: ReadonlySet<string> = new Set([
-  'table_info',
-  'table_xinfo',
-  'table_list',
-  'index_list',
-  'index_info',
-  'index_xinfo',
-  'foreign_key_list',
+  ...SCHEMA_PRAGMAS,
   'foreign_key_check',
   'foreign_keys',
   'defer_foreign_keys',

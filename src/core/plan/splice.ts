@@ -33,8 +33,3 @@ export function spliceInsertRows(
     suffix: piece(values.rows.at(-1)?.end ?? values.end, parsed.end),
   };
 }
-
-/** SQL text of a string. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}

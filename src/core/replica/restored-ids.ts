@@ -1,6 +1,7 @@
 import { AtollError } from '../../protocol/error.ts';
 import type { RestoreFinishRequest, RestoreIdsReply, RestoreIdsRequest } from '../../protocol/restore.ts';
 import { failureOf } from '../execution/failure.ts';
+import { checkForeignKeys } from '../schema/foreign-key-check.ts';
 import type { Table } from '../schema/table.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { isPartitionedById } from './identifiers.ts';
@@ -41,7 +42,7 @@ export function finishRestore(replica: Replica, request: RestoreFinishRequest, n
   const obstacle = replica.obstacle({ ...request, read: false });
   if (obstacle !== null) return obstacle;
   try {
-    for (const table of replica.schema.catalogue.tables) checkForeignKeys(replica, table);
+    for (const table of replica.schema.catalogue.tables) checkForeignKeys(replica.port, table);
     replica.port.transaction(() => {
       const largest = new Map(request.marks.map((each) => [each.table, each.largest]));
       for (const table of replica.schema.catalogue.tables) {
@@ -72,17 +73,5 @@ function raiseMark({ port }: Replica, table: Table, mark: number): void {
     'INSERT INTO _atoll_marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET mark = max(mark, ?2)',
     table.id,
     mark,
-  );
-}
-
-function checkForeignKeys({ port }: Replica, { name, foreignKeys }: Table): void {
-  if (foreignKeys.length === 0) return;
-  const violation = port.query(`PRAGMA foreign_key_check(${quoteName(name)})`).rows[0];
-  if (violation === undefined) return;
-  throw new AtollError(
-    'constraint',
-    `FOREIGN KEY of ${name}: a row has no parent in ${String(violation[2])}`,
-    'none',
-    { table: name, parent: String(violation[2]) },
   );
 }

@@ -7,6 +7,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { SchemaChange } from './change.ts';
+import { checkForeignKeys } from './foreign-key-check.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -44,7 +45,7 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
   for (const table of change.catalogue.tables) {
     const family = [table.name, ...table.foreignKeys.map(({ parent }) => parent)];
     const concerned = family.some((name) => changed.has(asciiLower(name)));
-    if (table.foreignKeys.length > 0 && concerned) checkForeignKeys(port, table);
+    if (concerned) checkForeignKeys(port, table);
   }
 }
 
@@ -62,13 +63,6 @@ function changedTables(before: Catalogue, after: Catalogue): ReadonlySet<string>
   const [old, now] = [definitions(before), definitions(after)];
   const changed = [...old.symmetricDifference(now)].map((text) => (JSON.parse(text) as Table).name);
   return new Set(changed.map(asciiLower));
-}
-
-/** Of one table: the check of all would read the Durable Object's own, which workerd forbids. */
-function checkForeignKeys(port: SqlitePort, { name }: Table): void {
-  const violation = port.query(`PRAGMA foreign_key_check(${quoteName(name)})`).rows[0];
-  if (violation === undefined) return;
-  throw new AtollError('constraint', `FOREIGN KEY of ${name}: rows without a parent in ${violation[2]}`);
 }
 
 /** User triggers are stored with a condition that silences them while the log is applied. */

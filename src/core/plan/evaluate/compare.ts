@@ -1,6 +1,6 @@
 import { RawText, type SqlValue } from '../../../base/sql-value.ts';
 import type { Collation } from '../../schema/table.ts';
-import { utf8 } from './utf8.ts';
+import { encodeUtf8 } from '../../sqlite/utf8.ts';
 
 /** NULL, numbers, texts, blobs: https://www.sqlite.org/datatype3.html#sort_order */
 function rank(value: SqlValue): number {
@@ -26,14 +26,14 @@ function isText(value: SqlValue): value is string | RawText {
 }
 
 function bytesOf(text: string | RawText): Uint8Array {
-  return typeof text === 'string' ? utf8(text) : text.bytes;
+  return typeof text === 'string' ? encodeUtf8(text) : text.bytes;
 }
 
 function compareText(a: string, b: string, collation: Collation): number {
   if (a === b) return 0;
   if (collation === 'BINARY') return compareCodePoints(a, b);
   if (collation === 'RTRIM') return compareCodePoints(a.replace(/ +$/, ''), b.replace(/ +$/, ''));
-  return compareEncoded(utf8(a), utf8(b), collation);
+  return compareEncoded(encodeUtf8(a), encodeUtf8(b), collation);
 }
 
 /** Order by code points, which is that of UTF-8 bytes; JavaScript's `<` puts U+1F600 before U+FF5E. */
