@@ -1,20 +1,30 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { benchImport, benchScatter } from './http/bulk.ts';
 import { startBenchCluster } from './http/cluster.ts';
 import { benchPoint } from './http/point.ts';
 import { printRows } from './report.ts';
 
 /**
- * `npm run bench [-- --quick]`: reads, inserts, import and an aggregate in one run, the sides alternating, medians of
- * five rounds. docs/benchmarks.md keeps the figures.
+ * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, import and an aggregate in one run,
+ * the sides alternating, medians of five rounds. docs/benchmarks.md keeps the figures.
  */
-const quick = process.argv.includes('--quick');
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    connections: { type: 'string', default: '64' },
+    partitions: { type: 'string', default: '4' },
+  },
+});
+const { quick } = values;
 const storage = await mkdtemp(join(tmpdir(), 'atoll-bench-'));
-const cluster = await startBenchCluster(4, storage);
+const cluster = await startBenchCluster(Number(values.partitions), storage);
 try {
-  printRows(await benchPoint(cluster, quick ? 1_000 : 4_000));
+  printRows(
+    await benchPoint(cluster, { requests: quick ? 1_000 : 4_000, connections: Number(values.connections) }),
+  );
   const rows = quick ? 200_000 : 1_000_000;
   printRows(await benchImport(cluster, rows));
   printRows(await benchScatter(cluster, rows));

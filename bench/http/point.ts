@@ -2,7 +2,6 @@ import { median, type Row } from '../report.ts';
 import { type BenchCluster, TOKEN } from './cluster.ts';
 import { type LoadResult, runLoad } from './load.ts';
 
-const CONNECTIONS = 16;
 const ROUNDS = 5;
 const TENANTS = 1000;
 
@@ -12,9 +11,19 @@ const SIDES = [
   { name: 'Atoll', path: '/v1/query' },
 ] as const;
 
+export interface PointLoad {
+  /** Of each side in each round. */
+  readonly requests: number;
+  /** Requests in flight. */
+  readonly connections: number;
+}
+
 /** Reads one row by key, and inserts one row, through the three sides in turn. */
-export async function benchPoint(cluster: BenchCluster, requests: number): Promise<Row[]> {
-  await prepare(cluster);
+export async function benchPoint(
+  cluster: BenchCluster,
+  { requests, connections }: PointLoad,
+): Promise<Row[]> {
+  await prepare(cluster, connections);
   const read = (index: number) =>
     JSON.stringify({
       sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
@@ -26,12 +35,12 @@ export async function benchPoint(cluster: BenchCluster, requests: number): Promi
       args: [`u${index}`, `name ${index}`, index % 90],
     });
   return [
-    ...(await measure(cluster, 'read by key', requests, read)),
-    ...(await measure(cluster, 'insert', requests, insert)),
+    ...(await measure(cluster, 'read by key', { requests, connections }, read)),
+    ...(await measure(cluster, 'insert', { requests, connections }, insert)),
   ];
 }
 
-async function prepare(cluster: BenchCluster): Promise<void> {
+async function prepare(cluster: BenchCluster, connections: number): Promise<void> {
   const columns = 'id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER';
   await cluster.query(`CREATE TABLE users (${columns}) PARTITION BY (tenant)`);
   await cluster.query('CREATE INDEX users_tenant ON users (tenant)');
@@ -48,7 +57,7 @@ async function prepare(cluster: BenchCluster): Promise<void> {
   for (const { path } of SIDES) {
     await runLoad({
       url: new URL(cluster.url + path),
-      connections: CONNECTIONS,
+      connections,
       requests: TENANTS,
       body: fill,
       token: TOKEN,
@@ -59,7 +68,7 @@ async function prepare(cluster: BenchCluster): Promise<void> {
 async function measure(
   cluster: BenchCluster,
   what: string,
-  requests: number,
+  { requests, connections }: PointLoad,
   body: (index: number) => string,
 ): Promise<Row[]> {
   const results = new Map<string, LoadResult[]>(SIDES.map(({ name }) => [name, []]));
@@ -69,7 +78,7 @@ async function measure(
       const offset = round * requests;
       const result = await runLoad({
         url,
-        connections: CONNECTIONS,
+        connections,
         requests,
         body: (index) => body(offset + index),
         token: TOKEN,

@@ -20,19 +20,22 @@ export function createGateway(options: GatewayOptions): Hono {
   return app;
 }
 
+/** One handler for all methods: with several that match, Hono composes them for every request. */
 function addRoute(app: Hono, gateway: Gateway, path: string, route: Route): void {
-  for (const [method, handler] of Object.entries(route)) {
-    app.on(method, path, (c) => respond(gateway, path, handler, c));
-  }
   const methods = Object.keys(route).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   const allow = methods.join(', ');
-  app.on('OPTIONS', path, () => new Response(null, { status: 204, headers: { allow } }));
   const refused: Handler = ({ request }) => {
     throw new AtollError('method-not-allowed', `${path} takes ${allow}, not ${request.method}`, 'none', {
       allow,
     });
   };
-  app.all(path, (c) => respond(gateway, path, refused, c));
+  const handlers = new Map<string, Handler>(Object.entries(route));
+  if (route.GET !== undefined) handlers.set('HEAD', route.GET);
+  app.all(path, (c) => {
+    const { method } = c.req;
+    if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } });
+    return respond(gateway, path, handlers.get(method) ?? refused, c);
+  });
 }
 
 function noSuchRoute({ request }: Call): never {

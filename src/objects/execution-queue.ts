@@ -33,7 +33,7 @@ export class ExecutionQueue {
       if (!this.#running) {
         this.#running = true;
         // Requests that arrived in the same turn of the event loop join this group.
-        queueMicrotask(() => void this.#drain());
+        void Promise.resolve().then(() => this.#drain());
       }
     });
   }
