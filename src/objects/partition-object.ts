@@ -1,18 +1,15 @@
 import { DurableObject } from 'cloudflare:workers';
 import { AutoRouter, type IRequest } from 'itty-router';
-import type { PartitionId } from '../base/brand.ts';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
-import { failureOf } from '../core/execution/failure.ts';
 import { readHead } from '../core/log/tables.ts';
 import { exportPage } from '../core/replica/export.ts';
-import { applyFeed, checkSchemaChange, readFeed, setHold } from '../core/replica/feed.ts';
+import { readFeed } from '../core/replica/feed.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
 import { finishRestore, restoredIds } from '../core/replica/restored-ids.ts';
 import { forgetOldEntries } from '../core/replica/retention.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
-import type { SchemaChange } from '../core/schema/change.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
@@ -33,6 +30,7 @@ import type { TokenRecord } from '../protocol/token.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
+import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
 import { Peers } from './peers.ts';
 import { ObjectSqlitePort } from './sqlite-port.ts';
@@ -45,7 +43,6 @@ const REPLY_MS = 50;
 const FORGET_WRITES = 64;
 /** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
 const FORGET_STEPS_PER_CHUNK = 4;
-const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** One partition: a thin shell around its Replica, which does all the work synchronously. */
 export class PartitionObject extends DurableObject<ObjectEnvironment> {
@@ -53,6 +50,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   readonly #peers: Peers;
   readonly #queue: ExecutionQueue;
   readonly #foreignKeys: ForeignKeys;
+  readonly #feed: FeedFollower;
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
@@ -67,6 +65,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     super(ctx, env);
     this.#port = new ObjectSqlitePort(ctx.storage);
     this.#peers = new Peers(env.PARTITION);
+    this.#feed = new FeedFollower(() => this.#here, this.#peers);
     this.#foreignKeys = new ForeignKeys(this.#port, () => this.ctx.storage.sync());
     this.#replica = Replica.open(this.#port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
@@ -92,10 +91,10 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   #route(): void {
     const messages: Record<string, (body: never) => unknown> = {
       create: (body: { identity: Identity }) => this.#create(body.identity),
-      feed: (body: Feed) => this.#follow(body),
+      feed: (body: Feed) => this.#feed.follow(body),
       'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
-      'schema-check': (body: SchemaCheck) => this.#checkSchema(body),
-      'schema-fate': (body: SchemaFate) => this.#learnFate(body),
+      'schema-check': (body: SchemaCheck) => this.#feed.check(body),
+      'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
       'schema-state': (body: { proposal: number }) => ({
         proposal: body.proposal,
         state: this.#asSystem.stateOf(body.proposal),
@@ -206,8 +205,9 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     while (outcome.kind === 'behind' || outcome.kind === 'held') {
       const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;
       if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
-      if (outcome.kind === 'held') await this.#askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
-      else if (!(await this.#catchUp()))
+      if (outcome.kind === 'held')
+        await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
+      else if (!(await this.#feed.catchUp()))
         throw new AtollError('stale', 'the request names a schema that is not there');
       outcome = await attempt();
     }
@@ -239,49 +239,6 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   #forget(steps: number): void {
     this.#writes = 0;
     forgetOldEntries(this.#here, Date.now(), this.#coordinator?.confirmed ?? null, steps);
-  }
-
-  // --- Following the system partition -----------------------------------------------------------------------
-
-  async #follow(feed: Feed): Promise<{ system: number }> {
-    if (!applyFeed(this.#here, feed, Date.now())) await this.#catchUp();
-    return { system: this.#here.systemIndex };
-  }
-
-  /** Applies all that the system partition has. False when there was nothing. */
-  async #catchUp(): Promise<boolean> {
-    const replica = this.#here;
-    const start = replica.systemIndex;
-    for (;;) {
-      const from = replica.systemIndex;
-      const feed = await this.#callSystem<Feed>('feed-read', { from });
-      applyFeed(replica, feed, Date.now());
-      if (feed.entries.length === 0 || replica.systemIndex === from) return replica.systemIndex > start;
-    }
-  }
-
-  async #checkSchema({ proposal, change, system }: SchemaCheck): Promise<{ passed: true }> {
-    if (this.#here.systemIndex < system) await this.#catchUp();
-    const result = checkSchemaChange(this.#here, proposal, change as SchemaChange, Date.now());
-    if (result.kind === 'failed') throw failureOf(result.error);
-    return { passed: true };
-  }
-
-  #learnFate({ proposal, state }: SchemaFate): void {
-    if (state === 'withdrawn' && this.#here.hold === proposal) setHold(this.#here, null, Date.now());
-  }
-
-  /** Writes are held for a proposal: its end may have been told to an earlier instance, or not at all. */
-  async #askFate(proposal: number, waitMs: number): Promise<void> {
-    await scheduler.wait(waitMs);
-    if (this.#here.hold !== proposal || this.#system !== null) return;
-    const fate = await this.#callSystem<SchemaFate>('schema-state', { proposal });
-    if (fate.state === 'published') await this.#catchUp();
-    else this.#learnFate(fate);
-  }
-
-  #callSystem<Answer>(type: string, message: unknown): Promise<Answer> {
-    return this.#peers.call(this.#here.identity.database, SYSTEM_PARTITION, type, message);
   }
 
   // --- Creation ------------------------------------------------------------------------------------------
