@@ -1,5 +1,6 @@
 import { createGateway } from '../gateway/app.ts';
 import type { ObjectEnvironment } from './environment.ts';
+import { openLink } from './link-route.ts';
 import { DurableObjectTransport } from './transport.ts';
 
 // The runtime finds object classes among the entry's exports.
@@ -9,6 +10,8 @@ let gateway: ReturnType<typeof createGateway> | null = null;
 
 export default {
   fetch(request, environment, context) {
+    const link = openLink(request, environment.PARTITION);
+    if (link !== null) return link;
     // Bindings are the same for every request of an isolate, and so is what the router has learnt.
     gateway ??= createGateway({
       transport: new DurableObjectTransport(environment.PARTITION),
