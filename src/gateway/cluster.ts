@@ -6,20 +6,28 @@ import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts
 import type { KnownNetwork } from './known-network.ts';
 import { parse } from './request.ts';
 
-const Init = v.strictObject({ partitions: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)) });
+/** Copies of each partition on agents, unless `init` says otherwise (chosen: one may be lost). */
+const REPLICAS_DEFAULT = 2;
+/** Imposed by nothing; more copies than that are a mistake (chosen). */
+const REPLICAS_MAX = 64;
 
-/** `POST /v1/init {partitions}`: makes a deployed Worker a cluster. Repeated, it answers the network that exists. */
+const Init = v.strictObject({
+  partitions: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)),
+  replicas: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(REPLICAS_MAX))),
+});
+
+/** `POST /v1/init {partitions, replicas?}`: makes a deployed Worker a cluster. Repeated, it answers the network that exists. */
 export async function foundCluster(
   database: Database,
   body: unknown,
   context: CallContext,
 ): Promise<KnownNetwork> {
-  const { partitions } = parse(Init, body);
+  const { partitions, replicas = REPLICAS_DEFAULT } = parse(Init, body);
   const { privateJwk, publicJwk } = await generateSigningKey();
   const message: FoundRequest = {
     database: database.name,
     partitions,
-    settings: { signing_key: privateJwk, verifying_key: publicJwk },
+    settings: { signing_key: privateJwk, verifying_key: publicJwk, replicas: String(replicas) },
   };
   const reply = await database.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context, {
     access: 'write',

@@ -5,6 +5,7 @@ import { readBody } from './body.ts';
 import type { Call } from './call.ts';
 import { foundCluster } from './cluster.ts';
 import { exportDatabase } from './export/export.ts';
+import { decideHost, listHosts } from './hosts.ts';
 import { importRows } from './import/import.ts';
 import { networkView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery } from './request.ts';
@@ -32,6 +33,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/v1/export': { GET: async (call) => exportDatabase(await call.session(), call.request) },
   '/v1/network': { GET: network },
   '/v1/schema': { GET: schema },
+  '/v1/hosts': { GET: hosts },
+  '/v1/hosts/:id/:action': { POST: hostAction },
   '/v1/init': { POST: init },
   '/v1/tokens': { GET: tokens, POST: newToken },
   '/v1/tokens/:id': { DELETE: endToken },
@@ -94,6 +97,18 @@ async function schema(call: Call): Promise<Response> {
   const { database, principal, context } = await call.session();
   authorize(principal, database.name, 'read');
   return Response.json(await schemaView(database, context));
+}
+
+async function hosts(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorize(session.principal, session.database.name, 'read');
+  return Response.json(await listHosts(session));
+}
+
+async function hostAction(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorizeCluster(session.principal);
+  return Response.json(await decideHost(session, call.parameter('id'), call.parameter('action')));
 }
 
 async function tokens(call: Call): Promise<Response> {
