@@ -9,15 +9,23 @@ export interface GatewayOptions {
   readonly staticToken: string | null;
   /** Origins that browsers may call from; `*` is any. */
   readonly corsOrigins: readonly string[];
+  /** What the host that the router runs on adds to `/metrics`: lines in the same format. */
+  readonly moreMetrics?: () => string;
 }
 
 /** What a router keeps between requests. */
 export class Gateway {
   readonly metrics = new RouterMetrics();
   readonly #main: Database;
+  readonly #moreMetrics: () => string;
 
-  constructor({ transport, staticToken }: GatewayOptions) {
+  constructor({ transport, staticToken, moreMetrics }: GatewayOptions) {
+    this.#moreMetrics = moreMetrics ?? (() => '');
     this.#main = new Database(DEFAULT_DATABASE, transport, staticToken, this.metrics);
+  }
+
+  metricsText(): string {
+    return this.metrics.text() + this.#moreMetrics();
   }
 
   database(name: string): Database {

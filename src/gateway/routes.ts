@@ -134,5 +134,5 @@ async function metrics(call: Call): Promise<Response> {
   const principal = await call.verify(call.database).catch(() => call.principal());
   authorize(principal, call.database.name, 'read');
   const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
-  return new Response(call.gateway.metrics.text(), { headers });
+  return new Response(call.gateway.metricsText(), { headers });
 }
