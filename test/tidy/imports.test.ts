@@ -25,7 +25,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders of core, lower ones first: each imports only from those before it. */
-const CORE = ['sqlite', 'clock', 'sql', 'schema', 'log', 'plan', 'execution', 'replica'];
+const CORE = ['sqlite', 'clock', 'sql', 'schema', 'network', 'log', 'plan', 'execution', 'replica'];
 
 /** Edges of core that go the other way, with the reason. */
 const CORE_EXCEPTIONS: readonly string[] = [
