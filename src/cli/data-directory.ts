@@ -8,7 +8,8 @@ import { CliError } from './failure.ts';
 /**
  * Layout of a data directory. A newer one is refused; a change adds a step that upgrades older ones.
  *
- * - 1: `format`, `token`, `secret`, `lock`, `running` and `storage/`, which is workerd's.
+ * - 1: `format`, `token`, `secret`, `lock`, `running`, `storage/`, which is workerd's, and `agents/`, a
+ *   directory for each agent.
  */
 const FORMAT = 1;
 

@@ -124,7 +124,7 @@ describe('atoll dev', () => {
     expect(ended.stderr).toMatch(/format 99; this Atoll knows up to 1/);
   });
 
-  test.each(['--agents', '--replicas', '--voters'])('%s is refused, not ignored', async (flag) => {
+  test.each(['--voters', '--voters-on'])('%s is refused, not ignored', async (flag) => {
     const ended = await run(args(flag, '2'));
     expect(ended.code).toBe(2);
     expect(ended.stderr).toContain(`${flag} is not there yet`);

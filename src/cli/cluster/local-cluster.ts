@@ -10,6 +10,8 @@ import { startWatchdog } from './watchdog.ts';
 
 export interface LocalClusterOptions extends WorkerdSettings {
   readonly partitions: number;
+  /** Copies of each partition on agents, of a new cluster; without it, the default of `POST /v1/init`. */
+  readonly replicas?: number;
   /** Take a cluster that is there already, however many partitions it has. */
   readonly acceptPresent?: boolean;
   readonly silenceMaxMs?: number;
@@ -95,18 +97,19 @@ function withoutSignalHandlers<T>(make: () => T): T {
 
 /** A cluster that is there already keeps its partitions: their number is fixed when it is made. */
 async function makeReady(client: Client, options: LocalClusterOptions): Promise<unknown> {
-  const present = await initialize(client, options.partitions);
+  const { partitions, replicas } = options;
+  const present = await initialize(client, { partitions, ...(replicas !== undefined && { replicas }) });
   const { length } = networkView(present).partitions;
-  if (length === options.partitions || options.acceptPresent === true) return present;
+  if (length === partitions || options.acceptPresent === true) return present;
   throw new CliError(
-    `the cluster in ${options.storage} has ${length} partitions, not ${options.partitions}`,
+    `the cluster in ${options.storage} has ${length} partitions, not ${partitions}`,
     'leave --partitions out, or choose another directory with --data',
   );
 }
 
-async function initialize(client: Client, partitions: number): Promise<unknown> {
+async function initialize(client: Client, body: { partitions: number; replicas?: number }): Promise<unknown> {
   try {
-    return await client.call('POST', '/v1/init', { partitions });
+    return await client.call('POST', '/v1/init', body);
   } catch (error) {
     if (!(error instanceof AtollError) || error.status !== 409) throw error;
     return client.network();

@@ -1,15 +1,22 @@
 import { connect, createServer } from 'node:net';
 import { CliError } from '../failure.ts';
 
+/** Imposed by TCP. */
+const PORT_MAX = 65_535;
+
 /**
  * Miniflare reports a busy port late, or not at all where another process listens on the wildcard address:
  * listening shows the one, connecting the other.
+ * `instead` is the port that the message proposes for the cluster.
  */
-export async function refuseBusyPort(port: number): Promise<void> {
+export async function refuseBusyPort(port: number, instead = port + 1): Promise<void> {
+  if (port > PORT_MAX) {
+    throw new CliError(`there is no port ${port}`, 'choose a lower one with --port, or fewer --agents');
+  }
   if ((await canListen(port)) && !(await answers(port))) return;
   throw new CliError(
     `port ${port} is in use`,
-    `stop what listens there, or choose another port: atoll dev --port ${port + 1} (0 takes a free one)`,
+    `stop what listens there, or choose another port: atoll dev --port ${instead > PORT_MAX ? 0 : instead} (0 takes a free one)`,
   );
 }
 

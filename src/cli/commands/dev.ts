@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { readWorkerConfiguration } from '../cluster/configuration.ts';
+import { type LocalAgents, startLocalAgents } from '../cluster/local-agents.ts';
+import { refuseBusyPort } from '../cluster/port.ts';
 import { onStop } from '../cluster/stop-signal.ts';
 import { DEFAULT_DATA } from '../connection.ts';
 import { openDataDirectory } from '../data-directory.ts';
@@ -13,8 +16,14 @@ interface Options {
   readonly port: number;
   readonly partitions: number;
   readonly data: string;
+  readonly agents: number;
+  readonly replicas: number;
   readonly config?: string;
+  readonly agentProgram?: string[];
 }
+
+/** How long `ready` waits for agents to serve, ms (chosen: the cluster itself serves already). */
+const AGENTS_WAIT_MS = 10_000;
 
 export function devCommand(): Command {
   const command = new Command('dev')
@@ -22,7 +31,10 @@ export function devCommand(): Command {
     .option('--port <port>', 'where to serve; 0 takes a free port', integer(0, 65_535), 8787)
     .option('--partitions <n>', 'partitions of a new cluster', integer(1, 256), 4)
     .option('--data <dir>', 'where its data is kept', DEFAULT_DATA)
+    .option('--agents <n>', 'node agents, each a process on the next port', integer(0, 32), 0)
+    .option('--replicas <n>', 'copies of each partition on agents, of a new cluster', integer(0, 64), 2)
     .addOption(new Option('--config <file>', "another Worker's wrangler.toml").hideHelp())
+    .addOption(new Option('--agent-program <words...>', 'in place of this program').hideHelp())
     .addHelpText(
       'after',
       `
@@ -31,16 +43,12 @@ and kept in the data directory.
 
 Examples:
   $ atoll dev
+  $ atoll dev --agents 2
   $ atoll dev --port 9000 --partitions 8 --data /var/lib/atoll`,
     )
     .action(runDev);
-  const later = 'leave it out: this version runs every partition as one Durable Object, without agents';
-  return refuseForNow(command, {
-    '--agents <n>': later,
-    '--replicas <n>': later,
-    '--voters <n>': later,
-    '--voters-on <places>': later,
-  });
+  const later = 'leave it out: the one voter of every partition is its Durable Object, agents are learners';
+  return refuseForNow(command, { '--voters <n>': later, '--voters-on <places>': later });
 }
 
 async function runDev(options: Options, command: Command): Promise<void> {
@@ -49,35 +57,69 @@ async function runDev(options: Options, command: Command): Promise<void> {
   const stopped = onStop();
   // Miniflare and esbuild take half a second to load, which no other command should pay.
   const { startLocalCluster } = await import('../cluster/local-cluster.ts');
+  await refuseBusyPorts(options);
   const directory = openDataDirectory(options.data);
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  let agents: LocalAgents | undefined;
   try {
     const token = process.env.ATOLL_TOKEN || directory.secret('token');
+    const secret = process.env.ATOLL_SECRET || directory.secret('secret');
     const cluster = await startLocalCluster({
       port: options.port,
       partitions: options.partitions,
+      replicas: options.replicas,
       // A directory that has a cluster keeps it, unless another number was asked for by name.
       acceptPresent: command.getOptionValueSource('partitions') === 'default',
       configuration: readWorkerConfiguration(options.config),
       storage: directory.storage,
       token,
-      secret: process.env.ATOLL_SECRET || directory.secret('secret'),
-      log: (line) => void process.stderr.write(`${line}\n`),
+      secret,
+      log,
     });
     directory.announce(cluster.url);
+    agents = startLocalAgents({
+      count: options.agents,
+      firstPort: options.port === 0 ? 0 : options.port + 1,
+      join: cluster.url,
+      directory: join(directory.path, 'agents'),
+      token,
+      secret,
+      log,
+      ...(options.agentProgram && { program: options.agentProgram }),
+    });
     const { partitions } = networkView(cluster.network);
-    say(`${style.bold('atoll')} ${version()} · local cluster of ${plural(partitions.length, 'partition')}`);
+    const { length } = partitions;
+    say(`${style.bold('atoll')} ${version()} · local cluster of ${plural(length, 'partition')}`);
     say(`data   ${directory.path}${directory.isNew ? ' (new)' : ''}`);
     say(process.env.ATOLL_TOKEN ? 'token  from ATOLL_TOKEN' : `token  ${token}`);
-    say(
-      `try    atoll sql${options.data === DEFAULT_DATA ? '' : ` --data ${options.data}`}${urlHint(cluster.url)}`,
-    );
+    say(process.env.ATOLL_SECRET ? 'secret from ATOLL_SECRET' : `secret ${secret}`);
+    const where = options.data === DEFAULT_DATA ? '' : ` --data ${options.data}`;
+    say(`try    atoll sql${where}${urlHint(cluster.url)}`);
+    for (const serving of agents.serving) void serving.then((url) => say(`agent ${url}`));
+    await Promise.race([stopped, allWithin(agents.serving, AGENTS_WAIT_MS)]);
     say(`ready ${cluster.url}`);
     await stopped;
     say('stopping');
+    await agents.stop();
     await cluster.stop();
   } finally {
+    await agents?.stop();
     directory.close();
   }
+}
+
+/** Before anything is started: an agent that finds its port taken would only be started again and again. */
+async function refuseBusyPorts({ port, agents }: Options): Promise<void> {
+  if (port === 0) return;
+  for (let offset = 0; offset <= agents; offset++) await refuseBusyPort(port + offset, port + agents + 1);
+}
+
+/** Resolves when all have, or the time is up. */
+async function allWithin(promises: readonly Promise<unknown>[], ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, Promise.all(promises)]);
+  clearTimeout(timer);
 }
 
 function urlHint(url: string): string {
