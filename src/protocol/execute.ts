@@ -1,4 +1,4 @@
-import type { Epoch, SchemaVersion } from '../base/brand.ts';
+import type { CommitId, Epoch, SchemaVersion, Timestamp } from '../base/brand.ts';
 
 /** One statement with its arguments in the public API's JSON values. */
 export interface WireStatement {
@@ -23,4 +23,10 @@ export interface ExecuteRequest {
   readonly statements: readonly WireStatement[];
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+  /** The client's session token as it came: the reply's token is this one and what the reply saw. */
+  readonly session?: string;
+  /** The replica must have applied the partition's log this far, */
+  readonly atLeast?: CommitId;
+  /** or, where no commit id is known any more, up to this log time. A leader has, by being it. */
+  readonly atLeastTime?: Timestamp;
 }

@@ -16,6 +16,7 @@ const MESSAGES = [
   'restore.ts',
   'rpc.ts',
   'schema.ts',
+  'session.ts',
   'token.ts',
 ];
 
@@ -34,13 +35,14 @@ describe('formats', () => {
       'token.ts',
       'import.ts',
       'export.ts',
+      'session.ts',
     ];
     expect({
       version: RPC_VERSION,
       hash: hashOf(messages.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "b278e000abf14ac0",
+        "hash": "71a633676b4c86ae",
         "version": 1,
       }
     `);

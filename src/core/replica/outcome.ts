@@ -10,7 +10,10 @@ export type ExecuteOutcome =
   | { readonly kind: 'error'; readonly error: AtollError }
   /** The router's network information is older than the partition's: it must plan anew. */
   | { readonly kind: 'stale'; readonly newer: StalePartition<Catalogue> }
-  /** The partition must first apply the system partition's log, at least up to what the request names. */
+  /**
+   * The partition must first apply the system partition's log, at least up to what the request names; a follower, its
+   * leader's: another replica may have it already.
+   */
   | { readonly kind: 'behind' }
   /** A schema change is being decided: writes wait until it is published or withdrawn. */
   | { readonly kind: 'held'; readonly proposal: number };

@@ -21,6 +21,7 @@ import { createFormat, readFormat, upgradeFormat } from './format.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
+import { futureSession, hasApplied, type LastCommit, readLastCommit, replySession } from './last-commit.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
@@ -41,9 +42,10 @@ const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
 ]);
 
 /** What a request says of the network that it was planned with; `restore`: the restore that it is part of. */
-export type Addressed = Pick<ExecuteRequest, 'epoch' | 'schema' | 'system' | 'read'> & {
-  readonly restore?: string;
-};
+export type Addressed = Pick<
+  ExecuteRequest,
+  'epoch' | 'schema' | 'system' | 'read' | 'atLeast' | 'atLeastTime'
+> & { readonly restore?: string };
 
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
@@ -60,6 +62,10 @@ export class Replica {
   #prepared: PreparedStatements;
   #systemIndex: number;
   #hold: number | null;
+  /** Null when it must be read from the file. */
+  #last: LastCommit | null = null;
+  /** Whether its log is another replica's, applied here by whoever sets this. */
+  follows = false;
   readonly #context: ExecutionContext;
 
   private constructor(port: SqlitePort) {
@@ -120,6 +126,12 @@ export class Replica {
     return this.#systemIndex;
   }
 
+  /** Where its log ends. A leader's ends where it has appended; a follower's may have been moved by others. */
+  get last(): LastCommit {
+    if (this.follows || this.#last === null) this.#last = readLastCommit(this.port);
+    return this.#last;
+  }
+
   /** The proposal of a schema change that this partition has checked and waits for, holding its writes. */
   get hold(): number | null {
     return this.#hold;
@@ -133,6 +145,7 @@ export class Replica {
 
   /** Takes what is in memory from the file again, after a change or an undo of what it is derived from. */
   reload(): void {
+    this.#last = null;
     this.#identity = readIdentity(this.port);
     const catalogue = readCatalogue(this.port);
     if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
@@ -189,6 +202,7 @@ export class Replica {
       return { kind: 'done', body: this.port.transaction(() => this.#write(request, now)) };
     } catch (error) {
       if (error instanceof SqliteError && ENDS_TRANSACTION.has(error.kind)) throw error;
+      this.#last = null;
       if (!request.read) this.#identifiers.rollback();
       return { kind: 'error', error: failureOf(error) };
     }
@@ -227,13 +241,27 @@ export class Replica {
     const { epoch } = this.#identity;
     if (request.schema > this.#schema.version) return { kind: 'behind' };
     if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
+    if (request.epoch > epoch && this.follows) return { kind: 'behind' };
     if (request.epoch !== epoch || request.schema !== this.#schema.version) {
       return { kind: 'stale', newer: this.#newer() };
+    }
+    if (request.atLeast !== undefined || request.atLeastTime !== undefined) {
+      const lacking = this.#lacks(request);
+      if (lacking !== null) return lacking;
     }
     const refused = restoreObstacle(this.#schema.catalogue, request.restore);
     if (refused !== null) return { kind: 'error', error: refused };
     if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
     return null;
+  }
+
+  /** A leader has passed every log time that was confirmed: by its partition nothing was seen that it does not have. */
+  #lacks(request: Addressed): ExecuteOutcome | null {
+    const { atLeast } = request;
+    const { last } = this;
+    if (this.follows) return hasApplied(last, request) ? null : { kind: 'behind' };
+    if (atLeast === undefined || atLeast <= last.commit) return null;
+    return { kind: 'error', error: futureSession(this.#identity, last, atLeast) };
   }
 
   #newer(): StalePartition<Catalogue> {
@@ -283,8 +311,11 @@ export class Replica {
   }
 
   #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
-    if (request.shape === 'batch') return encodeBatch(results, this.#identity.partition);
-    return encodeQuery(present(results[0], 'a query is one statement'), this.#identity.partition);
+    const { partition } = this.#identity;
+    const system = this.isSystem ? this.feedIndex : this.#systemIndex;
+    const session = replySession(this.#identity, this.last, system, request.session);
+    if (request.shape === 'batch') return encodeBatch(results, partition, session);
+    return encodeQuery(present(results[0], 'a query is one statement'), partition, session);
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */
@@ -300,6 +331,7 @@ export class Replica {
 
   /** Finishes an entry of the log over what was changed since the last one; see `finishCommit`. */
   append(kind: CommitKind, payload: CommitInput['payload'], now: number): void {
+    this.#last = null;
     finishCommit(this.port, {
       term: this.term,
       timestamp: this.clock.now(now),
