@@ -1,11 +1,13 @@
 /**
  * What the system partition tells of hosts: its answer to `hosts`, `host-accept`, `host-refuse`, `host-drain` and
  * `host-remove`, and with it the body of `GET /v1/hosts` (docs/api.md, "Hosts"). Times are ISO 8601. Null stands
- * wherever nothing is known yet.
+ * wherever nothing is known.
  */
 export interface HostsView {
   /** Version of the network information that this was read from. */
   readonly version: number;
+  /** Copies of each partition that agents shall hold, of the cluster. */
+  readonly replicas: number;
   readonly hosts: readonly HostView[];
 }
 
@@ -14,27 +16,30 @@ export interface HostView {
   readonly host: string;
   /** What its operator calls it. */
   readonly name: string | null;
+  /** `edge` or `agent`. */
   readonly kind: string;
-  /** `proposal`, `inactive`, `read`, `write`, `unavailable`, `refused` or `removed`. */
+  /** `core/network/status.ts`. */
   readonly status: string;
+  /** Whether an operator wants its replicas elsewhere. */
+  readonly draining: boolean;
   /** Where others reach it; null: through a host that holds its socket. */
   readonly address: string | null;
+  readonly lastSeenAt: string | null;
   readonly replicas: readonly HostReplicaView[];
+  /** Round trips that it has measured, or the other one has, ms by host id. */
+  readonly latencies: Readonly<Record<string, number>>;
   /** Round trip to the edge, ms. */
-  readonly latencyMs: number | null;
-  /** By latencies to all hosts, ms; see docs/operations.md. */
-  readonly distance: number | null;
-  /** Degrees, 0 … 180: the angle at the edge between this host and the reference host. */
+  readonly distanceMs: number | null;
+  /** Seen from the edge, radians from 0, where the first other agent is, to π (`core/network/topology.ts`). */
   readonly direction: number | null;
   readonly freeBytes: number | null;
-  /** Measured once a start; 1 is the reference machine. */
+  /** 100 for the machine it was made on; proportional to speed. */
   readonly cpuRating: number | null;
-  /** Share of calls that succeed, 0 … 1, recent ones counting more. */
-  readonly reliability: number | null;
-  readonly lastSeenAt: string | null;
-  /** Of a proposal: who has voted how. */
-  readonly votes: readonly HostVoteView[];
-  /** What it still has to confirm: consensus deletion waits for it. */
+  /** Score from 0, which is reliable (`core/network/reliability.ts`). */
+  readonly unreliability: number | null;
+  /** Of its last proposal, by host id: who has voted for it, and against. */
+  readonly votes: Readonly<Record<string, boolean>>;
+  /** Deletions that wait for it: what it still has to confirm. */
   readonly responsibility: readonly ResponsibilityView[];
 }
 
@@ -48,15 +53,10 @@ export interface HostReplicaView {
   readonly lagMs: number | null;
 }
 
-export interface HostVoteView {
-  readonly host: string;
-  readonly accept: boolean;
-}
-
 export interface ResponsibilityView {
   readonly partition: number;
-  /** Up to this commit the host has confirmed that it holds what was deleted as deleted. */
+  /** It has confirmed the log up to this commit. */
   readonly confirmed: number;
-  /** Log entries kept for this host alone. */
+  /** Entries of the partition's log that are kept for it alone. */
   readonly awaitingPurge: number;
 }
