@@ -3,6 +3,7 @@ import { type InternalColumn, internalTable } from './bookkeeping.ts';
 
 const text = (name: string, key = 0): InternalColumn => [name, 'TEXT' as Affinity, key];
 const integer = (name: string, key = 0): InternalColumn => [name, 'INTEGER' as Affinity, key];
+const real = (name: string): InternalColumn => [name, 'REAL' as Affinity, 0];
 
 /**
  * The network information: tables of the system partition, logged like users' rows. Those named `atoll_…` can be
@@ -12,7 +13,7 @@ const integer = (name: string, key = 0): InternalColumn => [name, 'INTEGER' as A
 /** Secrets and settings of the database: the history id, the signing key, the revoked tokens. Not readable with SQL. */
 export const SETTINGS = internalTable(10, '_atoll_settings', [text('name', 1), text('value')]);
 
-/** `status`: `write`, the only one until agents join. */
+/** `kind`: `edge` or `agent`; `status`: core/network/status.ts. What is more about agents is in HOST_PROFILES. */
 export const HOSTS = internalTable(11, 'atoll_hosts', [text('host', 1), text('kind'), text('status')]);
 
 /** `status`: `creating` until its object has confirmed that it exists. Ids `id_start` … `id_end` − 1 are its own. */
@@ -24,6 +25,7 @@ export const PARTITIONS = internalTable(12, 'atoll_partitions', [
   integer('id_end'),
 ]);
 
+/** `role`: `leader` or `learner`. Partition 0 is led by the edge, and not listed with it. */
 export const REPLICAS = internalTable(13, 'atoll_replicas', [
   integer('partition', 1),
   text('host', 2),
@@ -74,6 +76,119 @@ export const TOKENS = internalTable(18, '_atoll_tokens', [
   text('revoked_at'),
 ]);
 
+/**
+ * What an agent says of itself, and its membership. Ids `id_start` … `id_end` − 1 are kept for it while it is a member;
+ * `addresses`: a JSON array; `served_at`: when it first had all its replicas in sync; `refusals`: in a row.
+ */
+export const HOST_PROFILES = internalTable(19, 'atoll_host_profiles', [
+  text('host', 1),
+  text('name'),
+  text('public_key'),
+  text('addresses'),
+  integer('id_start'),
+  integer('id_end'),
+  text('proposed_at'),
+  text('joined_at'),
+  text('served_at'),
+  text('status_since'),
+  text('draining_since'),
+  integer('refusals'),
+  text('retry_at'),
+]);
+
+/**
+ * What changes all the time: a sample, written every some seconds; core/replica/hosts-monitor.ts has the newest. `score`
+ * … `next_try_at`: core/network/reliability.ts.
+ */
+export const HOST_METRICS = internalTable(20, 'atoll_host_metrics', [
+  text('host', 1),
+  text('seen_at'),
+  integer('free_bytes'),
+  integer('total_bytes'),
+  integer('held_bytes'),
+  real('cpu_rating'),
+  integer('clock_skew_ms'),
+  real('score'),
+  text('scored_at'),
+  integer('retries'),
+  text('next_try_at'),
+]);
+
+/** `state`: `open`, then `accepted` or `refused`. `electorate`: a JSON array of host ids, fixed at the proposal. */
+export const HOST_PROPOSALS = internalTable(21, 'atoll_host_proposals', [
+  integer('proposal', 1),
+  text('host'),
+  text('electorate'),
+  text('state'),
+  text('proposed_at'),
+  text('deadline'),
+  text('decided_at'),
+]);
+
+/** Each host once for each proposal. `accept`: 0 or 1. */
+export const VOTES = internalTable(22, 'atoll_votes', [
+  integer('proposal', 1),
+  text('voter', 2),
+  integer('accept'),
+  text('reason'),
+  text('voted_at'),
+]);
+
+/** Round trips as `host` measured them; samples, as above. */
+export const LATENCIES = internalTable(23, 'atoll_latencies', [
+  text('host', 1),
+  text('other', 2),
+  real('ms'),
+  text('measured_at'),
+]);
+
+/**
+ * How far learners are. `state`: `loading`, `in-sync` or `behind`, always as it is; `matched`, the last commit that it has
+ * durably, and the lag are samples, as above.
+ */
+export const REPLICA_PROGRESS = internalTable(24, 'atoll_replica_progress', [
+  integer('partition', 1),
+  text('host', 2),
+  text('state'),
+  integer('matched'),
+  integer('leader_last'),
+  integer('lag_ms'),
+  text('reported_at'),
+]);
+
+/** What became of each host and why, numbered within it; the newest are kept. */
+export const HOST_EVENTS = internalTable(25, 'atoll_host_events', [
+  text('host', 1),
+  integer('number', 2),
+  text('event'),
+  text('status_before'),
+  text('status_after'),
+  text('reason'),
+  text('at'),
+]);
+
+/** Runs of equal outcomes of calls to a host: since when it answers, or does not; the newest are kept. */
+export const RELIABILITY = internalTable(26, 'atoll_reliability', [
+  text('host', 1),
+  text('since_at', 2),
+  text('outcome'),
+  text('last_at'),
+  integer('count'),
+  real('score'),
+]);
+
+/** Since format version 2. */
+export const HOST_TABLES: readonly Table[] = [
+  HOST_PROFILES,
+  HOST_METRICS,
+  HOST_PROPOSALS,
+  VOTES,
+  LATENCIES,
+  REPLICA_PROGRESS,
+  HOST_EVENTS,
+  RELIABILITY,
+];
+
 export const SYSTEM_TABLES: readonly Table[] = [
   SETTINGS,
   HOSTS,
@@ -84,4 +199,5 @@ export const SYSTEM_TABLES: readonly Table[] = [
   MIGRATIONS,
   LEDGER,
   TOKENS,
+  ...HOST_TABLES,
 ];

@@ -12,6 +12,14 @@ export const READABLE_SYSTEM_TABLES: ReadonlySet<string> = new Set([
   'atoll_tables',
   'atoll_migrations',
   'atoll_migration_partitions',
+  'atoll_host_profiles',
+  'atoll_host_metrics',
+  'atoll_host_proposals',
+  'atoll_votes',
+  'atoll_latencies',
+  'atoll_replica_progress',
+  'atoll_host_events',
+  'atoll_reliability',
 ]);
 
 export function isSystemTable(name: string): boolean {

@@ -1,0 +1,99 @@
+import { areAddresses, HOSTS_MAX, isRating } from './joining.ts';
+import { isCount, isRecord } from './shape.ts';
+
+/** What a member tells the system partition every {@link HEARTBEAT_MS}. */
+export interface Heartbeat {
+  /** Its clock, unix ms. */
+  readonly time: number;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** What its replicas take. */
+  readonly heldBytes: number;
+  readonly cpuRating: number;
+  /** Where it is reached now; absent: where it was. */
+  readonly addresses?: readonly string[];
+  /** Round trips to other hosts, ms, by host id. */
+  readonly latencies: Readonly<Record<string, number>>;
+  readonly replicas: readonly ReplicaReport[];
+}
+
+export interface ReplicaReport {
+  readonly partition: number;
+  /** Last commit that it has durably; 0: none. */
+  readonly matched: number;
+  /** Last commit of the leader that it knows of. */
+  readonly leaderLast: number;
+  /** How long ago it had all that the leader had; 0: it has. */
+  readonly lagMs: number;
+}
+
+/** Chosen: a dead host is noticed within three; 1,000 hosts cost the system partition 200 messages a second. */
+export const HEARTBEAT_MS = 5_000;
+
+/** Chosen: a replica that lags less has caught up. Healthy ones lag by milliseconds. */
+export const IN_SYNC_LAG_MS = 1_000;
+/** Chosen: one that lags more has fallen behind. Between the two it stays what it was. */
+export const BEHIND_LAG_MS = 10_000;
+
+/** Partitions of a database with room for the future (chosen: a heartbeat stays below 1 MB). */
+const REPLICAS_MAX = 16_384;
+
+/**
+ * How far a replica of a host is. `loading`: it was never in sync since the host was told to have it; a host keeps
+ * answering from its others meanwhile.
+ */
+export type ReplicaState = 'loading' | 'in-sync' | 'behind';
+
+export function replicaStateAfter(state: ReplicaState, { matched, lagMs }: ReplicaReport): ReplicaState {
+  if (matched > 0 && lagMs <= IN_SYNC_LAG_MS) return 'in-sync';
+  return state === 'in-sync' && lagMs > BEHIND_LAG_MS ? 'behind' : state;
+}
+
+/**
+ * Whether a host with these replicas may answer reads. A newcomer first has all in sync; one that has served before
+ * is not held up by those that it was given since.
+ */
+export function hasCaughtUp(states: ReadonlyMap<number, ReplicaState>, servedBefore: boolean): boolean {
+  const all = [...states.values()];
+  if (states.get(0) !== 'in-sync') return false;
+  return all.every((state) => state === 'in-sync' || (servedBefore && state === 'loading'));
+}
+
+/** The heartbeat in a message, or null where it is none. Fields that are not known are left out. */
+export function readHeartbeat(value: unknown): Heartbeat | null {
+  if (!isRecord(value)) return null;
+  const { time, freeBytes, totalBytes, heldBytes, cpuRating, addresses, latencies, replicas } = value;
+  if (!isCount(time) || !isCount(freeBytes) || !isCount(totalBytes) || !isCount(heldBytes)) return null;
+  if (!isRating(cpuRating) || !areLatencies(latencies)) return null;
+  if (addresses !== undefined && !areAddresses(addresses)) return null;
+  if (!Array.isArray(replicas) || replicas.length > REPLICAS_MAX) return null;
+  const reports = replicas.map(readReport).filter((each) => each !== null);
+  if (reports.length < replicas.length) return null;
+  return {
+    time,
+    freeBytes,
+    totalBytes,
+    heldBytes,
+    cpuRating,
+    ...(addresses === undefined ? {} : { addresses }),
+    latencies,
+    replicas: reports,
+  };
+}
+
+function areLatencies(value: unknown): value is Readonly<Record<string, number>> {
+  if (!isRecord(value)) return false;
+  const measured = Object.values(value);
+  return (
+    measured.length <= HOSTS_MAX &&
+    measured.every((ms) => typeof ms === 'number' && Number.isFinite(ms) && ms >= 0)
+  );
+}
+
+function readReport(value: unknown): ReplicaReport | null {
+  if (!isRecord(value)) return null;
+  const { partition, matched, leaderLast, lagMs } = value;
+  if (!isCount(partition) || !isCount(matched) || !isCount(leaderLast)) return null;
+  if (typeof lagMs !== 'number' || !Number.isFinite(lagMs) || lagMs < 0) return null;
+  return { partition, matched, leaderLast, lagMs };
+}
