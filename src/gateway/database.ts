@@ -5,6 +5,7 @@ import type { NetworkReply, StalePartition } from '../protocol/network.ts';
 import { type Principal, STATIC_ID } from './auth/principal.ts';
 import { importVerifyingKey } from './auth/signing-key.ts';
 import { TokenVerifier } from './auth/token-verifier.ts';
+import type { Freshness } from './freshness.ts';
 import { KnownNetwork } from './known-network.ts';
 import { type Effect, lostAnswer, READ, WRITE } from './lost.ts';
 import type { RouterMetrics } from './metrics/router-metrics.ts';
@@ -25,6 +26,8 @@ export interface CallContext {
   readonly deadline: number;
   readonly trace: string;
   readonly signal?: AbortSignal;
+  /** Of a read: see PartitionMessage. */
+  readonly freshness?: Freshness;
   /** Lets work go on after the request is answered. */
   readonly background?: (work: Promise<void>) => void;
 }

@@ -2,6 +2,7 @@ import type { PartitionId } from '../base/brand.ts';
 import type { ExecuteRequest, WireStatement } from '../protocol/execute.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import { type CallContext, type Database, readError } from './database.ts';
+import { demandOf, freshnessOf, type ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
 
@@ -16,6 +17,9 @@ export interface PartitionWork {
   readonly read: boolean;
   readonly statements: readonly WireStatement[];
   readonly answerBytesMax?: number;
+  readonly demand: ReadDemand;
+  /** The answer goes to the client as it is: the partition writes the whole session into it, and not only what itself saw. */
+  readonly whole?: boolean;
 }
 
 /**
@@ -30,22 +34,26 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements, answerBytesMax } = work;
+  const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
+  const { session } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
     schema: known.schema.version,
-    system: known.information.systemIndex,
+    system: Math.max(known.information.systemIndex, session?.token.system ?? 0),
     shape,
     read,
     statements,
     ...(answerBytesMax !== undefined && { answerBytesMax }),
+    ...(whole && session !== null && { session: session.text }),
+    ...demandOf(demand, partition),
   };
   const effect = read ? READ : WRITE;
+  const freshness = read ? freshnessOf(demand, partition) : null;
   const response = await database.deliver(
     partition,
     'execute',
     JSON.stringify(request),
-    context,
+    freshness === null ? context : { ...context, freshness },
     effect,
     (answer) => answer,
   );

@@ -6,10 +6,13 @@ import { AtollError, type ErrorDetail, type Outcome, toAtollError } from '../pro
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, decodeValue, encodeRow, encodeValue } from '../protocol/json-value.ts';
+import type { SessionToken } from '../protocol/session.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
+import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
+import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
 
@@ -53,8 +56,8 @@ export async function executePartial(
   const partitions = entries.map(([partition]) => partition);
   // One that fails does not end the others: what it leaves undone is told, by partition.
   const answers = await fanOut(entries, PARALLEL_MAX, ([partition, parts]) =>
-    executeParts(session, known, planned, partition, parts).then(
-      (results): Answer => ({ results }),
+    executeParts(session, known, request.demand, planned, partition, parts).then(
+      (answer): Answer => answer,
       (error: unknown): Answer => ({ error }),
     ),
   );
@@ -63,25 +66,34 @@ export async function executePartial(
   const plan = `"plan":{"kind":"per-partition","partitions":${JSON.stringify(partitions)}}`;
   const body =
     request.shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
-  return new Response(`{${body},${plan}}`, { headers: { 'content-type': 'application/json' } });
+  const seen = answers.flatMap((answer) => ('seen' in answer ? [answer.seen] : []));
+  const token = `"session":"${sessionText(known, request.demand, seen)}"`;
+  return new Response(`{${body},${plan},${token}}`, { headers: { 'content-type': 'application/json' } });
 }
 
 /** What one partition has answered, or why it has not. */
-type Answer = { readonly results: readonly PartResult[] } | { readonly error: unknown };
+type Answer = Results | { readonly error: unknown };
+
+interface Results {
+  readonly results: readonly PartResult[];
+  readonly seen: SessionToken;
+}
 
 async function executeParts(
   { database, context }: Session,
   known: KnownNetwork,
+  demand: ReadDemand,
   planned: readonly Planned[],
   partition: PartitionId,
   parts: readonly Part[],
-): Promise<readonly PartResult[]> {
+): Promise<Results> {
   const statements = parts.map(({ statement }) => statement);
   const read = parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read');
-  const work = { partition, shape: 'batch', read, statements } as const;
+  const work = { partition, shape: 'batch', read, statements, demand } as const;
   const response = await executeIn(database, known, work, context);
-  // Not `json()`, for which 1.0 is 1.
-  return (parseJson(await response.text()) as { results: PartResult[] }).results;
+  const text = await response.text();
+  // Not `JSON.parse`, for which 1.0 is 1.
+  return { results: (parseJson(text) as { results: PartResult[] }).results, seen: sessionIn(text) };
 }
 
 function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId, WireStatement])[] {

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
+import { SESSION_LENGTH_MAX } from '../protocol/session.ts';
+import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
 
 /** Statements in one batch (chosen: they run in one synchronous turn of the partition). */
 export const BATCH_STATEMENTS_MAX = 1_000;
@@ -15,15 +17,15 @@ const statementFields = {
 
 /** Fields that are documented, and refused until their feature is there: see {@link refuseFuture}. */
 const future = {
-  maxStalenessMs: v.optional(v.unknown()),
-  session: v.optional(v.unknown()),
   asOf: v.optional(v.unknown()),
   idempotencyKey: v.optional(v.unknown()),
 };
 
 const common = {
   ...future,
-  consistency: v.optional(v.picklist(['strong', 'session', 'bounded', 'eventual'])),
+  consistency: v.optional(v.picklist(CONSISTENCIES)),
+  maxStalenessMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
   atomicity: v.optional(v.picklist(['all', 'partition'])),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
 };
@@ -43,6 +45,7 @@ export interface ClientRequest {
   readonly statements: readonly WireStatement[];
   readonly atomicity: 'all' | 'partition';
   readonly timeoutMs: number;
+  readonly demand: ReadDemand;
 }
 
 export function readQuery(body: unknown): ClientRequest {
@@ -55,11 +58,12 @@ export function readBatch(body: unknown): ClientRequest {
   return { shape: 'batch', statements, ...options(rest) };
 }
 
-function options(
-  fields: Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>,
-): Pick<ClientRequest, 'atomicity' | 'timeoutMs'> {
+type Options = Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>;
+
+function options(fields: Options): Pick<ClientRequest, 'atomicity' | 'timeoutMs' | 'demand'> {
   refuseFuture(fields);
-  return { atomicity: fields.atomicity ?? 'all', timeoutMs: fields.timeoutMs ?? TIMEOUT_MS_DEFAULT };
+  const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT } = fields;
+  return { atomicity, timeoutMs, demand: readDemand(fields) };
 }
 
 function refuseFuture(fields: Record<string, unknown>): void {
@@ -67,12 +71,27 @@ function refuseFuture(fields: Record<string, unknown>): void {
     if (fields[name] === undefined) continue;
     throw new AtollError('unsupported', `${name} is not there yet: leave it out`);
   }
-  if (fields.consistency !== undefined && fields.consistency !== 'strong') {
+}
+
+function readDemand({ consistency = 'strong', maxStalenessMs, session }: Options): ReadDemand {
+  const bounded = consistency === 'bounded';
+  if (bounded && maxStalenessMs === undefined) {
     throw new AtollError(
-      'unsupported',
-      `consistency "${fields.consistency}" is not there yet: every read is "strong"; leave it out`,
+      'bad-request',
+      'consistency "bounded" needs maxStalenessMs: how old an answer may be',
     );
   }
+  if (!bounded && maxStalenessMs !== undefined) {
+    throw new AtollError(
+      'bad-request',
+      `maxStalenessMs goes with consistency "bounded", not "${consistency}": say so, or leave it out`,
+    );
+  }
+  return {
+    consistency,
+    maxStalenessMs: maxStalenessMs ?? null,
+    session: session === undefined ? null : readSession(session),
+  };
 }
 
 /** The body as the schema describes it. Error: `bad-request`, which names the field. */

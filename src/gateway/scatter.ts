@@ -8,12 +8,15 @@ import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow, encodeValue } from '../protocol/json-value.ts';
+import type { SessionToken } from '../protocol/session.ts';
 import { ANSWERS_BYTES_MAX, AnswersHeld } from './answers-held.ts';
 import { executeIn } from './execute.ts';
 import { fanOut } from './fan-out.ts';
+import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ } from './lost.ts';
 import type { Planned } from './planned.ts';
+import { sessionIn, sessionText } from './reply-session.ts';
 import type { Session } from './statements.ts';
 
 /** Partitions asked at a time (chosen: as many connections and tasks as a request can well have). */
@@ -23,6 +26,7 @@ const PARALLEL_MAX = 32;
 export async function executeScatter(
   session: Session,
   known: KnownNetwork,
+  demand: ReadDemand,
   { args }: Planned,
   plan: ScatterPlan,
 ): Promise<Response> {
@@ -34,16 +38,16 @@ export async function executeScatter(
   try {
     const values = bindParameters(plan, args, now);
     const statement = { sql: plan.sql, args: parseJson(`[${values.map(encodeValue).join(',')}]`) };
-    const scatter = { session, known, statement, held };
+    const scatter: Scatter = { session, known, demand, statement, held, seen: [] };
     if (isConcatenation(plan.merge)) {
       const answers = await gather(scatter, partitions, rowsTextOf);
       const columns = plan.merge.columns ?? answers[0]?.columns ?? [];
       const rows = answers.flatMap((answer) => (answer.rows === '' ? [] : [answer.rows])).join();
-      return reply(columns, rows, partitions);
+      return reply(columns, rows, partitions, scatter);
     }
     const answers = await gather(scatter, partitions, (text) => decode(text, held));
     const { columns, rows } = mergeAnswers(plan.merge, answers, args);
-    return reply(columns, rows.map((row) => encodeRow(row)).join(), partitions);
+    return reply(columns, rows.map((row) => encodeRow(row)).join(), partitions, scatter);
   } catch (error) {
     if (!(error instanceof MergeError)) throw error;
     throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message);
@@ -55,8 +59,11 @@ export async function executeScatter(
 interface Scatter {
   readonly session: Session;
   readonly known: KnownNetwork;
+  readonly demand: ReadDemand;
   readonly statement: WireStatement;
   readonly held: AnswersHeld;
+  /** What partitions have seen that have answered. */
+  readonly seen: SessionToken[];
 }
 
 /**
@@ -91,17 +98,18 @@ async function gather<Answer>(
 }
 
 function ask(
-  { session, known, statement }: Scatter,
+  { session, known, demand, statement }: Scatter,
   partition: PartitionId,
   answerBytesMax: number,
   signal?: AbortSignal,
 ): Promise<Response> {
-  const work = { partition, shape: 'query', read: true, statements: [statement], answerBytesMax } as const;
+  const statements = [statement];
+  const work = { partition, shape: 'query', read: true, statements, answerBytesMax, demand } as const;
   return executeIn(session.database, known, work, { ...session.context, ...(signal && { signal }) });
 }
 
 async function take<Answer>(
-  { held }: Scatter,
+  { held, seen }: Scatter,
   partition: PartitionId,
   response: Response,
   read: (text: string) => Answer,
@@ -109,6 +117,7 @@ async function take<Answer>(
   const text = await held.read(response).catch((error: unknown) => {
     throw lostAnswer(error, partition, READ);
   });
+  seen.push(sessionIn(text));
   return read(text);
 }
 
@@ -132,10 +141,16 @@ function rowsTextOf(text: string): { readonly columns: readonly string[]; readon
   return { columns, rows: text.slice(name + ',"rows":['.length, text.lastIndexOf('],"rowsAffected":')) };
 }
 
-function reply(columns: readonly string[], rows: string, partitions: readonly PartitionId[]): Response {
+function reply(
+  columns: readonly string[],
+  rows: string,
+  partitions: readonly PartitionId[],
+  { known, demand, seen }: Scatter,
+): Response {
   const body =
     `{"columns":${JSON.stringify(columns)},"rows":[${rows}],` +
     `"rowsAffected":0,"lastInsertRowid":null,"consistency":"per-partition",` +
-    `"plan":{"kind":"scatter","partitions":${JSON.stringify(partitions)}}}`;
+    `"plan":{"kind":"scatter","partitions":${JSON.stringify(partitions)}},` +
+    `"session":"${sessionText(known, demand, seen)}"}`;
   return new Response(body, { headers: { 'content-type': 'application/json' } });
 }

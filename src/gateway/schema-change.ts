@@ -1,6 +1,8 @@
 import type { SchemaChangeReply } from '../protocol/schema.ts';
+import { newSession } from '../protocol/session.ts';
 import { SYSTEM_PARTITION } from './database.ts';
 import type { Planned } from './planned.ts';
+import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
 
@@ -20,9 +22,12 @@ export async function changeSchema(
     { access: 'write', advice: 'look at /v1/schema' },
   );
   await database.catchUp(context);
+  const known = await database.network(context);
+  const { history, systemIndex } = known.information;
+  const seen = { ...newSession(history), system: systemIndex };
+  const token = sessionText(known, request.demand, [seen]);
   const result = { columns: [], rows: [], rowsAffected: 0, lastInsertRowid: null };
   const plan = { kind: 'schema', ...reply };
-  return Response.json(
-    request.shape === 'query' ? { ...result, plan } : { results: planned.map(() => result), plan },
-  );
+  const answer = request.shape === 'query' ? result : { results: planned.map(() => result) };
+  return Response.json({ ...answer, plan, session: token });
 }

@@ -1,5 +1,6 @@
 import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
 import { executeIn } from './execute.ts';
+import { STRONG } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
 
 /** `GET /v1/schema`: tables, views, triggers, and the ledger of migrations. */
@@ -32,7 +33,13 @@ async function migrations(database: Database, known: KnownNetwork, context: Call
   const sql = `SELECT m.proposal, m.version, m.state, m.error, m.proposed_at, m.decided_at, m.statements,
     (SELECT json_group_array(partition) FROM atoll_migration_partitions p WHERE p.version = m.version AND m.state = 'published')
     FROM atoll_migrations m ORDER BY m.proposal`;
-  const work = { partition: SYSTEM_PARTITION, shape: 'query', read: true, statements: [{ sql }] } as const;
+  const work = {
+    partition: SYSTEM_PARTITION,
+    shape: 'query',
+    demand: STRONG,
+    read: true,
+    statements: [{ sql }],
+  } as const;
   const response = await executeIn(database, known, work, context);
   const { rows } = (await response.json()) as { rows: (string | number | null)[][] };
   return rows.map(([proposal, version, state, error, proposedAt, decidedAt, statements, applied]) => ({

@@ -7,6 +7,7 @@ import { homeOf } from './home.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { executePartial } from './partial.ts';
 import { neededRole, type Planned, PlanRefusal, planClientStatement, refusesBySchema } from './planned.ts';
+import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
 import { changeSchema } from './schema-change.ts';
@@ -30,6 +31,7 @@ export async function runStatements(session: Session, request: ClientRequest): P
     const planned = plan(session, known, request);
     try {
       refuseDuringRestore(known);
+      refuseOtherHistory(known, request);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
       return await dispatch(session, known, request, planned);
     } catch (error) {
@@ -52,6 +54,15 @@ export async function runStatements(session: Session, request: ClientRequest): P
 function refuseDuringRestore({ schema }: KnownNetwork): void {
   if (schema.catalogue.restoring === undefined) return;
   throw new PlanRefusal('busy', 'a restore is under way: nothing else is served until it ends');
+}
+
+function refuseOtherHistory({ information }: KnownNetwork, { demand }: ClientRequest): void {
+  if (demand.session === null || demand.session.token.history === information.history) return;
+  throw new PlanRefusal(
+    'history-gone',
+    'the session is of another database, or of another history of this one, which was recovered since: ' +
+      'begin a new session, without a token',
+  );
 }
 
 /** @throws AtollError for what no schema lets through: what does not parse, wrong arguments, a token that may not */
@@ -78,13 +89,14 @@ async function dispatch(
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
   if (request.shape === 'query' && only !== undefined) {
-    if (only.plan.kind === 'scatter') return executeScatter(session, known, only, only.plan);
-    if (only.plan.kind === 'explain') return explain(only);
+    if (only.plan.kind === 'scatter') return executeScatter(session, known, request.demand, only, only.plan);
+    if (only.plan.kind === 'explain') return explain(only, sessionText(known, request.demand, []));
   }
   const home = homeOf(known, planned);
   if (!(home instanceof PlanRefusal)) {
     const read = planned.every(({ plan }) => neededRole(plan) === 'read');
-    const work = { partition: home, shape: request.shape, read, statements: request.statements };
+    const { shape, statements, demand } = request;
+    const work = { partition: home, shape, read, statements, demand, whole: true };
     return executeIn(session.database, known, work, session.context);
   }
   if (request.atomicity === 'partition') return executePartial(session, known, request, planned);
@@ -96,7 +108,7 @@ function refusal(code: string, message: string, request: ClientRequest, index: n
   return new AtollError(known, request.shape === 'batch' ? `statements[${index}]: ${message}` : message);
 }
 
-function explain({ plan }: Planned): Response {
+function explain({ plan }: Planned, session: string): Response {
   const rows = explainPlan(plan).map(({ step, detail }) => [step, detail]);
   return Response.json({
     columns: EXPLAIN_COLUMNS,
@@ -104,5 +116,6 @@ function explain({ plan }: Planned): Response {
     rowsAffected: 0,
     lastInsertRowid: null,
     plan: { kind: 'explain' },
+    session,
   });
 }

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import type { Freshness } from './freshness.ts';
 
 /** How a router reaches a partition. The Worker binds it to Durable Object stubs, an agent to its sockets. */
 export interface PartitionTransport {
@@ -19,4 +20,6 @@ export interface PartitionMessage {
   /** `traceparent` of the request this belongs to. */
   readonly trace: string;
   readonly signal?: AbortSignal;
+  /** Of reads that a replica may answer. The message demands the same of it: what is too old refuses. */
+  readonly freshness?: Freshness;
 }

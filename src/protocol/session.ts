@@ -37,19 +37,19 @@ export function newSession(history: string): SessionToken {
   return { history, seen: new Map(), system: 0, time: '' };
 }
 
-/** The session that has seen what `a` and `b` have, which are of one history. */
-export function mergeSessions(a: SessionToken, b: SessionToken): SessionToken {
-  const all = new Map(a.seen);
-  for (const [partition, commit] of b.seen) {
-    if (commit > (all.get(partition) ?? -1)) all.set(partition, commit);
+/** The session that has seen what all of these have, which are of one history. */
+export function mergeSessions(first: SessionToken, ...others: readonly SessionToken[]): SessionToken {
+  const all = new Map(first.seen);
+  let { system, time } = first;
+  for (const other of others) {
+    for (const [partition, commit] of other.seen) {
+      if (commit > (all.get(partition) ?? -1)) all.set(partition, commit);
+    }
+    if (other.system > system) system = other.system;
+    if (other.time > time) time = other.time;
   }
   const listed = [...all].sort(([left], [right]) => left - right).slice(-SESSION_PARTITIONS_MAX);
-  return {
-    history: a.history,
-    seen: new Map(listed),
-    system: Math.max(a.system, b.system),
-    time: a.time > b.time ? a.time : b.time,
-  };
+  return { history: first.history, seen: new Map(listed), system, time };
 }
 
 /** What the session demands of a replica of `partition`. */

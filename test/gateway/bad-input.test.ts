@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { encodeSession, newSession } from '../../src/protocol/session.ts';
 import { type Reply, TestCluster, TOKEN } from '../cluster/cluster.ts';
 
 let cluster: TestCluster;
@@ -258,13 +259,7 @@ describe('a statement', () => {
     expectRefused(await sql(text, text.includes('?') ? ['x'] : []), 400, 'forbidden-statement', /./);
   });
 
-  test.each([
-    { asOf: '2026-01-01' },
-    { session: 'x' },
-    { idempotencyKey: 'x' },
-    { maxStalenessMs: 5 },
-    { consistency: 'eventual' },
-  ])('with a field of later: %j', async (field) => {
+  test.each([{ asOf: '2026-01-01' }, { idempotencyKey: 'x' }])('with a field of later: %j', async (field) => {
     const reply = await sql("INSERT INTO t VALUES ('a', 1)", [], field);
     expectRefused(reply, 400, 'unsupported', /not there yet.*leave it out/);
   });
@@ -275,8 +270,29 @@ describe('a statement', () => {
     { timeoutMs: 1e9 },
     { consistency: 'x' },
     { atomicity: 'none' },
+    { consistency: 'bounded', maxStalenessMs: -1 },
+    { consistency: 'bounded', maxStalenessMs: 0.5 },
+    { session: 5 },
   ])('with a field out of bounds: %j', async (field) => {
     expectRefused(await sql("INSERT INTO t VALUES ('a', 1)", [], field), 400, 'bad-request', /must be/);
+  });
+
+  test.each([
+    [{ maxStalenessMs: 5 }, /goes with consistency "bounded", not "strong"/],
+    [{ maxStalenessMs: 5, consistency: 'eventual' }, /goes with consistency "bounded", not "eventual"/],
+    [{ consistency: 'bounded' }, /needs maxStalenessMs/],
+    [{ session: 'x' }, /no session token: send one as it came, or leave it out/],
+    [{ session: '' }, /no session token/],
+    [{ session: 'A'.repeat(8193) }, /session must have at most 8192 characters/],
+  ])('with a demand on reads that says nothing: %#', async (field, message) => {
+    expectRefused(await sql('SELECT 1', [], field), 400, 'bad-request', message);
+  });
+
+  test('with the session of another history', async () => {
+    const session = encodeSession(newSession('another'));
+    for (const text of ['SELECT 1', "INSERT INTO t VALUES ('a', 1)"]) {
+      expectRefused(await sql(text, [], { session }), 400, 'history-gone', /begin a new session/);
+    }
   });
 
   test.each(['BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'RELEASE a'])(

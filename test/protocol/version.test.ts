@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(messages.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "71a633676b4c86ae",
+        "hash": "486fa34374595b0d",
         "version": 1,
       }
     `);

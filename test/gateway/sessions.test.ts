@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CommitId, PartitionId } from '../../src/base/brand.ts';
+import { createGateway } from '../../src/gateway/app.ts';
+import type { PartitionMessage } from '../../src/gateway/transport.ts';
+import type { ExecuteRequest } from '../../src/protocol/execute.ts';
+import { DEADLINE_HEADER } from '../../src/protocol/rpc.ts';
+import { decodeSession, encodeSession, newSession, type SessionToken } from '../../src/protocol/session.ts';
+import { type Reply, TestCluster, TOKEN } from '../cluster/cluster.ts';
+import { exchange } from '../cluster/exchange.ts';
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start();
+  await cluster.query('CREATE TABLE t (k TEXT PRIMARY KEY, v)');
+  await cluster.query('CREATE TABLE ref (k TEXT PRIMARY KEY) REFERENCE');
+  for (const k of 'abcdefgh') await cluster.query('INSERT INTO t VALUES (?, 1)', [k]);
+});
+
+afterAll(() => cluster.dispose());
+
+function sessionOf({ json, text }: Reply): SessionToken {
+  expect(typeof json.session, text).toBe('string');
+  return decodeSession(json.session);
+}
+
+/** Last commit of each partition that a session names. */
+async function commitsOf(partitions: readonly number[]): Promise<Map<number, number>> {
+  const { json } = await cluster.get('/v1/network');
+  const all = new Map<number, number>(
+    json.partitions.map(({ partition, commit }: { partition: number; commit: number }) => [
+      partition,
+      commit,
+    ]),
+  );
+  return new Map(partitions.map((partition) => [partition, all.get(partition) ?? -1]));
+}
+
+describe('the session of an answer', () => {
+  test('of one partition names its last commit, and goes on from the one that was sent', async () => {
+    const written = await cluster.query("INSERT INTO t VALUES ('w', 1)");
+    const { partition } = written.json.plan;
+    const first = sessionOf(written);
+    expect(first.seen).toEqual(await commitsOf([partition]));
+    const read = await cluster.query("SELECT v FROM t WHERE k = 'a'", [], { session: written.json.session });
+    const both = new Set([partition, read.json.plan.partition]);
+    expect(new Set(sessionOf(read).seen.keys())).toEqual(both);
+    expect(sessionOf(read).seen.get(partition)).toBeGreaterThanOrEqual(first.seen.get(partition) as number);
+  });
+
+  test.each([
+    'SELECT k, v FROM t',
+    'SELECT count(*) FROM t',
+    `SELECT '"session":"x"' AS "a,""session"":""x""" FROM t ORDER BY k`,
+  ])('of several partitions names the last commit of each: %s', async (sql) => {
+    const reply = await cluster.query(sql, [], {
+      session: encodeSession({
+        ...newSession(await history()),
+        seen: new Map([[1 as PartitionId, 1 as CommitId]]),
+      }),
+    });
+    expect(reply.json.plan.kind).toBe('scatter');
+    expect(sessionOf(reply).seen).toEqual(await commitsOf([1, 2, 3, 4]));
+  });
+
+  test('of a write in several partitions names the commits of all', async () => {
+    const reply = await cluster.query('UPDATE t SET v = v + 1', [], { atomicity: 'partition' });
+    expect(reply.json.plan.kind).toBe('per-partition');
+    expect(sessionOf(reply).seen).toEqual(await commitsOf([1, 2, 3, 4]));
+  });
+
+  test('of a batch, of DDL and of EXPLAIN is there too', async () => {
+    const batch = await cluster.post('/v1/batch', {
+      statements: [
+        { sql: "INSERT INTO t VALUES ('batch', 1)" },
+        { sql: "SELECT v FROM t WHERE k = 'batch'" },
+      ],
+    });
+    expect(sessionOf(batch).seen).toEqual(await commitsOf([batch.json.plan.partition]));
+    const { session } = batch.json;
+    expect(sessionOf(await cluster.query('EXPLAIN SELECT * FROM t', [], { session }))).toEqual(
+      sessionOf(batch),
+    );
+    const ddl = sessionOf(await cluster.query('CREATE TABLE later (k PRIMARY KEY)', [], { session }));
+    expect(ddl.seen).toEqual(sessionOf(batch).seen);
+    expect(ddl.system).toBeGreaterThan(sessionOf(batch).system);
+  });
+
+  test('of a write of a reference table is what a partition must have of it', async () => {
+    const { system } = sessionOf(await cluster.query("INSERT INTO ref VALUES ('r')"));
+    const read = await cluster.query("SELECT ref.k FROM t, ref WHERE t.k = 'a'");
+    expect(sessionOf(read).system).toBe(system);
+  });
+});
+
+async function history(): Promise<string> {
+  return (await cluster.get('/v1/network')).json.history;
+}
+
+describe('a session from the future', () => {
+  test.each(["SELECT v FROM t WHERE k = 'a'", 'SELECT count(*) FROM t', "INSERT INTO t VALUES ('never', 1)"])(
+    'is refused at once: %s',
+    async (sql) => {
+      const seen = new Map([1, 2, 3, 4].map((id) => [id as PartitionId, 999_999 as CommitId]));
+      const session = encodeSession({ ...newSession(await history()), seen });
+      const reply = await cluster.post('/v1/query', { sql, session });
+      expect([reply.status, reply.json.error.code]).toEqual([400, 'history-gone']);
+      expect(reply.json.error).toMatchObject({ outcome: 'none', retryable: false });
+      expect(reply.json.error.message).toMatch(/seen commit 999999 of partition \d, which ends at \d+/);
+    },
+  );
+});
+
+describe('what a read demands of its replica', () => {
+  /** A router whose transport tells what it was given. */
+  function watched() {
+    const messages: {
+      partition: number;
+      freshness: PartitionMessage['freshness'];
+      request: ExecuteRequest;
+    }[] = [];
+    const gateway = createGateway({
+      staticToken: TOKEN,
+      corsOrigins: [],
+      transport: {
+        call: (_database, partition, { type, body, deadline, freshness }) => {
+          if (type === 'execute') {
+            messages.push({ partition, freshness, request: JSON.parse(String(body)) as ExecuteRequest });
+          } else expect(freshness).toBeUndefined();
+          const headers = { [DEADLINE_HEADER]: String(deadline) };
+          return exchange(`${cluster.url}/rpc/${partition}/${type}`, headers, body);
+        },
+      },
+    });
+    const post = async (path: string, body: unknown) => {
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const init = { method: 'POST', body: JSON.stringify(body), headers };
+      const reply = await gateway.fetch(new Request(`http://router${path}`, init));
+      const text = await reply.text();
+      expect(reply.status, text).toBe(200);
+      return JSON.parse(text) as { session: string; plan: { partition: number } };
+    };
+    return { messages, post, last: () => messages.at(-1) };
+  }
+
+  test('is told to the transport: consistency, age, and what the session has seen of that partition', async () => {
+    const { post, last, messages } = watched();
+    const sql = "SELECT v FROM t WHERE k = 'a'";
+    const { session, plan } = await post('/v1/query', { sql });
+    expect(last()?.freshness).toBeUndefined();
+    const atLeast = decodeSession(session).seen.get(plan.partition as PartitionId);
+    await post('/v1/query', { sql, consistency: 'session' });
+    expect(last()?.freshness).toEqual({ consistency: 'session' });
+    await post('/v1/query', { sql, consistency: 'session', session });
+    expect(last()?.freshness).toEqual({ consistency: 'session', atLeast });
+    expect(last()?.request).toMatchObject({ atLeast, session });
+    await post('/v1/query', { sql, consistency: 'bounded', maxStalenessMs: 0 });
+    expect(last()?.freshness).toEqual({ consistency: 'bounded', maxStalenessMs: 0 });
+    await post('/v1/batch', { statements: [{ sql }, { sql }], consistency: 'eventual' });
+    expect(last()?.freshness).toEqual({ consistency: 'eventual' });
+    messages.length = 0;
+    await post('/v1/query', { sql: 'SELECT count(*) FROM t', consistency: 'session', session });
+    const byPartition = new Map(messages.map(({ partition, freshness }) => [partition, freshness]));
+    for (const partition of [1, 2, 3, 4]) {
+      const own = partition === plan.partition ? { atLeast } : {};
+      expect(byPartition.get(partition)).toEqual({ consistency: 'session', ...own });
+    }
+  });
+
+  test('is nothing for strong reads and for whatever writes: the leader answers', async () => {
+    const { post, messages } = watched();
+    const eventual = { consistency: 'eventual' };
+    await post('/v1/query', { sql: "SELECT v FROM t WHERE k = 'a'", consistency: 'strong' });
+    await post('/v1/query', { sql: "INSERT INTO t VALUES ('eventually', 1)", ...eventual });
+    const statements = [
+      { sql: "SELECT v FROM t WHERE k = 'a'" },
+      { sql: "UPDATE t SET v = 0 WHERE k = 'a'" },
+    ];
+    await post('/v1/batch', { statements, ...eventual });
+    await post('/v1/query', { sql: 'UPDATE t SET v = v + 1', atomicity: 'partition', ...eventual });
+    expect(messages).toHaveLength(3 + 4);
+    for (const { freshness } of messages) expect(freshness).toBeUndefined();
+  });
+});
