@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { devCommand } from './commands/dev.ts';
 import { exportCommand } from './commands/export.ts';
+import { hostsCommand } from './commands/hosts.ts';
 import { importCommand } from './commands/import.ts';
 import { initCommand } from './commands/init.ts';
 import { restoreCommand } from './commands/restore.ts';
@@ -41,6 +42,7 @@ for (const command of [
   exportCommand,
   restoreCommand,
   statusCommand,
+  hostsCommand,
   initCommand,
   tokenCommand,
   demoCommand,

@@ -1,3 +1,5 @@
+import { array, number, record, text } from './read-json.ts';
+
 /** What the command line shows of `GET /v1/network`, read leniently: a newer server may say more, or less. */
 export interface NetworkView {
   readonly database: string;
@@ -49,20 +51,4 @@ function partitionView(value: unknown): PartitionView {
     schemaVersion: number(partition.schemaVersion),
     commit: number(partition.commit) ?? number(partition.lastCommitId),
   };
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function array(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function number(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

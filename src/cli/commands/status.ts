@@ -1,53 +1,87 @@
 import { Command } from 'commander';
-import type { SqlOutput } from '../../client/index.ts';
+import { AtollError, type Client } from '../../client/index.ts';
 import { type ConnectionOptions, connect, resolveUrl } from '../connection.ts';
+import { SUMMARY } from '../host-columns.ts';
+import { type HostEntry, hostLabel, hostList } from '../host-list.ts';
 import { type NetworkView, networkView, type PartitionView } from '../network-view.ts';
 import { withConnection } from '../options.ts';
-import { bytes, plural } from '../terminal/figures.ts';
+import { type Column, renderColumns } from '../terminal/columns.ts';
+import { bytes, count, plural } from '../terminal/figures.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
-import { renderTable } from '../terminal/table.ts';
 
 export function statusCommand(): Command {
   return withConnection(new Command('status'))
-    .description('show partitions, what each owns, sizes and versions')
+    .description('show hosts, partitions, what each owns, sizes, lags and versions')
     .option('--json', 'the network information as the server gives it')
-    .addHelpText('after', '\nExamples:\n  $ atoll status\n  $ atoll status --json | jq .partitions')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ atoll status\n  $ atoll status --json | jq .partitions\n  $ atoll hosts list',
+    )
     .action(async (options: ConnectionOptions & { readonly json?: boolean }) => {
-      const reply = await connect(options).network();
-      if (options.json === true) process.stdout.write(`${JSON.stringify(reply, null, 2)}\n`);
-      else process.stdout.write(`${describeNetwork(networkView(reply), resolveUrl(options))}\n`);
+      const client = connect(options);
+      const reply = await client.network();
+      if (options.json === true) return void process.stdout.write(`${JSON.stringify(reply, null, 2)}\n`);
+      const text = describeNetwork(networkView(reply), resolveUrl(options), await hostsOf(client));
+      process.stdout.write(`${text}\n`);
     });
 }
 
-/** Columns that no partition has a value for are left out. */
-const COLUMNS: readonly (readonly [name: string, (partition: PartitionView) => SqlOutput | undefined])[] = [
-  ['partition', ({ id }) => BigInt(id)],
-  ['status', ({ status }) => status],
-  ['host', ({ host }) => host],
-  ['tokens', ({ ranges }) => ranges.map((range) => `${hex(range.start)}–${hex(range.end - 1)}`).join(' ')],
-  ['share', ({ share }) => `${(share * 100).toFixed(1)} %`],
-  ['size', ({ sizeBytes }) => (sizeBytes === undefined ? undefined : bytes(sizeBytes))],
-  ['epoch', ({ epoch }) => integer(epoch)],
-  ['schema', ({ schemaVersion }) => integer(schemaVersion)],
-  ['commit', ({ commit }) => integer(commit)],
-];
+/** Members, and who wants to be one; none from a server that does not know the call yet. */
+export async function hostsOf(client: Client): Promise<readonly HostEntry[]> {
+  try {
+    const hosts = hostList(await client.call('GET', '/v1/hosts'));
+    return hosts.filter(({ status }) => status !== 'refused' && status !== 'removed');
+  } catch (error) {
+    if (error instanceof AtollError && error.status === 404) return [];
+    throw error;
+  }
+}
 
-export function describeNetwork(network: NetworkView, url: string): string {
-  const style = styleFor(process.stdout);
-  const shown = COLUMNS.filter(([, of]) =>
-    network.partitions.some((partition) => of(partition) !== undefined),
-  );
-  const table = renderTable(
-    shown.map(([name]) => name),
-    network.partitions.map((partition) => shown.map(([, of]) => of(partition) ?? null)),
-    { width: widthOf(process.stdout), style },
-  );
+function columns(hosts: readonly HostEntry[]): readonly Column<PartitionView>[] {
+  return [
+    ['partition', ({ id }) => BigInt(id)],
+    ['status', ({ status }) => status],
+    ['host', ({ host }) => host],
+    ['replicas', ({ id, host }) => replicasOf(id, host, hosts)],
+    ['tokens', ({ ranges }) => ranges.map((range) => `${hex(range.start)}–${hex(range.end - 1)}`).join(' ')],
+    ['share', ({ share }) => `${(share * 100).toFixed(1)} %`],
+    ['size', ({ sizeBytes }) => (sizeBytes === undefined ? undefined : bytes(sizeBytes))],
+    ['epoch', ({ epoch }) => integer(epoch)],
+    ['schema', ({ schemaVersion }) => integer(schemaVersion)],
+    ['commit', ({ commit }) => integer(commit)],
+  ];
+}
+
+export function describeNetwork(network: NetworkView, url: string, hosts: readonly HostEntry[] = []): string {
+  const options = { width: widthOf(process.stdout), style: styleFor(process.stdout) };
   const facts = [
     plural(network.partitions.length, 'partition'),
+    hosts.length === 0 ? '' : plural(hosts.length, 'host'),
     network.schemaVersion === undefined ? '' : `schema version ${network.schemaVersion}`,
     network.version === undefined ? '' : `network version ${network.version}`,
   ].filter((fact) => fact !== '');
-  return `${style.bold(`database ${network.database}`)} at ${url}\n${style.dim(facts.join(' · '))}\n\n${table}`;
+  const { style } = options;
+  const parts = [
+    `${style.bold(`database ${network.database}`)} at ${url}\n${style.dim(facts.join(' · '))}`,
+    ...(hosts.length === 0 ? [] : [renderColumns(SUMMARY, hosts, options)]),
+    renderColumns(columns(hosts), network.partitions, options),
+  ];
+  return parts.join('\n\n');
+}
+
+/** Hosts besides the leader's that hold the partition; those that are behind say by how many commits. */
+function replicasOf(
+  partition: number,
+  leader: string | undefined,
+  hosts: readonly HostEntry[],
+): string | undefined {
+  const others = hosts.flatMap((host) => {
+    const replica = host.replicas.find((each) => each.partition === partition);
+    if (replica === undefined || host.id === leader) return [];
+    const { lagEntries = 0 } = replica;
+    return [lagEntries === 0 ? hostLabel(host) : `${hostLabel(host)} (${count(lagEntries)} behind)`];
+  });
+  return others.length === 0 ? undefined : others.join(' ');
 }
 
 function hex(token: number): string {

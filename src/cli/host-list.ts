@@ -1,0 +1,84 @@
+import { array, number, record, text } from './read-json.ts';
+
+/** What the command line shows of `GET /v1/hosts` (`protocol/host-view.ts`), read leniently. */
+export interface HostEntry {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly kind: string | undefined;
+  readonly status: string;
+  readonly draining: boolean;
+  readonly address: string | undefined;
+  /** Unix milliseconds. */
+  readonly lastSeenAt: number | undefined;
+  readonly replicas: readonly ReplicaEntry[];
+  /** Round trip to the edge, ms: as it measures it itself, and as the network has it. */
+  readonly latencyMs: number | undefined;
+  readonly distanceMs: number | undefined;
+  readonly directionDegrees: number | undefined;
+  readonly freeBytes: number | undefined;
+  readonly cpuRating: number | undefined;
+  readonly unreliability: number | undefined;
+  readonly votes: ReadonlyMap<string, boolean>;
+}
+
+export interface ReplicaEntry {
+  readonly partition: number;
+  readonly role: string;
+  readonly commit: number | undefined;
+  readonly lagEntries: number | undefined;
+  readonly lagMs: number | undefined;
+  /** Consensus deletion: up to which commit the host has confirmed, and how many entries are kept for it. */
+  readonly confirmed: number | undefined;
+  readonly awaitingPurge: number | undefined;
+}
+
+export function hostList(reply: unknown): readonly HostEntry[] {
+  return array(record(reply).hosts).map(record).map(hostEntry);
+}
+
+/** How people name a host: the name that it was given, else its id. */
+export function hostLabel({ name, id }: HostEntry): string {
+  return name ?? id;
+}
+
+function hostEntry(host: Record<string, unknown>): HostEntry {
+  const direction = number(host.direction);
+  const seen = Date.parse(text(host.lastSeenAt) ?? '');
+  const duties = array(host.responsibility).map(record);
+  return {
+    id: text(host.host) ?? '',
+    name: text(host.name),
+    kind: text(host.kind),
+    status: text(host.status) ?? 'unknown',
+    draining: host.draining === true,
+    address: text(host.address),
+    lastSeenAt: Number.isNaN(seen) ? undefined : seen,
+    replicas: array(host.replicas)
+      .map(record)
+      .map((replica) => replicaEntry(replica, duties)),
+    latencyMs: number(record(host.latencies).edge),
+    distanceMs: number(host.distanceMs),
+    directionDegrees: direction === undefined ? undefined : (direction * 180) / Math.PI,
+    freeBytes: number(host.freeBytes),
+    cpuRating: number(host.cpuRating),
+    unreliability: number(host.unreliability),
+    votes: new Map(Object.entries(record(host.votes)).map(([voter, vote]) => [voter, vote === true])),
+  };
+}
+
+function replicaEntry(
+  replica: Record<string, unknown>,
+  duties: readonly Record<string, unknown>[],
+): ReplicaEntry {
+  const partition = number(replica.partition) ?? -1;
+  const duty = duties.find((each) => each.partition === partition);
+  return {
+    partition,
+    role: text(replica.role) ?? 'unknown',
+    commit: number(replica.commit),
+    lagEntries: number(replica.lagEntries),
+    lagMs: number(replica.lagMs),
+    confirmed: number(duty?.confirmed),
+    awaitingPurge: number(duty?.awaitingPurge),
+  };
+}
