@@ -31,6 +31,8 @@ export interface NodeSqliteOptions {
   readonly restricted?: boolean;
   /** `FULL` survives power loss; `OFF` is for tests. Default `FULL`. */
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
+  /** Most memory for pages of the file, kB. Default: SQLite's own, 2 MB. */
+  readonly cacheKilobytes?: number;
 }
 
 /** node:sqlite with workerd's semantics: {@link SqlitePort} over one database file, or `:memory:`. */
@@ -51,13 +53,23 @@ export class NodeSqlitePort implements SqlitePort {
       returnArrays: true,
       ...(restricted ? { limits: LIMITS } : {}),
     });
-    this.#database.exec('PRAGMA recursive_triggers = ON');
-    if (path !== ':memory:') this.#database.exec('PRAGMA journal_mode = WAL');
-    this.#database.exec(`PRAGMA synchronous = ${options.synchronous ?? 'FULL'}`);
+    try {
+      this.#configure(path, options);
+    } catch (error) {
+      this.#database.close();
+      throw translated(error);
+    }
     if (restricted)
       this.#database.setAuthorizer((action, first, second) =>
         !this.#own && refusesLikeWorkerd(action, first, second) ? constants.SQLITE_DENY : constants.SQLITE_OK,
       );
+  }
+
+  #configure(path: string, { synchronous, cacheKilobytes }: NodeSqliteOptions): void {
+    this.#database.exec('PRAGMA recursive_triggers = ON');
+    if (path !== ':memory:') this.#database.exec('PRAGMA journal_mode = WAL');
+    this.#database.exec(`PRAGMA synchronous = ${synchronous ?? 'FULL'}`);
+    if (cacheKilobytes !== undefined) this.#database.exec(`PRAGMA cache_size = -${cacheKilobytes}`);
   }
 
   query(sql: string, ...bindings: readonly PortValue[]): PortResult {
@@ -123,9 +135,10 @@ export class NodeSqlitePort implements SqlitePort {
     });
   }
 
+  /** May be repeated. */
   close(): void {
     this.#statements.clear();
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   /** The last statement of `sql`, prepared, if it takes these bindings; node itself would leave some NULL. */

@@ -1,0 +1,95 @@
+import type { AppendResult } from '../../core/replication/follower.ts';
+import type { Position } from '../../core/replication/position.ts';
+
+/** What a partition's file holds. */
+export interface PartitionState {
+  /** The last entry that is applied; null where there is no replica yet. */
+  readonly position: Position | null;
+  /** The database's timeline that the replica belongs to; null without one. */
+  readonly history: string | null;
+  /** A snapshot that is arriving; null when none is. */
+  readonly snapshot: SnapshotState | null;
+  /** Bytes of the replica's file. */
+  readonly sizeBytes: number;
+}
+
+export interface SnapshotState {
+  /** The head it began with: the leader goes on with this very snapshot, or says that it is gone. */
+  readonly head: unknown;
+  /** Where the next page begins: the leader's, opaque here. Null: all pages are in. */
+  readonly cursor: unknown;
+}
+
+/** An answer as the partition itself would give it to a router: HTTP status and JSON text. */
+export interface LocalAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * What the main thread asks of a partition's storage thread. Each runs to its end in one turn of that thread, in the
+ * order in which they were asked; what a call has written is durable when it is answered. Arguments and results are
+ * what structured cloning carries.
+ *
+ * @throws StorageError
+ */
+export interface StorageCalls {
+  state(): PartitionState;
+  /** A batch of the leader's log as `core/replication/shipping.ts` encodes it. */
+  append(head: unknown, data: Uint8Array): AppendResult;
+  /** Makes room for a snapshot beside the replica, which goes on answering; one that was arriving is forgotten. */
+  beginSnapshot(head: unknown): SnapshotState;
+  /** A page of the snapshot that is arriving. */
+  acceptPage(head: unknown, data: Uint8Array): SnapshotState;
+  /** Puts the arrived snapshot into the replica's place. */
+  finishSnapshot(): PartitionState;
+  /** A read of the partition's rows. Null: this replica cannot answer it, and its leader must. */
+  execute(request: string, now: number): LocalAnswer | null;
+  /** A page of an export. Null as in {@link execute}. */
+  exportPage(request: string): LocalAnswer | null;
+  /** Of the system partition: the network as this copy knows it. */
+  network(): LocalAnswer | null;
+  /** Moves the replica's file aside, so that it is made anew from a snapshot. Gives where it is now. */
+  condemn(): string | null;
+  /** Closes the file; the next call opens it again. */
+  close(): void;
+}
+
+export type StorageMethod = keyof StorageCalls;
+
+/** Main thread → storage thread. */
+export interface StorageRequest {
+  readonly id: number;
+  /** The replica's file. */
+  readonly file: string;
+  readonly method: StorageMethod;
+  readonly args: readonly unknown[];
+}
+
+/** Storage thread → main thread: one for each request. */
+export type StorageReply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: StorageFailure };
+
+/** Why a call failed; plain, as it crosses threads. */
+export interface StorageFailure {
+  /**
+   * - `full`: no space is left; nothing was changed.
+   * - `corrupt`: the file was found damaged and is moved aside; there is no replica any more.
+   * - `io`: the disk failed; what is in the file is known only once it is opened again.
+   * - `message`: the message is damaged, or from a newer Atoll; nothing was changed.
+   * - `defect`: a bug, or rows that contradict the log.
+   */
+  readonly kind: 'full' | 'corrupt' | 'io' | 'message' | 'defect';
+  readonly message: string;
+}
+
+export class StorageError extends Error {
+  override name = 'StorageError';
+  readonly kind: StorageFailure['kind'];
+
+  constructor({ kind, message }: StorageFailure) {
+    super(message);
+    this.kind = kind;
+  }
+}
