@@ -48,7 +48,7 @@ describe('formats', () => {
     `);
   });
 
-  test('internal tables are those of format version 1', () => {
+  test('internal tables are those of format version 2', () => {
     const files = [
       'log/tables.ts',
       'log/layout.ts',
@@ -56,6 +56,7 @@ describe('formats', () => {
       'replica/system-tables.ts',
       'replica/identity.ts',
       'replica/schema-versions.ts',
+      'replica/local-tables.ts',
       'replica/format.ts',
     ];
     expect({
@@ -63,8 +64,8 @@ describe('formats', () => {
       hash: hashOf(files.map((file) => `src/core/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "fb74c05d79e27b49",
-        "version": 1,
+        "hash": "a6ab9a9b141f157a",
+        "version": 2,
       }
     `);
   });

@@ -35,14 +35,31 @@ export function* changePages(
   { first, last }: SeqRange,
   bytesMax = PAGE_BYTES,
 ): Generator<Change[]> {
-  for (let from = first; from <= last; ) {
-    const { rows, truncated } = readImages(port, layouts, { first: from, last }, 'ASC', bytesMax);
-    // The two images of an update stay together.
-    if (truncated && kindOf(rows.at(-1)) === UPDATE_BEFORE) rows.pop();
-    yield changesOf(layouts, rows);
-    if (!truncated) return;
-    from = seqOf(rows.at(-1)) + 1;
+  for (let from: number | null = first; from !== null && from <= last; ) {
+    const page = changePage(port, layouts, { first: from, last }, bytesMax);
+    yield page.changes;
+    from = page.next;
   }
+}
+
+/** Changes at one end of a range. */
+export interface ChangePage {
+  readonly changes: Change[];
+  /** The image at which the next page starts; null at the range's end. */
+  readonly next: number | null;
+}
+
+/** The first changes of a range, of about `bytesMax`, but one at least. */
+export function changePage(
+  port: SqlitePort,
+  layouts: Layouts,
+  range: SeqRange,
+  bytesMax: number,
+): ChangePage {
+  const { rows, truncated } = readImages(port, layouts, range, 'ASC', bytesMax);
+  // The two images of an update stay together.
+  if (truncated && kindOf(rows.at(-1)) === UPDATE_BEFORE) rows.pop();
+  return { changes: changesOf(layouts, rows), next: truncated ? seqOf(rows.at(-1)) + 1 : null };
 }
 
 /** As {@link changePages}, the newest change first. */
@@ -52,13 +69,24 @@ export function* changePagesBackwards(
   { first, last }: SeqRange,
   bytesMax = PAGE_BYTES,
 ): Generator<Change[]> {
-  for (let to = last; to >= first; ) {
-    const { rows, truncated } = readImages(port, layouts, { first, last: to }, 'DESC', bytesMax);
-    if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
-    to = seqOf(rows.at(-1)) - 1;
-    yield changesOf(layouts, rows.reverse()).reverse();
-    if (!truncated) return;
+  for (let to: number | null = last; to !== null && to >= first; ) {
+    const page = changePageBackwards(port, layouts, { first, last: to }, bytesMax);
+    yield page.changes;
+    to = page.next;
   }
+}
+
+/** The last changes of a range, the newest first. */
+export function changePageBackwards(
+  port: SqlitePort,
+  layouts: Layouts,
+  range: SeqRange,
+  bytesMax: number,
+): ChangePage {
+  const { rows, truncated } = readImages(port, layouts, range, 'DESC', bytesMax);
+  if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
+  const next = truncated ? seqOf(rows.at(-1)) - 1 : null;
+  return { changes: changesOf(layouts, rows.reverse()).reverse(), next };
 }
 
 /** Rows of the log: seq, image, slots. At least two if there are as many, whatever their size. */

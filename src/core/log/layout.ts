@@ -120,7 +120,7 @@ let stampMax = 0;
  * Tells everyone that the layouts changed. A stamp is never given twice, not even after a rollback took it
  * back; so layouts that were read under a stamp are those of that stamp.
  */
-function changeStamp(port: SqlitePort): void {
+export function changeStamp(port: SqlitePort): void {
   const { rows } = port.query('SELECT layouts_stamp FROM _atoll_head');
   stampMax = Math.max(stampMax, Number(rows[0]?.[0])) + 1;
   port.query('UPDATE _atoll_head SET layouts_stamp = ?', stampMax);

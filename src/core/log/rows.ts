@@ -26,6 +26,43 @@ export function insertRow(port: SqlitePort, layout: Layout, image: Image): void 
   );
 }
 
+/** What is bound to one statement: SQLITE_LIMIT_VARIABLE_NUMBER in workerd (imposed). */
+const VARIABLES_MAX = 100;
+
+/**
+ * Inserts rows in their order, many by one statement. With `REPLACE` a row takes the place of those that stand in its way,
+ * else it is an error, and rows of earlier statements stay.
+ */
+export function insertRows(
+  port: SqlitePort,
+  layout: Layout,
+  images: readonly Image[],
+  conflict: 'ABORT' | 'REPLACE',
+): void {
+  const columns = layout.columns.map((_, index) => columnSql(layout, index)).join(', ');
+  const head = `INSERT OR ${conflict} INTO ${quoteName(layout.table)}(${columns}) VALUES `;
+  const rowsMax = Math.floor(VARIABLES_MAX / layout.columns.length);
+  const texts = new Map<string, string>();
+  for (let from = 0; from < images.length; from += rowsMax) {
+    const bindings: PortValue[] = [];
+    let sql = head;
+    for (let i = from; i < Math.min(from + rowsMax, images.length); i++) {
+      sql += i === from ? '(' : ', (';
+      const image = images[i] ?? [];
+      for (let column = 0; column < image.length; column++) {
+        const bound = bindExact(image[column] ?? null);
+        sql += column === 0 ? bound.sql : `, ${bound.sql}`;
+        bindings.push(bound.binding);
+      }
+      sql += ')';
+    }
+    // The same string object each time: the port looks statements up by their text.
+    const known = texts.get(sql);
+    if (known === undefined) texts.set(sql, sql);
+    port.query(known ?? sql, ...bindings);
+  }
+}
+
 export function deleteRow(port: SqlitePort, layout: Layout, image: Image): void {
   const { sql, bindings } = whereKey(layout, image);
   port.query(`DELETE FROM ${quoteName(layout.table)} ${sql}`, ...bindings);

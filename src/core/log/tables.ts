@@ -96,6 +96,11 @@ export const BEGINNING: Base = { commitId: 0 as CommitId, term: 0 as Term, times
 /** Creates the log's tables in a file without them. A replica that starts from a snapshot gives its base. */
 export function createLogTables(port: SqlitePort, base: Base = BEGINNING): void {
   port.query(TABLES);
+  startLog(port, base);
+}
+
+/** The first and only row of the head, in tables that are empty. */
+export function startLog(port: SqlitePort, base: Base): void {
   port.query(
     'INSERT INTO _atoll_head(id, first_commit_id, base_term, base_timestamp, last_commit_id, last_timestamp, ' +
       'last_seq, suspect, applying, layouts_stamp) VALUES (0, ?1 + 1, ?2, ?3, ?1, ?3, 0, 0, 0, 0)',

@@ -4,17 +4,26 @@ import { createLogTables } from '../log/tables.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { BOOKKEEPING, createInternalTable } from './bookkeeping.ts';
 import { IDENTITY_DDL } from './identity.ts';
+import { LOCAL_DDL } from './local-tables.ts';
 import { SCHEMA_DDL } from './schema-versions.ts';
+import { upgradeSystemTables } from './system-upgrade.ts';
 
 /**
  * Version of what a partition's file holds besides users' tables. History, newest first:
  *
+ * - 2: replication: who follows, and pieces of entries that are received (local-tables.ts); hosts that join
+ *   (system-upgrade.ts).
  * - 1: first version.
  */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Step n upgrades a file of version n + 1 to n + 2, in one transaction. */
-const UPGRADES: readonly ((port: SqlitePort) => void)[] = [];
+const UPGRADES: readonly ((port: SqlitePort) => void)[] = [
+  (port) => {
+    port.query(LOCAL_DDL);
+    upgradeSystemTables(port);
+  },
+];
 assert(UPGRADES.length === FORMAT_VERSION - 1, 'every version but the first has a step that leads to it');
 
 /** A file that a newer Atoll has written: this one must leave it alone. */
@@ -31,12 +40,18 @@ export function readFormat(port: SqlitePort): number | null {
   return exists ? Number(port.query('SELECT format_version FROM _atoll_format').rows[0]?.[0]) : null;
 }
 
+/** Says that the file is a whole replica of this format: the last that a snapshot writes. */
+export function markFormat(port: SqlitePort, version: number): void {
+  port.query('CREATE TABLE _atoll_format (format_version INTEGER NOT NULL)');
+  port.query('INSERT INTO _atoll_format VALUES (?)', version);
+}
+
 /** Creates everything internal in an empty file, in the transaction that is open. */
 export function createFormat(port: SqlitePort): void {
-  port.query('CREATE TABLE _atoll_format (format_version INTEGER NOT NULL)');
-  port.query('INSERT INTO _atoll_format VALUES (?)', FORMAT_VERSION);
+  markFormat(port, FORMAT_VERSION);
   port.query(IDENTITY_DDL);
   port.query(SCHEMA_DDL);
+  port.query(LOCAL_DDL);
   createLogTables(port);
   for (const table of BOOKKEEPING) {
     createInternalTable(port, table);

@@ -143,6 +143,12 @@ export class Replica {
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
   }
 
+  /** The leader's progress was applied here as rows. */
+  progressFollowed(): void {
+    this.#systemIndex = readProgress(this.port, 'system_index') ?? 0;
+    this.#hold = readProgress(this.port, 'hold');
+  }
+
   /** Takes what is in memory from the file again, after a change or an undo of what it is derived from. */
   reload(): void {
     this.#last = null;
@@ -151,8 +157,7 @@ export class Replica {
     if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
     this.#identifiers = new Identifiers(this.port, this.#identity);
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
-    this.#systemIndex = readProgress(this.port, 'system_index') ?? 0;
-    this.#hold = readProgress(this.port, 'hold');
+    this.progressFollowed();
   }
 
   /**

@@ -1,0 +1,33 @@
+import { present } from '../../base/assert.ts';
+import type { CommitId, Term, Timestamp } from '../../base/brand.ts';
+import { readHead } from '../log/tables.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { stagedOffset } from './staging.ts';
+
+/** Names an entry: two logs that have the same term at an index have the same entries up to it (Raft, section 5.3). */
+export interface EntryId {
+  readonly commitId: CommitId;
+  readonly term: Term;
+}
+
+/** How far a replica's log is. */
+export interface Position extends EntryId {
+  /** Of the last entry; the empty text before the first. */
+  readonly timestamp: Timestamp;
+  /** Where the next piece of the entry that follows begins, if it is so large that it comes in pieces; else 0. */
+  readonly offset: number;
+}
+
+export function readPosition(port: SqlitePort): Position {
+  const { lastCommitId: commitId, lastTimestamp: timestamp } = readHead(port);
+  const term = present(termAt(port, commitId), 'the last entry has a term');
+  return { commitId, term, timestamp, offset: stagedOffset(port) };
+}
+
+/** Term of an entry, or of the base of the log; null if it was purged or is not there yet. */
+export function termAt(port: SqlitePort, commitId: CommitId): Term | null {
+  const { firstCommitId, baseTerm } = readHead(port);
+  if (commitId === firstCommitId - 1) return baseTerm;
+  const row = port.query('SELECT term FROM _atoll_commits WHERE commit_id = ?', commitId).rows[0];
+  return row === undefined ? null : (Number(row[0]) as Term);
+}

@@ -1,0 +1,129 @@
+import { assert, present } from '../../base/assert.ts';
+import type { CommitId, Term } from '../../base/brand.ts';
+import { ByteReader, ByteWriter, DecodeError } from '../log/bytes.ts';
+import { encodeCommit, imageBytes } from '../log/encoding.ts';
+import { changePage } from '../log/image.ts';
+import { readLayouts } from '../log/layout.ts';
+import { type Entry, readEntry } from '../log/read.ts';
+import { readHead } from '../log/tables.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { EntryId } from './position.ts';
+import { termAt } from './position.ts';
+import type { Piece } from './staging.ts';
+
+/** Values in one batch (chosen: half of a frame, so that it is one message; a single change may be larger). */
+export const BATCH_BYTES = 512 * 1024;
+/** Entries in one batch (chosen: bounds the time that reading them takes). */
+const ENTRIES_MAX = 1024;
+
+/** Entries that follow one another, for a follower whose log ends with `previous`. */
+export interface AppendBatch {
+  readonly previous: EntryId;
+  /** Each an encoded commit. */
+  readonly entries: readonly Uint8Array[];
+  /** If there: `entries` is one, and has only these of its changes. */
+  readonly piece: Piece | null;
+  /** The leader's last entry. */
+  readonly last: CommitId;
+}
+
+/** Where a follower's log ends; `offset` as in `Position`. */
+export interface After extends EntryId {
+  readonly offset?: number;
+}
+
+/**
+ * The entries that follow, of about `bytesMax`. `snapshot-needed` if the log does not have them any more, or has
+ * another entry at `after` than the follower.
+ */
+export function readBatch(
+  replica: Replica,
+  after: After,
+  bytesMax: number = BATCH_BYTES,
+): AppendBatch | 'snapshot-needed' | 'up-to-date' {
+  const { port } = replica;
+  const { lastCommitId } = readHead(port);
+  if (termAt(port, after.commitId) !== after.term) return 'snapshot-needed';
+  if (after.commitId === lastCommitId) return 'up-to-date';
+  const previous = { commitId: after.commitId, term: after.term };
+  if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
+  const entries: Uint8Array[] = [];
+  const layouts = readLayouts(port);
+  let left = bytesMax;
+  for (let id = after.commitId + 1; id <= lastCommitId && left > 0 && entries.length < ENTRIES_MAX; id++) {
+    const { header, images } = entryAt(replica, id);
+    if (images.last < images.first) {
+      entries.push(encodeCommit({ header, changes: [] }));
+      left -= 64;
+    } else {
+      const { changes, next } = changePage(port, layouts, images, left);
+      if (next !== null) break;
+      for (const { before, after: image } of changes) left -= 64 + imageBytes(before) + imageBytes(image);
+      entries.push(encodeCommit({ header, changes }));
+    }
+  }
+  if (entries.length === 0) return readPiece(replica, previous, 0, bytesMax);
+  return { previous, entries, piece: null, last: lastCommitId };
+}
+
+function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax: number): AppendBatch {
+  const { port } = replica;
+  const { header, images } = entryAt(replica, previous.commitId + 1);
+  const { first, last } = images;
+  assert(first + offset <= last, 'a piece lies within its entry');
+  const page = changePage(port, readLayouts(port), { first: first + offset, last }, bytesMax);
+  const next = page.next === null ? null : page.next - first;
+  return {
+    previous,
+    entries: [encodeCommit({ header, changes: page.changes })],
+    piece: offset === 0 && next === null ? null : { offset, next },
+    last: readHead(port).lastCommitId,
+  };
+}
+
+function entryAt({ port }: Replica, id: number): Entry {
+  return present(readEntry(port, id as CommitId), () => `commit ${id} is missing`);
+}
+
+/** A batch as a message: what is small as JSON, entries as bytes. */
+export function encodeBatch({ previous, entries, piece, last }: AppendBatch): {
+  head: unknown;
+  data: Uint8Array;
+} {
+  const writer = new ByteWriter();
+  writer.varint(entries.length);
+  for (const entry of entries) writer.bytes(entry);
+  return { head: { previous, piece, last }, data: writer.finish() };
+}
+
+/** @throws DecodeError for what is no batch */
+export function decodeBatch(head: unknown, data: Uint8Array): AppendBatch {
+  const { previous, piece, last } = asRecord(head);
+  const { commitId, term } = asRecord(previous);
+  const reader = new ByteReader(data);
+  const entries = Array.from({ length: reader.varint() }, () => reader.bytes());
+  if (!reader.done) throw new DecodeError('bytes are left over');
+  const decoded = piece === null ? null : decodePiece(asRecord(piece));
+  if (decoded !== null && entries.length !== 1) throw new DecodeError('a piece is one entry');
+  return {
+    previous: { commitId: index(commitId) as CommitId, term: index(term) as Term },
+    entries,
+    piece: decoded,
+    last: index(last) as CommitId,
+  };
+}
+
+function decodePiece({ offset, next }: Record<string, unknown>): Piece {
+  return { offset: index(offset), next: next === null ? null : index(next) };
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw new DecodeError('the head of a batch');
+  return value as Record<string, unknown>;
+}
+
+function index(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new DecodeError('a number of a batch');
+  return value;
+}
