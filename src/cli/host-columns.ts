@@ -26,15 +26,16 @@ export const IDENTITY: readonly Column<HostEntry>[] = [
   ['votes', votes],
   ['cpu', ({ cpuRating }) => (cpuRating === undefined ? undefined : BigInt(Math.round(cpuRating)))],
   ['unreliable', ({ unreliability }) => unreliability?.toFixed(1)],
-  ['address', ({ address }) => address],
-  ['seen', ({ lastSeenAt }) => (lastSeenAt === undefined ? undefined : ago(lastSeenAt))],
+  ['address', ({ addresses }) => (addresses.length === 0 ? undefined : addresses.join(' '))],
+  ['seen', ({ seenAt }) => (seenAt === undefined ? undefined : ago(seenAt))],
 ];
 
 /** What `atoll hosts list HOST` says of each replica. */
 export const REPLICA: readonly Column<ReplicaEntry>[] = [
   ['partition', ({ partition }) => BigInt(partition)],
   ['role', ({ role }) => role],
-  ['commit', ({ commit }) => integer(commit)],
+  ['state', ({ state }) => state],
+  ['commit', ({ matched }) => integer(matched)],
   ['lag', lag],
   ['confirmed', ({ confirmed }) => integer(confirmed)],
   ['awaits purge', ({ awaitingPurge }) => integer(awaitingPurge)],

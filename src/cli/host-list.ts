@@ -7,9 +7,10 @@ export interface HostEntry {
   readonly kind: string | undefined;
   readonly status: string;
   readonly draining: boolean;
-  readonly address: string | undefined;
+  readonly addresses: readonly string[];
+  readonly reason: string | undefined;
   /** Unix milliseconds. */
-  readonly lastSeenAt: number | undefined;
+  readonly seenAt: number | undefined;
   readonly replicas: readonly ReplicaEntry[];
   /** Round trip to the edge, ms: as it measures it itself, and as the network has it. */
   readonly latencyMs: number | undefined;
@@ -24,7 +25,9 @@ export interface HostEntry {
 export interface ReplicaEntry {
   readonly partition: number;
   readonly role: string;
-  readonly commit: number | undefined;
+  readonly state: string | undefined;
+  /** Last commit that it has. */
+  readonly matched: number | undefined;
   readonly lagEntries: number | undefined;
   readonly lagMs: number | undefined;
   /** Consensus deletion: up to which commit the host has confirmed, and how many entries are kept for it. */
@@ -43,7 +46,7 @@ export function hostLabel({ name, id }: HostEntry): string {
 
 function hostEntry(host: Record<string, unknown>): HostEntry {
   const direction = number(host.direction);
-  const seen = Date.parse(text(host.lastSeenAt) ?? '');
+  const seen = Date.parse(text(host.seenAt) ?? '');
   const duties = array(host.responsibility).map(record);
   return {
     id: text(host.host) ?? '',
@@ -51,8 +54,9 @@ function hostEntry(host: Record<string, unknown>): HostEntry {
     kind: text(host.kind),
     status: text(host.status) ?? 'unknown',
     draining: host.draining === true,
-    address: text(host.address),
-    lastSeenAt: Number.isNaN(seen) ? undefined : seen,
+    addresses: array(host.addresses).flatMap((address) => text(address) ?? []),
+    reason: text(host.reason),
+    seenAt: Number.isNaN(seen) ? undefined : seen,
     replicas: array(host.replicas)
       .map(record)
       .map((replica) => replicaEntry(replica, duties)),
@@ -75,7 +79,8 @@ function replicaEntry(
   return {
     partition,
     role: text(replica.role) ?? 'unknown',
-    commit: number(replica.commit),
+    state: text(replica.state),
+    matched: number(replica.matched),
     lagEntries: number(replica.lagEntries),
     lagMs: number(replica.lagMs),
     confirmed: number(duty?.confirmed),

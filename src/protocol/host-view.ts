@@ -20,13 +20,18 @@ export interface HostView {
   readonly kind: string;
   /** `core/network/status.ts`. */
   readonly status: string;
+  readonly statusSince: string | null;
+  /** Why it has this status. */
+  readonly reason: string | null;
   /** Whether an operator wants its replicas elsewhere. */
   readonly draining: boolean;
-  /** Where others reach it; null: through a host that holds its socket. */
-  readonly address: string | null;
-  readonly lastSeenAt: string | null;
+  /** Where others reach it; none: through a host that holds its socket. */
+  readonly addresses: readonly string[];
+  readonly seenAt: string | null;
+  /** Ids that are kept for it: from `start` up to, not including, `end`. */
+  readonly identifiers: { readonly start: number; readonly end: number } | null;
   readonly replicas: readonly HostReplicaView[];
-  /** Round trips that it has measured, or the other one has, ms by host id. */
+  /** Round trips between it and others, ms by host id. */
   readonly latencies: Readonly<Record<string, number>>;
   /** Round trip to the edge, ms. */
   readonly distanceMs: number | null;
@@ -45,10 +50,12 @@ export interface HostView {
 
 export interface HostReplicaView {
   readonly partition: number;
-  /** `leader`, `voter` or `learner`. */
+  /** `leader` or `learner`. */
   readonly role: string;
-  /** Last commit that it has confirmed. */
-  readonly commit: number | null;
+  /** Of a learner: `loading`, `in-sync` or `behind`. */
+  readonly state: string | null;
+  /** Last commit that it has durably. */
+  readonly matched: number | null;
   readonly lagEntries: number | null;
   readonly lagMs: number | null;
 }

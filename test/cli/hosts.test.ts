@@ -10,8 +10,11 @@ const EDGE: HostView = {
   kind: 'edge',
   status: 'write',
   draining: false,
-  address: null,
-  lastSeenAt: null,
+  statusSince: null,
+  reason: null,
+  addresses: [],
+  seenAt: null,
+  identifiers: null,
   replicas: [1, 2].map((partition) => ({
     partition,
     role: 'leader',
@@ -34,11 +37,11 @@ const AGENT: HostView = {
   name: 'a1',
   kind: 'agent',
   status: 'read',
-  address: 'http://127.0.0.1:8788',
-  lastSeenAt: '2026-11-20T12:00:00.000Z',
+  addresses: ['http://127.0.0.1:8788'],
+  seenAt: '2026-11-20T12:00:00.000Z',
   replicas: [
-    { partition: 1, role: 'learner', commit: 9, lagEntries: 0, lagMs: 0 },
-    { partition: 2, role: 'learner', commit: 6, lagEntries: 3, lagMs: 12 },
+    { partition: 1, role: 'learner', state: 'in-sync', matched: 9, lagEntries: 0, lagMs: 0 },
+    { partition: 2, role: 'learner', state: 'behind', matched: 6, lagEntries: 3, lagMs: 12 },
   ],
   latencies: { edge: 0.42 },
   distanceMs: 0.4,
@@ -155,8 +158,8 @@ test('hosts list names ids, votes, ratings and addresses; of one host, each repl
   expect(all.stdout).toContain('removed');
 
   const one = await atoll('hosts', 'list', 'a1');
-  expect(line(one.stdout, '1 │')).toEqual(['1', 'learner', '9', 'none', '', '']);
-  expect(line(one.stdout, '2 │')).toEqual(['2', 'learner', '6', '3 · 12 ms', '6', '17']);
+  expect(line(one.stdout, '1 │')).toEqual(['1', 'learner', 'in-sync', '9', 'none', '', '']);
+  expect(line(one.stdout, '2 │')).toEqual(['2', 'learner', 'behind', '6', '3 · 12 ms', '6', '17']);
 });
 
 test('--json is what the server says', async () => {
