@@ -37,6 +37,7 @@ const AGENT: HostView = {
   name: 'a1',
   kind: 'agent',
   status: 'read',
+  reason: 'by vote',
   addresses: ['http://127.0.0.1:8788'],
   seenAt: '2026-11-20T12:00:00.000Z',
   replicas: [
@@ -158,6 +159,7 @@ test('hosts list names ids, votes, ratings and addresses; of one host, each repl
   expect(all.stdout).toContain('removed');
 
   const one = await atoll('hosts', 'list', 'a1');
+  expect(one.stdout).toContain('\nread: by vote\n');
   expect(line(one.stdout, '1 │')).toEqual(['1', 'learner', 'in-sync', '9', 'none', '', '']);
   expect(line(one.stdout, '2 │')).toEqual(['2', 'learner', 'behind', '6', '3 · 12 ms', '6', '17']);
 });

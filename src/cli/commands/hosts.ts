@@ -93,7 +93,8 @@ function describeHost(host: HostEntry): string {
   const options = { width: widthOf(process.stdout), style: styleFor(process.stdout) };
   const replicas =
     host.replicas.length === 0 ? 'no replicas' : renderColumns(REPLICA, host.replicas, options);
-  return `${describeHosts([host])}\n\n${replicas}`;
+  const why = host.reason === undefined ? [] : [`${host.status}: ${host.reason}`];
+  return [describeHosts([host]), ...why, replicas].join('\n\n');
 }
 
 function statusText({ status, draining }: HostEntry): string {

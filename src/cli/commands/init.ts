@@ -7,6 +7,7 @@ import { plural } from '../terminal/figures.ts';
 
 interface Options {
   readonly partitions: number;
+  readonly replicas?: number;
   readonly token?: string;
 }
 
@@ -15,6 +16,7 @@ export function initCommand(): Command {
     .description('make a deployed cluster ready; repeating it does no harm')
     .argument('<url>', 'where the Worker is deployed')
     .requiredOption('--partitions <n>', 'how many partitions to create', integer(1, 4096))
+    .option('--replicas <n>', 'copies of each partition on agents (default: 2)', integer(0, 64))
     .option('--token <token>', 'the admin token (default: ATOLL_TOKEN)')
     .addHelpText(
       'after',
@@ -26,8 +28,10 @@ Examples:
     )
     .action(async (url: string, options: Options) => {
       const client = connect({ url, token: options.token });
-      const network = networkView(await client.call('POST', '/v1/init', { partitions: options.partitions }));
-      if (network.partitions.length !== options.partitions) {
+      const { partitions, replicas } = options;
+      const body = { partitions, ...(replicas !== undefined && { replicas }) };
+      const network = networkView(await client.call('POST', '/v1/init', body));
+      if (network.partitions.length !== partitions) {
         throw new CliError(
           `${url} has a cluster of ${plural(network.partitions.length, 'partition')} already`,
           'their number is fixed when it is made: give that one, or deploy under another name',
