@@ -18,7 +18,8 @@ const EDGE: HostView = {
   replicas: [1, 2].map((partition) => ({
     partition,
     role: 'leader',
-    commit: 9,
+    state: null,
+    matched: 9,
     lagEntries: null,
     lagMs: null,
   })),
