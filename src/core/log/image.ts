@@ -59,7 +59,8 @@ export function changePage(
   const { rows, truncated } = readImages(port, layouts, range, 'ASC', bytesMax);
   // The two images of an update stay together.
   if (truncated && kindOf(rows.at(-1)) === UPDATE_BEFORE) rows.pop();
-  return { changes: changesOf(layouts, rows), next: truncated ? seqOf(rows.at(-1)) + 1 : null };
+  const next = truncated ? seqOf(rows.at(-1)) + 1 : null;
+  return { changes: changesOf(layouts, rows), next: next !== null && next <= range.last ? next : null };
 }
 
 /** As {@link changePages}, the newest change first. */
@@ -86,7 +87,10 @@ export function changePageBackwards(
   const { rows, truncated } = readImages(port, layouts, range, 'DESC', bytesMax);
   if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
   const next = truncated ? seqOf(rows.at(-1)) - 1 : null;
-  return { changes: changesOf(layouts, rows.reverse()).reverse(), next };
+  return {
+    changes: changesOf(layouts, rows.reverse()).reverse(),
+    next: next !== null && next >= range.first ? next : null,
+  };
 }
 
 /** Rows of the log: seq, image, slots. At least two if there are as many, whatever their size. */
