@@ -6,8 +6,6 @@ import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts
 import type { KnownNetwork } from './known-network.ts';
 import { parse } from './request.ts';
 
-/** Copies of each partition on agents, unless `init` says otherwise (chosen: one may be lost). */
-const REPLICAS_DEFAULT = 2;
 /** Imposed by nothing; more copies than that are a mistake (chosen). */
 const REPLICAS_MAX = 64;
 
@@ -22,12 +20,16 @@ export async function foundCluster(
   body: unknown,
   context: CallContext,
 ): Promise<KnownNetwork> {
-  const { partitions, replicas = REPLICAS_DEFAULT } = parse(Init, body);
+  const { partitions, replicas } = parse(Init, body);
   const { privateJwk, publicJwk } = await generateSigningKey();
   const message: FoundRequest = {
     database: database.name,
     partitions,
-    settings: { signing_key: privateJwk, verifying_key: publicJwk, replicas: String(replicas) },
+    settings: {
+      signing_key: privateJwk,
+      verifying_key: publicJwk,
+      ...(replicas !== undefined && { replicas: String(replicas) }),
+    },
   };
   const reply = await database.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context, {
     access: 'write',

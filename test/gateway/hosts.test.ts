@@ -119,7 +119,7 @@ test('a decision whose answer was lost says where to look, and that repeating is
   expect(json.error.message).toMatch(/GET \/v1\/hosts.*harm/);
 });
 
-test('init keeps how many copies on agents a partition shall have: 2 unless said', async () => {
+test('init keeps how many copies on agents a partition shall have, if it is told', async () => {
   answer = () => Response.json(networkReply());
   const gateway = createGateway({ transport, staticToken: STATIC, corsOrigins: [] });
   const headers = { authorization: `Bearer ${STATIC}` };
@@ -130,6 +130,6 @@ test('init keeps how many copies on agents a partition shall have: 2 unless said
   await init({ partitions: 1 });
   await init({ partitions: 1, replicas: 3 });
   const settings = asked.map((line) => JSON.parse(line.slice('0 found '.length)).settings.replicas);
-  expect(settings).toEqual(['2', '3']);
+  expect(settings).toEqual([undefined, '3']);
   expect((await init({ partitions: 1, replicas: -1 })).status).toBe(400);
 });

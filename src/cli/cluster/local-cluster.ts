@@ -10,7 +10,7 @@ import { startWatchdog } from './watchdog.ts';
 
 export interface LocalClusterOptions extends WorkerdSettings {
   readonly partitions: number;
-  /** Copies of each partition on agents, of a new cluster; without it, the default of `POST /v1/init`. */
+  /** Copies of each partition on agents; without it, as it was, or the default of `POST /v1/init`. */
   readonly replicas?: number;
   /** Take a cluster that is there already, however many partitions it has. */
   readonly acceptPresent?: boolean;

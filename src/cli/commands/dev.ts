@@ -17,7 +17,7 @@ interface Options {
   readonly partitions: number;
   readonly data: string;
   readonly agents: number;
-  readonly replicas: number;
+  readonly replicas?: number;
   readonly config?: string;
   readonly agentProgram?: string[];
 }
@@ -32,7 +32,7 @@ export function devCommand(): Command {
     .option('--partitions <n>', 'partitions of a new cluster', integer(1, 256), 4)
     .option('--data <dir>', 'where its data is kept', DEFAULT_DATA)
     .option('--agents <n>', 'node agents, each a process on the next port', integer(0, 32), 0)
-    .option('--replicas <n>', 'copies of each partition on agents, of a new cluster', integer(0, 64), 2)
+    .option('--replicas <n>', 'copies of each partition on agents (default: 2)', integer(0, 64))
     .addOption(new Option('--config <file>', "another Worker's wrangler.toml").hideHelp())
     .addOption(new Option('--agent-program <words...>', 'in place of this program').hideHelp())
     .addHelpText(
@@ -67,7 +67,7 @@ async function runDev(options: Options, command: Command): Promise<void> {
     const cluster = await startLocalCluster({
       port: options.port,
       partitions: options.partitions,
-      replicas: options.replicas,
+      ...(options.replicas !== undefined && { replicas: options.replicas }),
       // A directory that has a cluster keeps it, unless another number was asked for by name.
       acceptPresent: command.getOptionValueSource('partitions') === 'default',
       configuration: readWorkerConfiguration(options.config),
