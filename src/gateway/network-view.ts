@@ -21,8 +21,8 @@ export async function networkView(database: Database, context: CallContext, wake
   return { database: database.name, version, history, schemaVersion, hosts, partitions: views };
 }
 
-function viewOfKnown({ id, epoch, status, host, appliedSchema, ranges }: PartitionInfo) {
-  return { partition: id, epoch, status, host, appliedSchema, ranges };
+function viewOfKnown({ id, ...known }: PartitionInfo) {
+  return { partition: id, ...known };
 }
 
 async function viewOf(database: Database, partition: PartitionInfo, context: CallContext): Promise<unknown> {
