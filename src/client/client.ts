@@ -2,6 +2,7 @@ import { type Call, type Fetch, send, type Transport, textOf } from './http.ts';
 import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
 import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
+import { Session, type SessionOptions } from './session.ts';
 import { encodeArguments, type IntegerMode, parseReply, type SqlArguments } from './values.ts';
 
 export interface ClientOptions {
@@ -20,8 +21,13 @@ export interface ClientOptions {
 
 /** Of a request: passed on to the server as they are, which refuses those that it does not know yet. */
 export interface QueryOptions {
+  /**
+   * Of reads: `strong` (the default) is the newest state; the others may be answered by a replica that is near:
+   * `session` by one that has what `session` has seen, `bounded` by one that is at most `maxStalenessMs` old.
+   */
   readonly consistency?: 'strong' | 'session' | 'bounded' | 'eventual';
   readonly maxStalenessMs?: number;
+  /** Token of an earlier answer: this one shows nothing older. {@link Client.session} carries it along. */
   readonly session?: string;
   readonly asOf?: string;
   /** Same key, same result: a write whose reply was lost may be sent again with it. */
@@ -59,6 +65,16 @@ export interface Client {
    * ]);
    */
   batch(statements: readonly (Statement | string)[], options?: QueryOptions): Promise<BatchResult>;
+
+  /**
+   * Statements that see at least what those before them saw, while reads are answered by any replica.
+   *
+   * @example
+   * const session = db.session();
+   * await session.query('INSERT INTO cities (country, name) VALUES (?, ?)', ['IS', 'Vík']);
+   * await session.query('SELECT name FROM cities WHERE country = ?', ['IS']); // Vík is there
+   */
+  session(options?: SessionOptions): Session;
 
   /**
    * Loads rows in bulk, streamed, several requests at a time. `source` gives rows (objects by column name),
@@ -129,7 +145,7 @@ export function createClient(options: ClientOptions): Client {
   const post = (path: string, body: string, own: QueryOptions) =>
     json({ method: 'POST', path, body, ...signalOf(own) }, own.timeoutMs, integers);
 
-  return {
+  const client: Client = {
     url: transport.url,
     query: async (sql, args, own = {}) =>
       queryResult(
@@ -143,6 +159,7 @@ export function createClient(options: ClientOptions): Client {
       );
       return batchResult(await post('/v1/batch', `{"statements":[${list.join(',')}]${fields(own)}}`, own));
     },
+    session: (own) => new Session(client, own),
     import: (table, source, own = {}) => importInto(transport, table, source, own),
     export: async (own = {}) => {
       const call: Call = {
@@ -160,6 +177,7 @@ export function createClient(options: ClientOptions): Client {
     call: (method, path, body) =>
       json({ method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }),
   };
+  return client;
 }
 
 function baseUrl(url: string): string {

@@ -12,6 +12,7 @@ export type { ImportFormat, ImportOptions, ImportProgress, ImportResult, ImportS
 export type { RestoreOptions, RestoreResult, RestoreSource } from './restore.ts';
 export { type BatchResult, type Plan, QueryResult } from './result.ts';
 export { isComplete, type ScriptStatement, SqlSyntaxError, splitScript } from './script.ts';
+export { Session, type SessionOptions } from './session.ts';
 export {
   encodeRow,
   type IntegerMode,

@@ -246,6 +246,7 @@ export class Replica {
     const { epoch } = this.#identity;
     if (request.schema > this.#schema.version) return { kind: 'behind' };
     if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
+    if (this.isSystem && this.follows && request.system > this.feedIndex) return { kind: 'behind' };
     if (request.epoch > epoch && this.follows) return { kind: 'behind' };
     if (request.epoch !== epoch || request.schema !== this.#schema.version) {
       return { kind: 'stale', newer: this.#newer() };

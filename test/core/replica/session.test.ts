@@ -140,6 +140,16 @@ describe('what a session demands', () => {
     expect(ask(cluster, SELECT, { epoch })).toEqual({ kind: 'behind' });
   });
 
+  test('a follower of the system partition is behind until it has the reference rows that were seen elsewhere', () => {
+    const cluster = clusterOf();
+    ask(cluster, "INSERT INTO ref VALUES ('x')", {}, 0);
+    const system = cluster.system.replica.feedIndex;
+    cluster.system.replica.follows = true;
+    const sql = 'SELECT count(*) FROM ref';
+    expect(ask(cluster, sql, { system }, 0).kind).toBe('done');
+    expect(ask(cluster, sql, { system: system + 1 }, 0)).toEqual({ kind: 'behind' });
+  });
+
   test('a follower sees what others have applied to its file', () => {
     const cluster = clusterOf();
     const follower = cluster.replica(1);
