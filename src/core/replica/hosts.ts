@@ -1,0 +1,289 @@
+import { present } from '../../base/assert.ts';
+import {
+  type HostOffer,
+  JOINING_REFUSALS,
+  type JoiningContext,
+  type JoiningRefusal,
+  judgeOffer,
+} from '../network/joining.ts';
+import {
+  type HostStatus,
+  isAccepted,
+  isEnd,
+  TRANSITION_REFUSALS,
+  type TransitionRefusal,
+} from '../network/status.ts';
+import {
+  type Ballot,
+  castVote,
+  closeBallot,
+  EDGE,
+  electorateOf,
+  openBallot,
+  type Verdict,
+  VOTING_MS,
+  type Vote,
+  type VoteResult,
+} from '../network/votes.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { insertBallot, insertVote, nextProposal, readBallot, readOpenBallots } from './hosts-ballots.ts';
+import { admit, dismiss, turnAway } from './hosts-membership.ts';
+import { insertAgent, noteAddresses, updateProfile } from './hosts-profile.ts';
+import {
+  type AgentRow,
+  change,
+  isoOf,
+  note,
+  raise,
+  readAgent,
+  readAgents,
+  readSeen,
+  type StatusChange,
+} from './hosts-rows.ts';
+import type { System } from './system.ts';
+
+/**
+ * Which hosts are members of the cluster: proposals, votes, and an operator's decisions. Each function is one
+ * transaction with an entry of the log, none if it changes nothing; repeating it does no harm.
+ */
+
+/** When hosts were last heard from, unix ms, by host id: newer than the tables have it. */
+export type HeardFrom = ReadonlyMap<string, number>;
+
+export type ProposalOutcome =
+  /** Voted on now, or since before (`repeated`). The electorate is to be asked; the edge is in it. */
+  | { readonly kind: 'proposed'; readonly ballot: Ballot; readonly repeated: boolean }
+  /** It is a member already; what it says of itself is noted. */
+  | { readonly kind: 'member'; readonly status: HostStatus; readonly newAddress: boolean }
+  | {
+      readonly kind: 'refused';
+      readonly reason: JoiningRefusal;
+      readonly message: string;
+      /** Unix ms; null: it depends on what the message says. */
+      readonly retryAt: number | null;
+    };
+
+/**
+ * A host wants to be a member, or says that it is there again. That its key gives its id, and that it has the key and
+ * the cluster's secret, is proven before: the caller's duty.
+ */
+export function proposeHost(
+  system: System,
+  offer: HostOffer,
+  now: number,
+  heard: HeardFrom = new Map(),
+): ProposalOutcome {
+  return change(system, now, (port) => {
+    closeOverdue(port, now);
+    const agents = readAgents(port);
+    const known = agents.find(({ host }) => host === offer.host) ?? null;
+    const reason = judgeOffer(offer, contextOf(system, agents, offer.host, now));
+    if (reason !== null) {
+      const retryAt = reason === 'too-early' ? (known?.retryAt ?? null) : null;
+      return { kind: 'refused', reason, message: JOINING_REFUSALS[reason], retryAt };
+    }
+    if (known === null) insertAgent(port, offer, now);
+    else updateProfile(port, known, offer, now);
+    if (known !== null && isAccepted(known.status)) return welcomeBack(port, known, offer, now);
+    if (known !== null) raise(port, known, 'proposed', null, now);
+    const open = readOpenBallots(port).find(({ host }) => host === offer.host);
+    if (open !== undefined) return { kind: 'proposed', ballot: open, repeated: true };
+    const seen = readSeen(port);
+    const members = agents.map(({ host, status }) => ({
+      host,
+      status,
+      seenAt: heard.get(host) ?? seen.get(host) ?? null,
+    }));
+    const electorate = electorateOf(members, offer.host, now);
+    const ballot = openBallot(nextProposal(port), offer.host, electorate, now + VOTING_MS);
+    insertBallot(port, ballot, now);
+    return { kind: 'proposed', ballot, repeated: false };
+  });
+}
+
+function contextOf(
+  system: System,
+  agents: readonly AgentRow[],
+  newcomer: string,
+  now: number,
+): JoiningContext {
+  const { replica } = system;
+  const known = agents.find(({ host }) => host === newcomer);
+  const [[bytes] = []] = replica.port.query(
+    'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
+  ).rows;
+  return {
+    database: replica.identity.database,
+    history: present(system.setting('history'), 'a database has a history'),
+    now,
+    knownKey: known?.publicKey ?? null,
+    retryAt: known?.status === 'refused' ? known.retryAt : null,
+    others: agents.filter(({ host, status }) => host !== newcomer && !isEnd(status)).length,
+    neededBytes: Number(bytes),
+  };
+}
+
+/** A member that has lost its data, but not its key, has confirmed nothing any more. */
+function welcomeBack(port: SqlitePort, known: AgentRow, offer: HostOffer, now: number): ProposalOutcome {
+  const newAddress = JSON.stringify(known.addresses) !== JSON.stringify(offer.addresses);
+  let { status } = known;
+  if (offer.history === null && known.servedAt !== null) {
+    const turned = raise(port, known, 'fell-behind', 'its data directory is empty', now);
+    if (turned.kind === 'done') status = turned.after;
+    port.query(
+      `UPDATE atoll_replica_progress SET state = 'loading', matched = 0, leader_last = NULL, lag_ms = NULL,
+       reported_at = NULL WHERE host = ?`,
+      known.host,
+    );
+    port.query('UPDATE atoll_host_profiles SET served_at = NULL WHERE host = ?', known.host);
+  }
+  return { kind: 'member', status, newAddress };
+}
+
+export interface VoteOutcome {
+  /** What became of the vote: see VoteResult. `other-proposal` also where there is no such proposal. */
+  readonly kind: VoteResult['kind'];
+  /** Of the proposal that it was for, now; null: there is none. */
+  readonly verdict: Verdict | null;
+}
+
+/** `reason`: what a voter that refuses has found. That the vote comes from `voter` is the caller's duty. */
+export function recordVote(
+  system: System,
+  vote: Vote,
+  now: number,
+  reason: string | null = null,
+): VoteOutcome {
+  return change(system, now, (port) => {
+    closeOverdue(port, now);
+    const ballot = readBallot(port, vote.proposal);
+    if (ballot === null) return { kind: 'other-proposal', verdict: null };
+    const voter = vote.voter === EDGE ? null : readAgent(port, vote.voter);
+    if (vote.voter !== EDGE && (voter === null || !isAccepted(voter.status))) {
+      return { kind: 'no-elector', verdict: ballot.verdict };
+    }
+    const result = castVote(ballot, vote, now);
+    if (result.kind !== 'counted') return { kind: result.kind, verdict: ballot.verdict };
+    insertVote(port, vote, reason, now);
+    const { verdict } = result.ballot;
+    const agent = present(readAgent(port, ballot.host), 'a ballot is about a host');
+    if (verdict === 'accepted') admit(port, agent, 'by vote', now);
+    if (verdict === 'refused') turnAway(port, agent, reason === null ? 'by vote' : `by vote: ${reason}`, now);
+    return { kind: 'counted', verdict };
+  });
+}
+
+/** Refuses the proposals whose deadline has passed; gives their hosts. */
+export function closeProposals(system: System, now: number): string[] {
+  return change(system, now, (port) => closeOverdue(port, now));
+}
+
+function closeOverdue(port: SqlitePort, now: number): string[] {
+  const overdue = readOpenBallots(port).filter((ballot) => closeBallot(ballot, now).verdict === 'refused');
+  return overdue.map(({ host }) => {
+    const agent = present(readAgent(port, host), 'a ballot is about a host');
+    turnAway(port, agent, 'no majority in time', now);
+    return host;
+  });
+}
+
+/** The votes that a host has still to cast: what it is asked on each of its links. */
+export function votesAwaited(system: System, voter: string, now: number): Ballot[] {
+  return readOpenBallots(system.replica.port).filter(
+    (ballot) =>
+      closeBallot(ballot, now).verdict === 'open' &&
+      ballot.electorate.includes(voter) &&
+      !Object.hasOwn(ballot.votes, voter),
+  );
+}
+
+export type HostDecision =
+  | { readonly kind: 'done'; readonly status: HostStatus }
+  | {
+      readonly kind: 'refused';
+      readonly reason: TransitionRefusal | 'no-such-host' | 'is-edge';
+      readonly message: string;
+    };
+
+/** By hand, whatever the votes say. Of a member that is drained: it shall have replicas again. */
+export function acceptHost(system: System, host: string, now: number): HostDecision {
+  return decide(system, host, now, (port, agent) => {
+    if (!isAccepted(agent.status)) return admit(port, agent, 'by hand', now);
+    if (agent.draining) {
+      port.query('UPDATE atoll_host_profiles SET draining_since = NULL WHERE host = ?', host);
+      note(
+        port,
+        { host, event: 'undrained', before: agent.status, after: agent.status, reason: 'by hand' },
+        now,
+      );
+    }
+    return { kind: 'done', before: agent.status, after: agent.status };
+  });
+}
+
+export function refuseHost(system: System, host: string, now: number): HostDecision {
+  return decide(system, host, now, (port, agent) =>
+    isEnd(agent.status) ? unchanged(agent) : turnAway(port, agent, 'by hand', now),
+  );
+}
+
+/**
+ * The host's replicas of users' partitions go elsewhere, by `assignReplicas`, which also says when they are gone. It
+ * stays a member, with partition 0, until it is removed.
+ */
+export function drainHost(system: System, host: string, now: number): HostDecision {
+  return decide(system, host, now, (port, agent) => {
+    const { status } = agent;
+    if (isEnd(status)) return { kind: 'refused', reason: 'must-propose-again' };
+    if (!isAccepted(status)) return { kind: 'refused', reason: 'not-accepted' };
+    if (!agent.draining) {
+      port.query('UPDATE atoll_host_profiles SET draining_since = ? WHERE host = ?', isoOf(now), host);
+      note(port, { host, event: 'draining', before: status, after: status, reason: 'by hand' }, now);
+    }
+    return unchanged(agent);
+  });
+}
+
+/** At once: a host that shall leave in order is drained first. */
+export function removeHost(system: System, host: string, now: number): HostDecision {
+  return decide(system, host, now, (port, agent) =>
+    isEnd(agent.status) ? unchanged(agent) : dismiss(port, agent, 'removed', 'by hand', now),
+  );
+}
+
+/** A member is reached elsewhere now; false: it was there before, or is no member. */
+export function recordAddresses(
+  system: System,
+  host: string,
+  addresses: readonly string[],
+  now: number,
+): boolean {
+  return change(system, now, (port) => {
+    const agent = readAgent(port, host);
+    return agent !== null && isAccepted(agent.status) && noteAddresses(port, agent, addresses, now);
+  });
+}
+
+function unchanged({ status }: AgentRow): StatusChange {
+  return { kind: 'done', before: status, after: status };
+}
+
+function decide(
+  system: System,
+  host: string,
+  now: number,
+  body: (port: SqlitePort, agent: AgentRow) => StatusChange,
+): HostDecision {
+  if (host === EDGE) {
+    return { kind: 'refused', reason: 'is-edge', message: 'the edge leads the partitions: it stays' };
+  }
+  return change(system, now, (port) => {
+    const agent = readAgent(port, host);
+    if (agent === null) {
+      return { kind: 'refused', reason: 'no-such-host', message: `no host ${host} has ever proposed itself` };
+    }
+    const result = body(port, agent);
+    if (result.kind === 'done') return { kind: 'done', status: result.after };
+    return { kind: 'refused', reason: result.reason, message: TRANSITION_REFUSALS[result.reason] };
+  });
+}
