@@ -53,6 +53,28 @@ describe('latency', () => {
   });
 });
 
+describe('the triangle of latencies', () => {
+  it('keeps every pair to a tenth of a millisecond', () => {
+    const hosts = ['a', 'b', 'c', 'd'];
+    fc.assert(
+      fc.property(fc.array(fc.option(fc.nat()), { minLength: 6, maxLength: 6 }), (tenths) => {
+        expect(LatencyMatrix.fromTriangle(hosts, tenths)?.triangle(hosts)).toEqual(tenths);
+      }),
+    );
+    const matrix = new LatencyMatrix();
+    matrix.set('a', { b: 1.26, d: 7 });
+    matrix.set('d', { c: 3 });
+    expect(matrix.triangle(hosts)).toEqual([13, null, 70, null, null, 30]);
+    expect(LatencyMatrix.fromTriangle(hosts, matrix.triangle(hosts))?.ms('b', 'a')).toBe(1.3);
+  });
+
+  it('is refused when it is not one of these hosts', () => {
+    expect(LatencyMatrix.fromTriangle(['a', 'b'], [])).toBe(null);
+    expect(LatencyMatrix.fromTriangle(['a', 'b'], [-1])).toBe(null);
+    expect(LatencyMatrix.fromTriangle(['a', 'b'], [0.5])).toBe(null);
+  });
+});
+
 describe('direction', () => {
   it('is the angle at a, where latencies are distances on a plane', () => {
     fc.assert(
