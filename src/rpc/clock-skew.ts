@@ -1,5 +1,4 @@
-/** Furthest that two hosts' clocks may be apart, ms (chosen: well above what NTP leaves, well below what a wrong zone makes). */
-export const CLOCK_SKEW_MS_MAX = 10_000;
+import { CLOCK_SKEW_MAX_MS } from '../core/network/joining.ts';
 
 /** How far this host's clock is from another's. */
 export interface ClockSkew {
@@ -25,7 +24,7 @@ export function clockSkew(
     sentAt,
     receivedAt,
   }: { readonly time: number; readonly sentAt: number; readonly receivedAt: number },
-  limitMs: number = CLOCK_SKEW_MS_MAX,
+  limitMs: number = CLOCK_SKEW_MAX_MS,
 ): ClockSkew {
   const uncertaintyMs = Math.max(0, receivedAt - sentAt) / 2;
   const offsetMs = time - (sentAt + receivedAt) / 2;

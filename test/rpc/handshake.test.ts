@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeFrame, encodeFrame } from '../../src/protocol/frame.ts';
 import { acceptHello, acceptProve } from '../../src/rpc/accept.ts';
 import { dialHello } from '../../src/rpc/dial.ts';
+import { proofText } from '../../src/rpc/handshake.ts';
 import { generateHostKey, hostIdOf, importHostKey } from '../../src/rpc/host-key.ts';
 import { importSecret } from '../../src/rpc/secret.ts';
+import { ROOT } from '../tidy/sources.ts';
 import { acceptorOf, diallerOf, HISTORY, shakeHands } from './handshake.ts';
 
 /** The frame with fields of its head changed, as somebody between the two might. */
@@ -69,6 +73,33 @@ describe('two hosts that know the secret', () => {
     });
     expect(accepted.version).toBe(1);
   });
+});
+
+test('host id, proofs and signature are those that docs/protocol.md shows', async () => {
+  const text = readFileSync(join(ROOT, 'docs/protocol.md'), 'utf8');
+  const section = text.slice(text.indexOf('## Handshake'), text.indexOf('## Versions'));
+  const rows = new Map(
+    [...section.matchAll(/^\| (.+?) +\| `(\S+)` +\|$/gm)].map(([, what, value]) => [what, value]),
+  );
+  const shown = (what: string) => rows.get(what);
+  // RFC 8032 section 7.1, test 1.
+  const key = await importHostKey(
+    JSON.stringify({
+      kty: 'OKP',
+      crv: 'Ed25519',
+      x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+      d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A',
+    }),
+  );
+  const { host, publicKey } = key;
+  expect([host, publicKey]).toEqual([shown("client's host"), shown("client's publicKey")]);
+  const said = { versions: [1], host, publicKey, database: 'main', history: null, address: null };
+  const hello = { ...said, nonce: 'A'.repeat(43) };
+  const answer = { version: 1, nonce: `${'B'.repeat(42)}A`, host: 'edge', publicKey: null };
+  const secret = await importSecret('correct horse battery staple');
+  expect(await secret.prove(proofText('server', hello, answer))).toBe(shown("server's proof"));
+  expect(await secret.prove(proofText('client', hello, answer))).toBe(shown("client's proof"));
+  expect(await key.sign(proofText('client', hello, answer))).toBe(shown("client's signature"));
 });
 
 describe('versions', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CLOCK_SKEW_MS_MAX, clockSkew } from '../../src/rpc/clock-skew.ts';
+import { CLOCK_SKEW_MAX_MS } from '../../src/core/network/joining.ts';
+import { clockSkew } from '../../src/rpc/clock-skew.ts';
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, backoffMs } from '../../src/rpc/reconnect.ts';
 
 describe('back-off', () => {
@@ -40,8 +41,8 @@ describe('clock skew', () => {
         const time = sentAt + there + offset;
         const skew = clockSkew({ time, sentAt, receivedAt: sentAt + there + back });
         expect(Math.abs(skew.offsetMs - offset)).toBeLessThanOrEqual(skew.uncertaintyMs);
-        if (Math.abs(offset) <= CLOCK_SKEW_MS_MAX) expect(skew.isTooFar).toBe(false);
-        if (Math.abs(offset) > CLOCK_SKEW_MS_MAX + there + back) expect(skew.isTooFar).toBe(true);
+        if (Math.abs(offset) <= CLOCK_SKEW_MAX_MS) expect(skew.isTooFar).toBe(false);
+        if (Math.abs(offset) > CLOCK_SKEW_MAX_MS + there + back) expect(skew.isTooFar).toBe(true);
       }),
     );
   });
