@@ -25,6 +25,8 @@ export interface LocalAgentsOptions {
 export interface LocalAgents {
   /** Of every agent, where it serves, once it does for the first time. Never rejects: an agent that fails is started again. */
   readonly serving: readonly Promise<string>[];
+  /** Where all serve, in order; null when some do not within that time. */
+  allServing(waitMs: number): Promise<readonly string[] | null>;
   /** SIGTERM to all, SIGKILL to those that do not end. */
   stop(): Promise<void>;
 }
@@ -50,10 +52,22 @@ export function restartPause(ends: number): number {
 /** Starts `atoll agent` processes that join a cluster on this machine, and starts again what ends unasked. */
 export function startLocalAgents(options: LocalAgentsOptions): LocalAgents {
   const agents = Array.from({ length: options.count }, (_, index) => new LocalAgent(index + 1, options));
+  const serving = agents.map((agent) => agent.serving);
   return {
-    serving: agents.map((agent) => agent.serving),
+    serving,
+    allServing: (waitMs) => within(Promise.all(serving), waitMs),
     stop: async () => void (await Promise.all(agents.map((agent) => agent.stop()))),
   };
+}
+
+async function within<T>(promise: Promise<T>, waitMs: number): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(resolve, waitMs, null);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 class LocalAgent {

@@ -96,7 +96,7 @@ async function runDev(options: Options, command: Command): Promise<void> {
     const where = options.data === DEFAULT_DATA ? '' : ` --data ${options.data}`;
     say(`try    atoll sql${where}${urlHint(cluster.url)}`);
     for (const serving of agents.serving) void serving.then((url) => say(`agent ${url}`));
-    await Promise.race([stopped, allWithin(agents.serving, AGENTS_WAIT_MS)]);
+    await Promise.race([stopped, agents.allServing(AGENTS_WAIT_MS)]);
     say(`ready ${cluster.url}`);
     await stopped;
     say('stopping');
@@ -112,14 +112,6 @@ async function runDev(options: Options, command: Command): Promise<void> {
 async function refuseBusyPorts({ port, agents }: Options): Promise<void> {
   if (port === 0) return;
   for (let offset = 0; offset <= agents; offset++) await refuseBusyPort(port + offset, port + agents + 1);
-}
-
-/** Resolves when all have, or the time is up. */
-async function allWithin(promises: readonly Promise<unknown>[], ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, Promise.all(promises)]);
-  clearTimeout(timer);
 }
 
 function urlHint(url: string): string {
