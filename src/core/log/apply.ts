@@ -1,12 +1,13 @@
-import { assert } from '../../base/assert.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
+import { assert, present } from '../../base/assert.ts';
+import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import { append } from './append.ts';
 import type { Change, CommitHeader } from './commit.ts';
 import { imageBytes, sameChanges } from './encoding.ts';
 import { PAGE_BYTES, readChanges } from './image.ts';
-import { type Layouts, layoutOf, readLayouts } from './layout.ts';
+import { type Layout, type Layouts, layoutOf, readLayouts } from './layout.ts';
 import { readCapturedPages } from './read.ts';
 import { replaying } from './replay.ts';
+import { insertRows } from './rows.ts';
 import { newestSeq, readHead } from './tables.ts';
 
 /** A commit to apply; its changes may come page by page from a generator and are gone through once. */
@@ -38,25 +39,94 @@ export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit
  */
 export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void {
   const layouts = readLayouts(port);
-  const unchecked: Change[] = [];
-  let bytes = 0;
   replaying(port, (replay) => {
-    let start = newestSeq(port);
-    for (const change of changes) {
-      if (bytes > PAGE_BYTES) {
-        checkLogged(port, layouts, unchecked, start);
-        start = newestSeq(port);
-        unchecked.length = 0;
-        bytes = 0;
+    for (const page of pagesOf(changes))
+      for (const run of runsOf(page)) {
+        const [first] = run;
+        if (first === undefined) continue;
+        const layout = currentLayout(layouts, first);
+        if (run.length >= BULK && insertBulk(port, layout, run)) continue;
+        const start = newestSeq(port);
+        for (const change of run)
+          assert(
+            replay.forward(currentLayout(layouts, change), change),
+            () => `${layoutOf(layouts, change).table}: a change meets a row that it did not`,
+          );
+        checkLogged(port, layouts, run, start);
       }
-      const layout = layoutOf(layouts, change);
-      assert(layout.current, () => `layout ${change.layout} is not current`);
-      assert(replay.forward(layout, change), () => `${layout.table}: a change meets a row that it did not`);
-      unchecked.push(change);
-      bytes += imageBytes(change.before) + imageBytes(change.after);
-    }
-    checkLogged(port, layouts, unchecked, start);
   });
+}
+
+/** Creates in a row from which on they are inserted by statements of many rows (chosen). */
+const BULK = 8;
+
+function currentLayout(layouts: Layouts, change: Change): Layout {
+  const layout = layoutOf(layouts, change);
+  assert(layout.current, () => `layout ${change.layout} is not current`);
+  return layout;
+}
+
+/** Changes by about {@link PAGE_BYTES}. */
+function* pagesOf(changes: Iterable<Change>): Generator<Change[]> {
+  let page: Change[] = [];
+  let bytes = 0;
+  for (const change of changes) {
+    page.push(change);
+    bytes += imageBytes(change.before) + imageBytes(change.after);
+    if (bytes <= PAGE_BYTES) continue;
+    yield page;
+    page = [];
+    bytes = 0;
+  }
+  if (page.length > 0) yield page;
+}
+
+/** A page in its order: {@link BULK} creates of a table or more, and what lies between such. */
+function* runsOf(page: readonly Change[]): Generator<readonly Change[]> {
+  let start = 0;
+  for (let from = 0; from < page.length; ) {
+    const to = endOfCreates(page, from);
+    if (to - from < BULK) {
+      from = Math.max(to, from + 1);
+      continue;
+    }
+    if (start < from) yield page.slice(start, from);
+    yield page.slice(from, to);
+    start = to;
+    from = to;
+  }
+  if (start < page.length) yield page.slice(start);
+}
+
+function endOfCreates(page: readonly Change[], from: number): number {
+  const layout = page[from]?.layout;
+  let to = from;
+  while (page[to]?.type === 'create' && page[to]?.layout === layout) to++;
+  return to;
+}
+
+/**
+ * Inserts rows that the log saw created one after another; false, and nothing done, where a constraint is in the way,
+ * which one by one may be suspended. A row that comes has no before-image to be equal to, and SQLite
+ * stores values that it has stored before as they are: so their number is all that is left to check.
+ */
+function insertBulk(port: SqlitePort, layout: Layout, creates: readonly Change[]): boolean {
+  if (creates[0]?.type !== 'create') return false;
+  try {
+    port.transaction(() => {
+      const start = newestSeq(port);
+      const images = creates.map(({ after }) => present(after, 'a created row has an after-image'));
+      insertRows(port, layout, images, 'ABORT');
+      assert(
+        newestSeq(port) - start === images.length,
+        () => `${layout.table}: a row that came is not logged`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof SqliteError && error.kind === 'constraint') return false;
+    throw error;
+  }
 }
 
 /** What is left of `changes` after those that were captured here already, which must be the first of them. */
