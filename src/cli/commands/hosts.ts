@@ -59,7 +59,8 @@ async function decide(action: Action, name: string, options: Options): Promise<v
   if (options.json === true) return say(JSON.stringify(reply, null, 2));
   const after = hostList(reply).find((host) => host.id === id);
   say(after === undefined ? `${id} is no host any more` : `${hostLabel(after)} is ${statusText(after)}`);
-  if (action === 'drain') say(`it is drained when \`atoll hosts list ${name}\` shows no replicas`);
+  if (action === 'drain')
+    say(`it is drained when \`atoll hosts list ${name}\` shows no replica but that of partition 0`);
 }
 
 async function hostsOf(client: Client): Promise<readonly HostEntry[]> {
