@@ -35,7 +35,7 @@ export interface HostView {
   readonly latencies: Readonly<Record<string, number>>;
   /** Round trip to the edge, ms. */
   readonly distanceMs: number | null;
-  /** Seen from the edge, radians from 0, where the first other agent is, to π (`core/network/topology.ts`). */
+  /** Seen from the edge, radians from 0, where the first agent is, to π (`core/network/topology.ts`). */
   readonly direction: number | null;
   readonly freeBytes: number | null;
   /** 100 for the machine it was made on; proportional to speed. */
