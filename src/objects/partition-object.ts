@@ -14,6 +14,7 @@ import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
 import type {
@@ -28,10 +29,13 @@ import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
+import { Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
+import { HostLinks } from './host-links.ts';
+import { HostRegistry } from './host-registry.ts';
 import { Peers } from './peers.ts';
 import { ObjectSqlitePort } from './sqlite-port.ts';
 
@@ -51,6 +55,9 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   readonly #queue: ExecutionQueue;
   readonly #foreignKeys: ForeignKeys;
   readonly #feed: FeedFollower;
+  readonly #alarms: Alarms;
+  readonly #links: HostLinks;
+  #registry: HostRegistry | null = null;
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
@@ -65,13 +72,23 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     super(ctx, env);
     this.#port = new ObjectSqlitePort(ctx.storage);
     this.#peers = new Peers(env.PARTITION);
+    this.#alarms = new Alarms(ctx.storage);
     this.#feed = new FeedFollower(() => this.#here, this.#peers);
     this.#foreignKeys = new ForeignKeys(this.#port, () => this.ctx.storage.sync());
     this.#replica = Replica.open(this.#port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
+    this.#links = new HostLinks({
+      state: ctx,
+      secret: env.ATOLL_SECRET,
+      peers: this.#peers,
+      replica: () => this.#replica,
+      desk: () => this.#registry,
+      serve: (request) => this.fetch(request),
+    });
     this.#queue = new ExecutionQueue(
       (requests) => {
         const outcomes = this.#here.execute(requests, Date.now());
+        this.#links.shipper.grown();
         this.#writes += requests.length;
         if (this.#writes >= FORGET_WRITES) this.#forget(1);
         return outcomes;
@@ -84,7 +101,12 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
   #serveSystem(system: System): Coordinator {
     this.#system = system;
     this.#replica = system.replica;
-    this.#coordinator = new Coordinator(system, this.#peers, (at) => void this.ctx.storage.setAlarm(at));
+    this.#coordinator = new Coordinator(system, this.#peers, (at) => this.#alarms.want('deliver', at));
+    this.#registry = new HostRegistry(
+      system,
+      (at) => this.#alarms.want('watch', at),
+      () => this.#links.shipper.grown(),
+    );
     return this.#coordinator;
   }
 
@@ -109,6 +131,12 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
         revoked: this.#asSystem.revokeToken(body.id, Date.now()),
       }),
       status: () => this.#status(),
+      hosts: () => this.#hosts.view(),
+      'host-check': (body: HostCheck) => this.#hosts.check(body),
+      'host-accept': ({ host }: { host: string }) => this.#hosts.decide('accept', host),
+      'host-refuse': ({ host }: { host: string }) => this.#hosts.decide('refuse', host),
+      'host-drain': ({ host }: { host: string }) => this.#hosts.decide('drain', host),
+      'host-remove': ({ host }: { host: string }) => this.#hosts.decide('remove', host),
       'restore-begin': (body: RestoreMessage) => this.#coordinating.beginRestore(body.id),
       'restore-alive': (body: RestoreMessage) => this.#coordinating.keepRestore(body.id),
       'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
@@ -126,18 +154,37 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     }
   }
 
+  override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
+    await this.#links.sockets.message(socket, data);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#links.sockets.closed(socket, reason === '' ? `closed with ${code}` : reason);
+  }
+
+  override webSocketError(socket: WebSocket, error: unknown): void {
+    this.#links.sockets.closed(socket, String(error));
+  }
+
   override async fetch(request: Request): Promise<Response> {
     const version = request.headers.get(RPC_HEADER);
     if (!isSpoken(version)) return errorResponse(unspoken(version));
     // Nearly all messages are this one.
     if (request.url.endsWith('/execute'))
       return this.#execute(request).catch((error: unknown) => this.#failed(error));
-    return this.#router.fetch(request);
+    if (request.headers.get('upgrade') === 'websocket') return this.#links.sockets.accept();
+    const response: Response = await this.#router.fetch(request);
+    // Whatever it was, it may have added to the log.
+    this.#links.shipper.grown();
+    return response;
   }
 
   /** The system partition's: deliver again what some partition has not confirmed. */
   override async alarm(): Promise<void> {
     if (this.#coordinator === null) return;
+    const due = this.#alarms.due(Date.now());
+    if (due.has('watch')) this.#registry?.watch();
+    if (!due.has('deliver')) return;
     await this.#coordinator.createPartitions();
     await this.#coordinator.deliver();
     await this.#coordinator.endSilentRestore();
@@ -324,6 +371,12 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     if (this.#coordinator === null)
       throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
     return this.#coordinator;
+  }
+
+  get #hosts(): HostRegistry {
+    if (this.#registry === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#registry;
   }
 
   /** An expected error is answered. A defect is logged and ends the object: the next request rebuilds it from its file. */

@@ -13,6 +13,10 @@ export const hostMessage = {
   voteRequest: 'vote-request',
   /** Call, agent → system partition. */
   vote: 'vote',
+  /** Call, agent → system partition: hand a call on to another member. Its answer is that member's. */
+  relay: 'relay',
+  /** Call, system partition → agent: a {@link Relay} that is for it. */
+  relayed: 'relayed',
   /** Call, any host → any other: is it there, and how far. */
   probe: 'probe',
   /** Call, any host → any other: the hosts that it knows. */
@@ -135,6 +139,14 @@ export const ProbeReply = v.object({
 });
 export type ProbeReply = v.InferOutput<typeof ProbeReply>;
 
+/** The data are those of the call that is handed on. */
+export const Relay = v.object({ to: agentId, type: text(64), head: v.unknown() });
+export type Relay = v.InferOutput<typeof Relay>;
+
+/** `from`: the member that calls, as the system partition knows it. */
+export const Relayed = v.object({ from: agentId, type: text(64), head: v.unknown() });
+export type Relayed = v.InferOutput<typeof Relayed>;
+
 export const HostList = v.object({
   /** Of the network information that it is from. */
   version: count,
@@ -144,3 +156,15 @@ export const HostList = v.object({
   ),
 });
 export type HostList = v.InferOutput<typeof HostList>;
+
+/** Message of any partition to the system partition: is this host, with this key, a member. */
+export interface HostCheck {
+  readonly host: string;
+  readonly publicKey: string;
+}
+
+export interface HostCheckReply {
+  readonly member: boolean;
+  /** core/network/status.ts; `unknown` for a host that never proposed itself. */
+  readonly status: string;
+}

@@ -17,6 +17,8 @@ export const linkClose = {
   slow: 4408,
   /** Another database, or another history of it. */
   otherHistory: 4409,
+  /** The same host has opened a newer one. */
+  superseded: 4410,
   /** The two hosts have no version in common. */
   version: 4426,
 } as const;

@@ -11,6 +11,8 @@ export const replicationMessage = {
   append: 'append',
   /** Event, follower → leader: what became of them. */
   appended: 'appended',
+  /** Event, leader → follower: it has slept, or lost count of what it sent: call `follow` again. */
+  followAgain: 'follow-again',
   /** Calls, follower → leader: a snapshot, then its pages. */
   snapshotOpen: 'snapshot-open',
   snapshotPage: 'snapshot-page',
@@ -94,3 +96,6 @@ export type ReadIndex = v.InferOutput<typeof ReadIndex>;
 /** The leader's last entry, after it has made sure that it leads. */
 export const ReadIndexReply = v.object({ commitId: count, term: count, timestamp });
 export type ReadIndexReply = v.InferOutput<typeof ReadIndexReply>;
+
+export const FollowAgain = v.object({ partition });
+export type FollowAgain = v.InferOutput<typeof FollowAgain>;

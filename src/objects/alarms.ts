@@ -1,0 +1,34 @@
+export type AlarmReason = 'deliver' | 'watch';
+const REASONS: readonly AlarmReason[] = ['deliver', 'watch'];
+
+/** Several alarms in the one that an object has. */
+export class Alarms {
+  readonly #storage: DurableObjectStorage;
+  /** Unix milliseconds. */
+  readonly #wanted = new Map<AlarmReason, number>();
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** By then at the latest. */
+  want(reason: AlarmReason, at: number): void {
+    this.#wanted.set(reason, Math.min(at, this.#wanted.get(reason) ?? at));
+    this.#arm();
+  }
+
+  /** What the alarm that rings now is for; one that an earlier instance has set may be for anything. */
+  due(now: number): ReadonlySet<AlarmReason> {
+    const due = new Set(
+      REASONS.filter((reason) => (this.#wanted.get(reason) ?? Number.POSITIVE_INFINITY) <= now),
+    );
+    if (due.size === 0) for (const reason of REASONS) due.add(reason);
+    for (const reason of due) this.#wanted.delete(reason);
+    if (this.#wanted.size > 0) this.#arm();
+    return due;
+  }
+
+  #arm(): void {
+    void this.#storage.setAlarm(Math.min(...this.#wanted.values()));
+  }
+}

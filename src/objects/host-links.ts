@@ -1,0 +1,158 @@
+import type { PartitionId } from '../base/brand.ts';
+import type { Replica } from '../core/replica/replica.ts';
+import { AtollError } from '../protocol/error.ts';
+import type { HostCheck, HostCheckReply } from '../protocol/hosts.ts';
+import { CarriedCall } from '../protocol/link.ts';
+import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../protocol/rpc.ts';
+import type { Accepted, Acceptor } from '../rpc/accept.ts';
+import type { CallHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
+import { readHead } from '../rpc/read-head.ts';
+import { importSecret, type Secret } from '../rpc/secret.ts';
+import { LinkSockets } from './link-sockets.ts';
+import { LogShipper } from './log-shipper.ts';
+import type { Peers } from './peers.ts';
+
+const SYSTEM_PARTITION = 0 as PartitionId;
+/** How long a host counts as a member after the system partition has said so, ms (chosen: a removed one is out as soon). */
+const MEMBER_MS = 10_000;
+/** What only the system partition tells a partition, and nobody who comes over a link. */
+const FROM_SYSTEM_ALONE: ReadonlySet<string> = new Set([
+  'create',
+  'feed',
+  'schema-check',
+  'schema-fate',
+  'host-check',
+]);
+
+/** What the system partition's object adds: hosts join there, and are heard from. */
+export interface HostDesk {
+  readonly calls: (link: () => Link, accepted: Accepted) => Readonly<Record<string, CallHandler>>;
+  check(request: HostCheck): HostCheckReply;
+  opened(link: Link, accepted: Accepted): void;
+  ended(link: Link): void;
+}
+
+export interface HostLinksOptions {
+  readonly state: DurableObjectState;
+  readonly secret: string | undefined;
+  readonly peers: Peers;
+  readonly replica: () => Replica | null;
+  /** Null in any other object than the system partition's. */
+  readonly desk: () => HostDesk | null;
+  /** This object's own messages. */
+  readonly serve: (request: Request) => Promise<Response>;
+}
+
+/** The links of this object: what hosts may ask over them, and the log that goes out. */
+export class HostLinks {
+  readonly #options: HostLinksOptions;
+  readonly #sockets: LinkSockets;
+  readonly #shipper: LogShipper;
+  readonly #members = new Map<string, { readonly publicKey: string; readonly until: number }>();
+  #secret: Promise<Secret> | null = null;
+
+  constructor(options: HostLinksOptions) {
+    this.#options = options;
+    this.#shipper = new LogShipper(() => this.#replica);
+    this.#sockets = new LinkSockets(options.state, {
+      acceptor: () => this.#acceptor(),
+      handlers: (accepted) => this.#handlers(accepted),
+      opened: (link, accepted, woken) => {
+        options.desk()?.opened(link, accepted);
+        if (woken) this.#shipper.resume(link);
+      },
+      ended: (link) => {
+        this.#shipper.forget(link);
+        options.desk()?.ended(link);
+      },
+    });
+  }
+
+  get sockets(): LinkSockets {
+    return this.#sockets;
+  }
+
+  get shipper(): LogShipper {
+    return this.#shipper;
+  }
+
+  get #replica(): Replica {
+    const replica = this.#options.replica();
+    if (replica === null) throw new AtollError('not-found', 'there is no data here');
+    return replica;
+  }
+
+  async #acceptor(): Promise<Acceptor | null> {
+    const { secret } = this.#options;
+    const replica = this.#options.replica();
+    if (secret === undefined || secret === '' || replica === null) return null;
+    this.#secret ??= importSecret(secret);
+    const { database, history } = replica.identity;
+    return { key: null, secret: await this.#secret, database, history };
+  }
+
+  #handlers(accepted: Accepted): LinkHandlers {
+    const link = (): Link => {
+      const own = this.#sockets.of(accepted.host);
+      if (own === null) throw new AtollError('unavailable', 'the link is closed');
+      return own;
+    };
+    const forMembers = (handler: CallHandler): CallHandler => {
+      return async (message, from, deadline) => {
+        await this.#checkMember(accepted);
+        return handler(message, from, deadline);
+      };
+    };
+    const shipping = Object.entries(this.#shipper.calls(link));
+    const desk = this.#options.desk()?.calls(link, accepted) ?? {};
+    return {
+      calls: {
+        ...Object.fromEntries(shipping.map(([type, handler]) => [type, forMembers(handler)])),
+        ...desk,
+      },
+      anyCall: async (type, message, _, deadline) => {
+        await this.#checkMember(accepted);
+        return this.#carried(type, message, deadline);
+      },
+      events: this.#shipper.events(link),
+    };
+  }
+
+  /** A message as routers send it, from a host's router. */
+  async #carried(type: string, { head, data }: Message, deadline: number): Promise<Message> {
+    if (FROM_SYSTEM_ALONE.has(type)) throw new AtollError('forbidden', `no host sends '${type}'`, 'none');
+    const { traceparent = '' } = readHead(CarriedCall, type, head);
+    const request = new Request(`http://partition/${encodeURIComponent(type)}`, {
+      method: 'POST',
+      headers: {
+        [RPC_HEADER]: String(RPC_VERSION),
+        [TRACE_HEADER]: traceparent,
+        [DEADLINE_HEADER]: String(deadline),
+      },
+      body: data,
+    });
+    const response = await this.#options.serve(request);
+    return { head: { status: response.status }, data: new Uint8Array(await response.arrayBuffer()) };
+  }
+
+  /** Whoever has the secret may propose itself; members alone see and do anything. */
+  async #checkMember({ host, publicKey }: Accepted): Promise<void> {
+    const known = this.#members.get(host);
+    if (known !== undefined && known.publicKey === publicKey && known.until > Date.now()) return;
+    const request: HostCheck = { host, publicKey };
+    const desk = this.#options.desk();
+    const { database } = this.#replica.identity;
+    const { member, status } =
+      desk?.check(request) ??
+      (await this.#options.peers.call<HostCheckReply>(database, SYSTEM_PARTITION, 'host-check', request));
+    if (!member) {
+      this.#members.delete(host);
+      throw new AtollError(
+        'forbidden',
+        `host ${host} is no member of this cluster: its status is ${status}`,
+        'none',
+      );
+    }
+    this.#members.set(host, { publicKey, until: Date.now() + MEMBER_MS });
+  }
+}
