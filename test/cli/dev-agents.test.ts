@@ -50,6 +50,7 @@ test('each agent is a process with a directory of its own, and has what it takes
   const [, url] = await seen(/^ready (\S+)$/m);
   const agents = await Promise.all(urls.map(told));
   for (const agent of agents) expect(agent).toMatchObject({ join: url, token, secret });
+  expect(agents.map(({ name }) => name).sort()).toEqual(['a1', 'a2']);
   const pids = agents.map(({ pid }) => String(pid));
   expect(new Set([...startsOf(1), ...startsOf(2)])).toEqual(new Set(pids));
   expect(new Set(pids).size).toBe(2);

@@ -10,7 +10,7 @@ export interface LocalAgentsOptions {
   readonly firstPort: number;
   /** The cluster that they join. */
   readonly join: string;
-  /** Agent n keeps its files in `directory/n`. */
+  /** Agent n is called an, and keeps its files in `directory/n`. */
   readonly directory: string;
   readonly token: string;
   readonly secret: string;
@@ -106,8 +106,9 @@ class LocalAgent {
     const { join: seed, directory, token, secret } = this.#options;
     const [program = '', ...first] = this.#options.program ?? [process.execPath, MAIN];
     const target = ['--join', seed, '--data', join(directory, String(this.#number))];
+    const where = ['--port', String(this.#port), '--name', `a${this.#number}`];
     const startedAt = performance.now();
-    const child = spawn(program, [...first, 'agent', ...target, '--port', String(this.#port)], {
+    const child = spawn(program, [...first, 'agent', ...target, ...where], {
       env: { ...process.env, ATOLL_TOKEN: token, ATOLL_SECRET: secret },
       // The channel ends when this process does, however it does: `onStop` of the agent hears it.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

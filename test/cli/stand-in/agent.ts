@@ -11,7 +11,12 @@ import { onStop } from '../../../src/cli/cluster/stop-signal.ts';
  */
 const { values } = parseArgs({
   allowPositionals: true,
-  options: { join: { type: 'string' }, data: { type: 'string' }, port: { type: 'string' } },
+  options: {
+    join: { type: 'string' },
+    data: { type: 'string' },
+    port: { type: 'string' },
+    name: { type: 'string' },
+  },
 });
 const data = values.data ?? '';
 mkdirSync(data, { recursive: true });
@@ -22,7 +27,7 @@ const server = createServer((request, response) => {
   if (request.url === '/end') process.exit(3);
   if (request.url === '/deaf') deaf = true;
   const { ATOLL_SECRET: secret, ATOLL_TOKEN: token } = process.env;
-  response.end(JSON.stringify({ pid: process.pid, join: values.join, secret, token }));
+  response.end(JSON.stringify({ pid: process.pid, join: values.join, name: values.name, secret, token }));
 });
 server.listen(Number(values.port), '127.0.0.1', () => {
   process.stderr.write('joining\n');
