@@ -11,8 +11,12 @@ const MESSAGES = [
   'execute.ts',
   'export.ts',
   'feed.ts',
+  'host-view.ts',
+  'hosts.ts',
   'import.ts',
+  'link.ts',
   'network.ts',
+  'replication.ts',
   'restore.ts',
   'rpc.ts',
   'schema.ts',
@@ -26,26 +30,20 @@ const MESSAGES = [
  */
 describe('formats', () => {
   test('messages between hosts are those of RPC version 1', () => {
-    const messages = [
-      'execute.ts',
-      'feed.ts',
-      'network.ts',
-      'rpc.ts',
-      'schema.ts',
-      'token.ts',
-      'import.ts',
-      'export.ts',
-      'session.ts',
-    ];
     expect({
       version: RPC_VERSION,
-      hash: hashOf(messages.map((file) => `src/protocol/${file}`)),
+      hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "486fa34374595b0d",
+        "hash": "24427eb9cf51eb34",
         "version": 1,
       }
     `);
+  });
+
+  test('frames and handshake are those of frame format 1', () => {
+    const files = ['protocol/crc32c.ts', 'protocol/frame.ts', 'rpc/handshake.ts', 'rpc/parts.ts'];
+    expect(hashOf(files.map((file) => `src/${file}`))).toMatchInlineSnapshot(`"8e56a60c22dd42fb"`);
   });
 
   test('internal tables are those of format version 2', () => {
@@ -83,7 +81,15 @@ describe('formats', () => {
   });
 
   test('every message has its file among those pinned', () => {
-    const others = ['base64.ts', 'error.ts', 'json-text.ts', 'json-value.ts', 'utf8.ts'];
+    const others = [
+      'base64.ts',
+      'crc32c.ts',
+      'error.ts',
+      'frame.ts',
+      'json-text.ts',
+      'json-value.ts',
+      'utf8.ts',
+    ];
     expect(readdirSync(join(ROOT, 'src/protocol')).sort()).toEqual([...others, ...MESSAGES].sort());
   });
 });
