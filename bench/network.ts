@@ -68,15 +68,18 @@ placed.forEach((now, i) => {
 });
 
 const ranges = splitEvenly(PARTITIONS);
-const partitions: (PartitionInfo & { replicas: string[] })[] = ids.map((id, i) => ({
+const partitions: PartitionInfo[] = ids.map((id, i) => ({
   id,
   epoch: (1 + random.below(3)) as Epoch,
   ranges: ranges.slice(i, i + 1),
   status: 'write',
   host: 'edge',
   appliedSchema: 12 as SchemaVersion,
-  replicas: placed[i] ?? [],
 }));
+const held = new Map(names.map((name) => [name, [] as number[]]));
+placed.forEach((replicas, i) => {
+  for (const host of replicas) held.get(host)?.push(i + 1);
+});
 const network = {
   database: 'main',
   version: 123_456,
@@ -88,7 +91,8 @@ const network = {
     kind: 'agent',
     status,
     publicKey: text(43),
-    address: `https://host-${i}.example:8788`,
+    addresses: [`https://host-${i}.example:8788`],
+    replicas: held.get(host) ?? [],
     freeBytes,
     cpuRating: 50 + random.below(100),
     unreliability,
@@ -108,10 +112,10 @@ console.log(`  ${bytes(plain.length)} as plain JSON, ${bytes(compact.length)} co
 const packing = time(() => JSON.stringify(compactNetwork(network)));
 const unpacking = time(() => expandNetwork(JSON.parse(compact)));
 console.log(`  packed in ${packing.toFixed(1)} ms, read in ${unpacking.toFixed(1)} ms`);
-console.log(`  directory made in ${time(() => new Directory(1, partitions)).toFixed(1)} ms`);
+console.log(`  directory made in ${time(() => Directory.of(network)).toFixed(1)} ms`);
 console.log(`  checked for gossip in ${time(() => documentOf(1, compact)).toFixed(1)} ms`);
 
-const directory = new Directory(1, partitions);
+const directory = Directory.of(network);
 const tokens = Array.from({ length: LOOKUPS }, () => random.below(TOKEN_COUNT) as Token);
 let found = 0;
 const lookups = time(() => {

@@ -23,7 +23,7 @@ export type Packed = readonly [tag: string, ...Json[]];
 /** Chosen: lists in lists; deeper ones stay as they are. */
 const DEPTH_MAX = 6;
 /** Chosen: shapes of objects in one list, for keys that some lack; with more the list stays as it is. */
-const SHAPES_MAX = 4;
+const SHAPES_MAX = 16;
 /** Chosen: most values that one packed list may unfold to, 20 times 10,000 partitions of 3 replicas. */
 export const VALUES_MAX = 4_000_000;
 

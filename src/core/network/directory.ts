@@ -6,7 +6,7 @@ export interface DirectoryPartition {
   readonly id: PartitionId;
   /** Its leader's host. */
   readonly host: string;
-  /** Hosts of its other replicas, by preference. */
+  /** Hosts of its other replicas. */
   readonly replicas: readonly string[];
   readonly ranges: readonly TokenRange[];
 }
@@ -16,6 +16,29 @@ export class Directory<P extends DirectoryPartition = DirectoryPartition> {
   readonly tokens: TokenMap;
   private readonly partitions: ReadonlyMap<PartitionId, P>;
   private readonly heldBy = new Map<string, PartitionId[]>();
+
+  /**
+   * Of a network information, which lists replicas by host; those that are not in sync are not among them. Hosts
+   * and partitions keep their order.
+   */
+  static of<P extends Omit<DirectoryPartition, 'replicas'>>(network: {
+    readonly version: number;
+    readonly hosts: readonly { readonly host: string; readonly replicas?: readonly number[] }[];
+    readonly partitions: readonly P[];
+  }): Directory<P & DirectoryPartition> {
+    const holders = new Map<number, string[]>(network.partitions.map(({ id }) => [id, []]));
+    for (const { host, replicas = [] } of network.hosts) {
+      // A partition that is not in the network yet, or no longer, is nobody's to look up; partition 0 has no ranges.
+      for (const id of replicas) holders.get(id)?.push(host);
+    }
+    return new Directory(
+      network.version,
+      network.partitions.map((partition) => ({
+        ...partition,
+        replicas: (holders.get(partition.id) ?? []).filter((host) => host !== partition.host),
+      })),
+    );
+  }
 
   /** Stops if the ranges do not tile the ring, or if a partition names a host twice. */
   constructor(version: number, partitions: readonly P[]) {

@@ -36,6 +36,11 @@ const STEPS_PER_DOUBLING = 2;
 /** An `inactive` host is catching up or away for a short time; what it holds is worth more than a move. */
 const MAY_HOLD: ReadonlySet<HostStatus> = new Set<HostStatus>(['read', 'write', 'inactive']);
 
+interface Scored {
+  readonly host: string;
+  readonly score: number;
+}
+
 /**
  * space × reliability × closeness, in steps of √2:
  * - space: bytes free and held, what the host offers to Atoll altogether;
@@ -73,30 +78,39 @@ export class Placement {
     }));
   }
 
-  /** All hosts by preference for the partition, whether they may hold it or not. Equal scores: by name. */
-  order(partition: PartitionId): readonly PlacementHost[] {
-    return this.hosts
-      .map(({ host, weight, rendezvous }) => ({ host, score: rendezvous.score(partition, weight) }))
-      .sort((a, b) => b.score - a.score || (a.host.host < b.host.host ? -1 : 1))
-      .map(({ host }) => host);
-  }
-
   /**
    * Ids of the hosts that are to hold the partition, most preferred first; fewer than wanted if there are no more.
    * A host that is full or `unavailable` keeps what it has and gets nothing new: the next in the order does.
+   * Equal scores: by name.
    */
   replicasOf(
     partition: PartitionId,
     { replicas, current = [], neededBytes = 0 }: PlacementOptions,
   ): string[] {
     assert(Number.isInteger(replicas) && replicas >= 0, () => `${replicas} is no number of replicas`);
-    const chosen: string[] = [];
-    for (const { host, status, freeBytes } of this.order(partition)) {
-      if (chosen.length === replicas) break;
-      const takesNew = MAY_HOLD.has(status) && freeBytes - RESERVE_BYTES >= neededBytes;
-      const holds = current.includes(host) && (MAY_HOLD.has(status) || status === 'unavailable');
-      if (holds || takesNew) chosen.push(host);
+    // Hosts are many and replicas few: a sorted list of the best so far is a third of the cost of sorting all.
+    const best: Scored[] = [];
+    for (const { host, weight, rendezvous } of this.hosts) {
+      if (!mayHold(host, current, neededBytes)) continue;
+      const scored: Scored = { host: host.host, score: rendezvous.score(partition, weight) };
+      let at = best.length;
+      while (at > 0 && isBefore(scored, best[at - 1] as Scored)) at--;
+      if (at < replicas) best.splice(at, 0, scored);
+      if (best.length > replicas) best.pop();
     }
-    return chosen;
+    return best.map(({ host }) => host);
   }
+}
+
+function mayHold(
+  { host, status, freeBytes }: PlacementHost,
+  current: readonly string[],
+  neededBytes: number,
+): boolean {
+  if (MAY_HOLD.has(status) && freeBytes - RESERVE_BYTES >= neededBytes) return true;
+  return (MAY_HOLD.has(status) || status === 'unavailable') && current.includes(host);
+}
+
+function isBefore(a: Scored, b: Scored): boolean {
+  return a.score > b.score || (a.score === b.score && a.host < b.host);
 }

@@ -24,6 +24,27 @@ describe('directory', () => {
     );
   });
 
+  it('is made of what hosts hold', () => {
+    const hosts = ['host-0', 'host-1', 'host-2'].map((host, i) => ({
+      host,
+      replicas: [
+        0,
+        ...partitions.filter((_, at) => at % 3 === i || (at + 1) % 3 === i).map(({ id }) => id),
+        99,
+      ],
+    }));
+    const bare = partitions.map(({ replicas: _, ...partition }) => partition);
+    const edge = { host: 'edge' };
+    const directory = Directory.of({ version: 4, hosts: [edge, ...hosts], partitions: bare });
+    for (const { id, ranges, replicas } of partitions) {
+      const owner = directory.ownerOf(ranges[0]?.start as Token);
+      expect(owner).toEqual({ id, ranges, host: 'edge', replicas: replicas.toSorted() });
+    }
+    const led = bare.map((partition) => ({ ...partition, host: 'host-1' }));
+    const elsewhere = Directory.of({ version: 5, hosts, partitions: led });
+    expect(elsewhere.partition(1 as PartitionId).replicas).toEqual(['host-0']);
+  });
+
   it('lists what a host holds', () => {
     const directory = new Directory(4, partitions);
     expect(directory.partitionsOn('host-0')).toEqual([1, 3, 4, 6, 7]);

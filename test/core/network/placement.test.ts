@@ -51,8 +51,8 @@ describe('placement', () => {
     ]);
     const order = [1, 2, 3, 4, 5, 6, 4_294_967_295].map((id) =>
       placement
-        .order(id as PartitionId)
-        .map(({ host }) => host[0])
+        .replicasOf(id as PartitionId, { replicas: 4 })
+        .map((host) => host[0])
         .join(''),
     );
     expect(order).toEqual(['ba3c', 'b3ac', 'a3bc', '3bac', 'ba3c', '3abc', 'a3bc']);
@@ -114,11 +114,26 @@ describe('placement', () => {
   it('moves a share of 1 in n when the n-th equal host joins', () => {
     const hosts = Array.from({ length: 20 }, (_, i) => hostOf(`host-${i}`));
     const [before, after] = [new Placement(hosts.slice(1)), new Placement(hosts)];
-    const moved = partitions(20_000).filter(
-      (id) => before.order(id)[0]?.host !== after.order(id)[0]?.host,
-    ).length;
+    const first = (placement: Placement, id: PartitionId) => placement.replicasOf(id, { replicas: 1 })[0];
+    const moved = partitions(20_000).filter((id) => first(before, id) !== first(after, id)).length;
     // Binomial(20,000, 1/20): 1,000 ± 4 standard deviations.
     expect(Math.abs(moved - 1000)).toBeLessThan(4 * 31);
+  });
+
+  it('asks for the first of one order, however many are wanted', () => {
+    fc.assert(
+      fc.property(anyHosts, fc.nat(), (hosts, id) => {
+        const placement = new Placement(hosts);
+        const place = (replicas: number) => placement.replicasOf(id as PartitionId, { replicas });
+        const order = place(hosts.length);
+        expect(order.toSorted()).toEqual(hosts.map(({ host }) => host).sort());
+        for (let replicas = 0; replicas <= hosts.length + 1; replicas++) {
+          expect(place(replicas)).toEqual(order.slice(0, replicas));
+        }
+        const reversed = new Placement(hosts.toReversed());
+        expect(reversed.replicasOf(id as PartitionId, { replicas: hosts.length })).toEqual(order);
+      }),
+    );
   });
 
   it('passes from a full host to the next, but leaves it what it holds', () => {
