@@ -5,20 +5,22 @@ import type { HostInfo, NetworkInformation, PartitionInfo } from '../protocol/ne
 import { SYSTEM_PARTITION } from './database.ts';
 import type { Freshness } from './freshness.ts';
 
-/** What is asked of the network information here; a partition without `replicas` has its leader only. */
+/** What is asked of the network information here. */
 export interface ReplicaMap {
-  readonly hosts: readonly Pick<HostInfo, 'host' | 'kind' | 'status'>[];
-  readonly partitions: readonly (Pick<PartitionInfo, 'id' | 'host'> & {
-    readonly replicas?: readonly string[];
+  readonly hosts: readonly (Pick<HostInfo, 'host' | 'kind' | 'status'> & {
+    /** Partitions of which it has a replica in sync. */
+    readonly replicas?: readonly number[];
   })[];
+  readonly partitions: readonly Pick<PartitionInfo, 'id' | 'host'>[];
 }
 
 /** Kept for each version of the network information, of which a look-up must not be linear in the partitions. */
 interface Index {
-  readonly partitions: ReadonlyMap<PartitionId, ReplicaMap['partitions'][number]>;
-  /** Hosts that answer reads. */
+  readonly leaders: ReadonlyMap<PartitionId, string>;
+  /** Hosts that answer reads, by partition of which they have a replica. */
+  readonly replicas: ReadonlyMap<number, readonly string[]>;
+  /** All hosts that answer reads. */
   readonly reading: ReadonlySet<string>;
-  readonly edge: string | null;
 }
 
 const indexes = new WeakMap<ReplicaMap, Index>();
@@ -27,13 +29,19 @@ function indexOf(information: ReplicaMap): Index {
   let index = indexes.get(information);
   if (index === undefined) {
     const { hosts, partitions } = information;
-    index = {
-      partitions: new Map(partitions.map((each) => [each.id, each])),
-      reading: new Set(
-        hosts.flatMap(({ host, status }) => (status === 'read' || status === 'write' ? [host] : [])),
-      ),
-      edge: hosts.find(({ kind }) => kind === 'edge')?.host ?? null,
-    };
+    const reading = hosts.filter(({ status }) => status === 'read' || status === 'write');
+    const replicas = new Map<number, string[]>();
+    for (const host of reading) {
+      for (const partition of host.replicas ?? []) {
+        const holders = replicas.get(partition);
+        if (holders === undefined) replicas.set(partition, [host.host]);
+        else holders.push(host.host);
+      }
+    }
+    const leaders = new Map(partitions.map(({ id, host }) => [id, host]));
+    const edge = hosts.find(({ kind }) => kind === 'edge');
+    if (edge !== undefined) leaders.set(SYSTEM_PARTITION, edge.host);
+    index = { leaders, replicas, reading: new Set(reading.map(({ host }) => host)) };
     indexes.set(information, index);
   }
   return index;
@@ -51,13 +59,9 @@ export function candidatesFor(
   self: string | null,
   latencies: ReadonlyMap<string, number>,
 ): readonly string[] {
-  const { partitions, reading, edge } = indexOf(information);
-  const held = partitions.get(partition);
-  // Every accepted host follows the system partition.
-  const isSystem = partition === SYSTEM_PARTITION;
-  const leader = isSystem ? edge : (held?.host ?? null);
-  const replicas = isSystem ? [...reading] : (held?.replicas ?? []);
-  const answering = new Set(replicas.filter((host) => reading.has(host)));
+  const { leaders, replicas, reading } = indexOf(information);
+  const leader = leaders.get(partition) ?? null;
+  const answering = new Set(replicas.get(partition));
   if (leader !== null && reading.has(leader)) answering.add(leader);
   const ranked = Array.from(answering, (host) => ({
     host,

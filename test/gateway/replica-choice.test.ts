@@ -9,15 +9,15 @@ const id = (partition: number) => partition as PartitionId;
 const network: ReplicaMap = {
   hosts: [
     { host: 'edge', kind: 'edge', status: 'write' },
-    { host: 'a', kind: 'agent', status: 'read' },
-    { host: 'b', kind: 'agent', status: 'read' },
-    { host: 'c', kind: 'agent', status: 'write' },
-    { host: 'away', kind: 'agent', status: 'inactive' },
-    { host: 'bad', kind: 'agent', status: 'unavailable' },
+    { host: 'a', kind: 'agent', status: 'read', replicas: [0, 1, 2] },
+    { host: 'b', kind: 'agent', status: 'read', replicas: [0, 1] },
+    { host: 'c', kind: 'agent', status: 'write', replicas: [0] },
+    { host: 'away', kind: 'agent', status: 'inactive', replicas: [0, 1, 2] },
+    { host: 'bad', kind: 'agent', status: 'unavailable', replicas: [0, 1] },
   ],
   partitions: [
-    { id: id(1), host: 'edge', replicas: ['a', 'b', 'away', 'bad', 'nobody'] },
-    { id: id(2), host: 'away', replicas: ['a'] },
+    { id: id(1), host: 'edge' },
+    { id: id(2), host: 'away' },
     { id: id(3), host: 'edge' },
   ],
 };
@@ -54,20 +54,20 @@ describe('the hosts that a read goes to', () => {
     expect(candidatesFor(id(9), network, 'a', new Map())).toEqual([]);
   });
 
-  test('are all that answer for the system partition', () => {
+  test('are for the system partition those that follow it, and the edge, which leads it', () => {
     const hosts = candidatesFor(id(0), network, 'c', near({ edge: 1, a: 2, b: 3 }));
     expect(hosts).toEqual(['c', 'edge', 'a', 'b']);
   });
 
   test('are spread over equal replicas, by partition and by asker', () => {
     const hosts = ['a', 'b', 'c', 'd'];
+    const ids = Array.from({ length: 400 }, (_, at) => id(at + 1));
     const many: ReplicaMap = {
-      hosts: [...hosts, 'edge'].map((host) => ({
-        host,
-        kind: host === 'edge' ? 'edge' : 'agent',
-        status: 'read',
-      })),
-      partitions: Array.from({ length: 400 }, (_, at) => ({ id: id(at + 1), host: 'edge', replicas: hosts })),
+      hosts: [
+        { host: 'edge', kind: 'edge', status: 'write' },
+        ...hosts.map((host) => ({ host, kind: 'agent', status: 'read', replicas: ids })),
+      ],
+      partitions: ids.map((each) => ({ id: each, host: 'edge' })),
     };
     for (const spread of [
       many.partitions.map((partition) => candidatesFor(partition.id, many, null, new Map())[0]),
@@ -82,21 +82,24 @@ describe('the hosts that a read goes to', () => {
   test('are each named once, and never one that holds no replica', () => {
     const host = fc.constantFrom('a', 'b', 'c', 'd', 'edge');
     const status = fc.constantFrom('read', 'write', 'inactive', 'unavailable', 'removed');
+    const replicas = fc.uniqueArray(fc.nat(2));
+    const kind = fc.constant('agent');
+    const hosts = fc.uniqueArray(fc.record({ host, kind, status, replicas }), {
+      selector: (each) => each.host,
+    });
     fc.assert(
       fc.property(
-        fc.uniqueArray(fc.record({ host, kind: fc.constant('agent'), status }), {
-          selector: (each) => each.host,
-        }),
+        hosts,
         host,
-        fc.array(host),
         fc.array(fc.tuple(host, fc.nat(3))),
         fc.option(host),
-        (hosts, leader, replicas, latencies, self) => {
-          const information = { hosts, partitions: [{ id: id(1), host: leader, replicas }] };
-          const found = candidatesFor(id(1), information, self, new Map(latencies));
-          const answers = (name: string) =>
-            hosts.some((each) => each.host === name && /read|write/.test(each.status));
-          const allowed = new Set([...replicas.filter(answers), leader]);
+        (present, leader, ms, self) => {
+          const information = { hosts: present, partitions: [{ id: id(1), host: leader }] };
+          const found = candidatesFor(id(1), information, self, new Map(ms));
+          const holders = present.filter(
+            (each) => each.replicas.includes(1) && /read|write/.test(each.status),
+          );
+          const allowed = new Set([...holders.map((each) => each.host), leader]);
           expect(new Set(found)).toEqual(allowed);
           expect(found).toHaveLength(allowed.size);
         },
