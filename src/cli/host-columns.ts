@@ -55,13 +55,14 @@ function roles(replicas: readonly ReplicaEntry[]): string | undefined {
 /** Of the replica that is furthest behind. */
 function worstLag(replicas: readonly ReplicaEntry[]): string | undefined {
   const [worst] = replicas
-    .filter(({ lagEntries, lagMs }) => lagEntries !== undefined || lagMs !== undefined)
+    .filter((replica) => lag(replica) !== undefined)
     .sort((a, b) => (b.lagEntries ?? 0) - (a.lagEntries ?? 0) || (b.lagMs ?? 0) - (a.lagMs ?? 0));
   return worst === undefined ? undefined : lag(worst);
 }
 
-/** `none`, or commits and time: `3 · 12 ms` */
-function lag({ lagEntries, lagMs }: ReplicaEntry): string | undefined {
+/** `none`, or commits and time: `3 · 12 ms`. A leader has none. */
+function lag({ role, lagEntries, lagMs }: ReplicaEntry): string | undefined {
+  if (role === 'leader') return undefined;
   if (lagEntries === undefined && lagMs === undefined) return undefined;
   if ((lagEntries ?? 0) === 0 && (lagEntries !== undefined || lagMs === 0)) return 'none';
   const parts = [

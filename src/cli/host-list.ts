@@ -48,6 +48,8 @@ function hostEntry(host: Record<string, unknown>): HostEntry {
   const direction = number(host.direction);
   const seen = Date.parse(text(host.seenAt) ?? '');
   const duties = array(host.responsibility).map(record);
+  // The edge is what distances are measured from.
+  const isEdge = host.kind === 'edge';
   return {
     id: text(host.host) ?? '',
     name: text(host.name),
@@ -61,11 +63,11 @@ function hostEntry(host: Record<string, unknown>): HostEntry {
       .map(record)
       .map((replica) => replicaEntry(replica, duties)),
     latencyMs: number(record(host.latencies).edge),
-    distanceMs: number(host.distanceMs),
+    distanceMs: isEdge ? undefined : number(host.distanceMs),
     directionDegrees: direction === undefined ? undefined : (direction * 180) / Math.PI,
     freeBytes: number(host.freeBytes),
     cpuRating: number(host.cpuRating),
-    unreliability: number(host.unreliability),
+    unreliability: isEdge ? undefined : number(host.unreliability),
     votes: new Map(Object.entries(record(host.votes)).map(([voter, vote]) => [voter, vote === true])),
   };
 }
