@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { readableLogLine } from './agent-log.ts';
 import { ROOT } from './configuration.ts';
 
 export interface LocalAgentsOptions {
@@ -117,7 +118,7 @@ class LocalAgent {
     });
     this.#child = child;
     this.#eachLine(child.stdout, (line) => this.#heard(line));
-    this.#eachLine(child.stderr, (line) => this.#log(line));
+    this.#eachLine(child.stderr, (line) => this.#log(readableLogLine(line)));
     child.on('error', (error) => this.#log(`cannot be started: ${error.message}`));
     child.on('close', (code, signal) => {
       this.#child = null;
@@ -149,6 +150,6 @@ class LocalAgent {
   }
 
   #log(line: string): void {
-    this.#options.log(`agent ${this.#number}: ${line}`);
+    this.#options.log(`a${this.#number}: ${line}`);
   }
 }
