@@ -17,10 +17,23 @@ export interface PartitionInfo {
   readonly appliedSchema: SchemaVersion;
 }
 
+/** A member of the cluster, or one that is voted on. What is optional, agents have. */
 export interface HostInfo {
   readonly host: string;
+  /** `edge` or `agent`. */
   readonly kind: string;
+  /** `core/network/status.ts`. */
   readonly status: string;
+  /** What its operator calls it. */
+  readonly name?: string;
+  /** Ed25519, raw, base64url: its id is the hash. */
+  readonly publicKey?: string;
+  /** Base URLs where it takes calls, best first; none: through a host that holds its socket. */
+  readonly addresses?: readonly string[];
+  /** Partitions of which it has a replica in sync, ascending; by host, since ids of partitions are shorter. */
+  readonly replicas?: readonly number[];
+  /** Those that it shall have and has not in sync. */
+  readonly loading?: readonly number[];
 }
 
 /** A partition's answer to `status`. */
@@ -45,7 +58,7 @@ export interface PartitionStatus {
  */
 export interface NetworkInformation<Catalogue = unknown> {
   readonly database: string;
-  /** Rises with every change of partitions or schema. */
+  /** Rises with every change of partitions, hosts or schema. */
   readonly version: number;
   /** Changes when a database is restored, so that its former tokens cannot be mistaken for new ones. */
   readonly history: string;

@@ -1,7 +1,7 @@
-import { areAddresses, HOSTS_MAX, isRating } from './joining.ts';
-import { isCount, isRecord } from './shape.ts';
-
-/** What a member tells the system partition every {@link HEARTBEAT_MS}. */
+/**
+ * What a member tells the system partition every {@link HEARTBEAT_MS}; `src/protocol/hosts.ts` checks its shape and
+ * bounds.
+ */
 export interface Heartbeat {
   /** Its clock, unix ms. */
   readonly time: number;
@@ -35,9 +35,6 @@ export const IN_SYNC_LAG_MS = 1_000;
 /** Chosen: one that lags more has fallen behind. Between the two it stays what it was. */
 export const BEHIND_LAG_MS = 10_000;
 
-/** Partitions of a database with room for the future (chosen: a heartbeat stays below 1 MB). */
-const REPLICAS_MAX = 16_384;
-
 /**
  * How far a replica of a host is. `loading`: it was never in sync since the host was told to have it; a host keeps
  * answering from its others meanwhile.
@@ -57,43 +54,4 @@ export function hasCaughtUp(states: ReadonlyMap<number, ReplicaState>, servedBef
   const all = [...states.values()];
   if (states.get(0) !== 'in-sync') return false;
   return all.every((state) => state === 'in-sync' || (servedBefore && state === 'loading'));
-}
-
-/** The heartbeat in a message, or null where it is none. Fields that are not known are left out. */
-export function readHeartbeat(value: unknown): Heartbeat | null {
-  if (!isRecord(value)) return null;
-  const { time, freeBytes, totalBytes, heldBytes, cpuRating, addresses, latencies, replicas } = value;
-  if (!isCount(time) || !isCount(freeBytes) || !isCount(totalBytes) || !isCount(heldBytes)) return null;
-  if (!isRating(cpuRating) || !areLatencies(latencies)) return null;
-  if (addresses !== undefined && !areAddresses(addresses)) return null;
-  if (!Array.isArray(replicas) || replicas.length > REPLICAS_MAX) return null;
-  const reports = replicas.map(readReport).filter((each) => each !== null);
-  if (reports.length < replicas.length) return null;
-  return {
-    time,
-    freeBytes,
-    totalBytes,
-    heldBytes,
-    cpuRating,
-    ...(addresses === undefined ? {} : { addresses }),
-    latencies,
-    replicas: reports,
-  };
-}
-
-function areLatencies(value: unknown): value is Readonly<Record<string, number>> {
-  if (!isRecord(value)) return false;
-  const measured = Object.values(value);
-  return (
-    measured.length <= HOSTS_MAX &&
-    measured.every((ms) => typeof ms === 'number' && Number.isFinite(ms) && ms >= 0)
-  );
-}
-
-function readReport(value: unknown): ReplicaReport | null {
-  if (!isRecord(value)) return null;
-  const { partition, matched, leaderLast, lagMs } = value;
-  if (!isCount(partition) || !isCount(matched) || !isCount(leaderLast)) return null;
-  if (typeof lagMs !== 'number' || !Number.isFinite(lagMs) || lagMs < 0) return null;
-  return { partition, matched, leaderLast, lagMs };
 }

@@ -1,7 +1,7 @@
-import { isCount, isRecord } from './shape.ts';
-import { EDGE } from './votes.ts';
-
-/** What an agent says of itself when it wants to be a member. Its key is proven before, by the link's handshake. */
+/**
+ * What an agent says of itself when it wants to be a member (`src/protocol/hosts.ts` checks its shape and bounds). Its key
+ * is proven before, by the link's handshake.
+ */
 export interface HostOffer {
   /** The hash of its public key: core takes the caller's word that it is. */
   readonly host: string;
@@ -33,12 +33,11 @@ export interface JoiningContext {
   readonly retryAt: number | null;
   /** Hosts that are proposed or accepted, this one not among them. */
   readonly others: number;
-  /** What partition 0 takes, which every member holds. */
+  /** See {@link bytesNeeded}. */
   readonly neededBytes: number;
 }
 
 export const JOINING_REFUSALS = {
-  malformed: 'the proposal is not of the documented shape',
   'another-key': 'the host id belongs to another key',
   'other-database': 'the data directory holds another database',
   'other-history': 'the data directory belongs to another cluster: start with an empty one',
@@ -59,42 +58,6 @@ export const JOINING_SPARE_BYTES = 64 * 2 ** 20;
 export const PROPOSE_AGAIN_FIRST_MS = 10_000;
 export const PROPOSE_AGAIN_MAX_MS = 60 * 60_000;
 
-const NAME_MAX = 100;
-const ADDRESSES_MAX = 4;
-const ADDRESS_LENGTH_MAX = 300;
-
-/** 80 bits of a key's hash in lower-case Crockford base32. */
-const HOST_ID = /^[0-9a-hjkmnp-tv-z]{16}$/;
-/** 32 bytes. */
-const PUBLIC_KEY = /^[A-Za-z0-9_-]{43}$/;
-const ADDRESS = /^https?:\/\/[^\s/?#]+(\/[^\s?#]*)?$/;
-
-/** The offer in a message, or null where it is none. Fields that are not known are left out. */
-export function readOffer(value: unknown): HostOffer | null {
-  if (!isRecord(value)) return null;
-  const { host, name = null, publicKey, addresses, database, history = null, time } = value;
-  const { freeBytes, totalBytes, cpuRating } = value;
-  if (typeof host !== 'string' || !HOST_ID.test(host) || host === EDGE) return null;
-  if (name !== null && (typeof name !== 'string' || name.length > NAME_MAX)) return null;
-  if (typeof publicKey !== 'string' || !PUBLIC_KEY.test(publicKey)) return null;
-  if (!areAddresses(addresses)) return null;
-  if (typeof database !== 'string' || (history !== null && typeof history !== 'string')) return null;
-  if (!isCount(time) || !isCount(freeBytes) || !isCount(totalBytes) || !isRating(cpuRating)) return null;
-  return { host, name, publicKey, addresses, database, history, time, freeBytes, totalBytes, cpuRating };
-}
-
-export function areAddresses(value: unknown): value is readonly string[] {
-  return (
-    Array.isArray(value) &&
-    value.length <= ADDRESSES_MAX &&
-    value.every((each) => typeof each === 'string' && each.length <= ADDRESS_LENGTH_MAX && ADDRESS.test(each))
-  );
-}
-
-export function isRating(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0;
-}
-
 /**
  * Why the host cannot be voted on, or null. Whether it can be reached, the voters find out. A stolen id is named
  * first: such a caller is told nothing else.
@@ -104,10 +67,15 @@ export function judgeOffer(offer: HostOffer, context: JoiningContext): JoiningRe
   if (offer.database !== context.database) return 'other-database';
   if (offer.history !== null && offer.history !== context.history) return 'other-history';
   if (isClockOff(offer.time, context.now)) return 'clock-off';
-  if (offer.freeBytes < 2 * context.neededBytes + JOINING_SPARE_BYTES) return 'no-space';
+  if (offer.freeBytes < context.neededBytes) return 'no-space';
   if (context.others >= HOSTS_MAX) return 'too-many-hosts';
   if (context.retryAt !== null && context.now < context.retryAt) return 'too-early';
   return null;
+}
+
+/** Free space that a newcomer must have, where partition 0, which every member holds, takes so many bytes. */
+export function bytesNeeded(systemBytes: number): number {
+  return 2 * systemBytes + JOINING_SPARE_BYTES;
 }
 
 export function isClockOff(time: number, now: number): boolean {

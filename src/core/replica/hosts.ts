@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
 import {
+  bytesNeeded,
   type HostOffer,
   JOINING_REFUSALS,
   type JoiningContext,
@@ -109,9 +110,6 @@ function contextOf(
 ): JoiningContext {
   const { replica } = system;
   const known = agents.find(({ host }) => host === newcomer);
-  const [[bytes] = []] = replica.port.query(
-    'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
-  ).rows;
   return {
     database: replica.identity.database,
     history: present(system.setting('history'), 'a database has a history'),
@@ -119,7 +117,7 @@ function contextOf(
     knownKey: known?.publicKey ?? null,
     retryAt: known?.status === 'refused' ? known.retryAt : null,
     others: agents.filter(({ host, status }) => host !== newcomer && !isEnd(status)).length,
-    neededBytes: Number(bytes),
+    neededBytes: bytesNeeded(replica.port.databaseSize()),
   };
 }
 

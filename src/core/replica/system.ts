@@ -5,6 +5,7 @@ import type { NetworkInformation, PartitionInfo } from '../../protocol/network.t
 import type { TokenRecord } from '../../protocol/token.ts';
 import { failureOf } from '../execution/failure.ts';
 import { createLog } from '../log/capture.ts';
+import { HOST_IDS_START } from '../network/host-ranges.ts';
 import { applySchemaChange } from '../schema/apply-change.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import { planSchemaChange, type SchemaChange } from '../schema/change.ts';
@@ -12,7 +13,9 @@ import { initialRanges } from '../schema/identifier-range.ts';
 import { splitEvenly } from '../schema/token-map.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { createInternalTable, writeProgress } from './bookkeeping.ts';
+import { readHostInfos } from './hosts-information.ts';
 import type { Identity } from './identity.ts';
+import { networkVersion } from './network-version.ts';
 import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
 import { refuseDuringRestore } from './restoring.ts';
@@ -78,7 +81,7 @@ export class System {
       system.#set('history', history);
       for (const [name, value] of Object.entries(settings)) system.#set(name, value);
       port.query(`INSERT INTO atoll_hosts VALUES ('edge', 'edge', 'write')`);
-      const identifiers = initialRanges(partitions);
+      const identifiers = initialRanges(partitions, HOST_IDS_START);
       splitEvenly(partitions).forEach((range, index) => {
         const partition = index + 1;
         const ids = present(identifiers[index], 'a range for each partition');
@@ -125,18 +128,13 @@ export class System {
     const partitions = this.#rows(`SELECT p.partition, p.epoch, p.status, r.host,
       (SELECT coalesce(max(version), 0) FROM atoll_migration_partitions m WHERE m.partition = p.partition)
       FROM atoll_partitions p JOIN atoll_replicas r ON r.partition = p.partition AND r.role = 'leader' ORDER BY p.partition`);
-    const hosts = this.#rows('SELECT host, kind, status FROM atoll_hosts ORDER BY host');
     return {
       database,
-      version: Number(this.#rows('SELECT last_commit_id FROM _atoll_head')[0]?.[0]),
+      version: networkVersion(this.replica.port),
       history: present(this.setting('history'), 'a database has a history'),
       schemaVersion: this.replica.schema.version,
       systemIndex: this.replica.feedIndex,
-      hosts: hosts.map(([host, kind, status]) => ({
-        host: String(host),
-        kind: String(kind),
-        status: String(status),
-      })),
+      hosts: readHostInfos(this.replica.port),
       partitions: partitions.map(([id, epoch, status, host, appliedSchema]) => ({
         id: Number(id) as PartitionId,
         epoch: Number(epoch) as Epoch,

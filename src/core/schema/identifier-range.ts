@@ -28,13 +28,14 @@ export type Allocation =
  */
 const MAX_MISSES_IN_A_ROW = 2 ** 20;
 
-/** The ranges of a new cluster's partitions, in their order. The first starts at 1. */
-export function initialRanges(count: number): IdentifierRange[] {
+/** The ranges of a new cluster's partitions, in their order: all ids below `limit`. The first starts at 1. */
+export function initialRanges(count: number, limit = IDENTIFIER_LIMIT): IdentifierRange[] {
   assert(Number.isInteger(count) && count >= 1 && count <= 2 ** 20, 'between 1 and 2^20 partitions');
-  const share = Math.floor((IDENTIFIER_LIMIT - 1) / count);
+  assert(limit > count && limit <= IDENTIFIER_LIMIT, 'a limit that leaves ids for each');
+  const share = Math.floor((limit - 1) / count);
   return Array.from({ length: count }, (_, i) => {
     const start = 1 + i * share;
-    return { start, end: i === count - 1 ? IDENTIFIER_LIMIT : start + share, next: start };
+    return { start, end: i === count - 1 ? limit : start + share, next: start };
   });
 }
 

@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'vitest';
+import { CLOCK_SKEW_MAX_MS } from '../../../src/core/network/joining.ts';
+import { EDGE, VOTING_MS } from '../../../src/core/network/votes.ts';
+import { setReplicasWanted } from '../../../src/core/replica/hosts-assignment.ts';
+import { AWAY_MS, RETURN_MS, SILENT_MS } from '../../../src/core/replica/hosts-monitor.ts';
+import { hostsView } from '../../../src/core/replica/hosts-view.ts';
+import { GB, HostCluster, hostId } from './hosts-cluster.ts';
+
+const [A, B] = ['a', 'b'].map(hostId) as [string, string];
+
+const inSync = (partition: number, matched = 7) => ({ partition, matched, leaderLast: matched, lagMs: 0 });
+const lagging = (partition: number) => ({ partition, matched: 7, leaderLast: 90, lagMs: 60_000 });
+
+function joined(...hosts: string[]): HostCluster {
+  const cluster = new HostCluster();
+  cluster.join(...hosts);
+  return cluster;
+}
+
+describe('a heartbeat', () => {
+  test('turns a host that has caught up to read, and one that falls behind to inactive', () => {
+    const cluster = joined(A);
+    expect(cluster.beat(A, [lagging(0)])).toMatchObject({
+      kind: 'heard',
+      status: 'inactive',
+      changed: false,
+    });
+    expect(cluster.beat(A, [inSync(0)])).toMatchObject({
+      before: 'inactive',
+      status: 'read',
+      changed: true,
+      partitions: [0],
+    });
+    expect(cluster.beat(A, [inSync(0)])).toMatchObject({ status: 'read', changed: false });
+    expect(cluster.beat(A, [lagging(0)])).toMatchObject({ status: 'inactive', changed: true });
+  });
+
+  test('of a proposed host is heard, of a stranger is not', () => {
+    const cluster = new HostCluster();
+    expect(cluster.beat(A, [])).toEqual({ kind: 'no-member', status: null });
+    cluster.propose(A);
+    expect(cluster.beat(A, [])).toMatchObject({ kind: 'heard', status: 'proposal', partitions: [] });
+  });
+
+  test('with a clock that is off takes the host out of service until the clock is right', () => {
+    const cluster = joined(A);
+    cluster.beatInSync(A);
+    const time = cluster.now + 3_600_000;
+    expect(cluster.beat(A, [inSync(0)], { time })).toEqual({
+      kind: 'clock-off',
+      status: 'inactive',
+      skewMs: 3_600_000,
+      limitMs: CLOCK_SKEW_MAX_MS,
+    });
+    expect(cluster.beat(A, [inSync(0)])).toMatchObject({ kind: 'heard', status: 'read' });
+  });
+
+  test('reports of partitions that the host shall not have are ignored', () => {
+    const cluster = joined(A);
+    cluster.beat(A, [inSync(0), inSync(2)]);
+    expect(cluster.system.network().hosts).toMatchObject([{ host: A, replicas: [0], loading: [] }, {}]);
+  });
+
+  test('without news is not in the log; samples are, once in a while, and are no new network information', () => {
+    const cluster = joined(A, B);
+    cluster.beatInSync(A, B);
+    const { version } = cluster.system.network();
+    const before = cluster.commits;
+    cluster.pass(60_000, A, B);
+    expect(cluster.commits - before).toBe(6);
+    expect(cluster.system.network().version).toBe(version);
+    const seen = cluster.rows('SELECT seen_at FROM atoll_host_metrics');
+    for (const [at] of seen) expect(cluster.now - Date.parse(String(at))).toBeLessThanOrEqual(10_000);
+    cluster.beat(A, [lagging(0)]);
+    expect(cluster.system.network().version).toBe(cluster.commits);
+  });
+
+  test('from a new address moves the host there', () => {
+    const cluster = joined(A);
+    cluster.beat(A, [inSync(0)], { addresses: ['https://new:1'] });
+    expect(cluster.system.network().hosts[0]).toMatchObject({ addresses: ['https://new:1'] });
+  });
+});
+
+describe('silence', () => {
+  test('makes a host inactive, and heartbeats that show it in sync make it read again', () => {
+    const cluster = joined(A, B);
+    cluster.beatInSync(A, B);
+    const turns = cluster.pass(SILENT_MS + 5_000, B);
+    expect(turns).toEqual([{ host: A, event: 'silent', before: 'read', after: 'inactive' }]);
+    cluster.beatInSync(A);
+    expect([A, B].map((host) => cluster.status(host))).toEqual(['read', 'read']);
+  });
+
+  test('that goes on makes it unavailable; it must answer several times to be trusted again', () => {
+    const cluster = joined(A, B);
+    cluster.beatInSync(A, B);
+    cluster.pass(5 * 60_000, B);
+    expect(cluster.status(A)).toBe('unavailable');
+    expect(cluster.rows('SELECT outcome, count FROM atoll_reliability WHERE host = ?', A)).toEqual([
+      ['timeout', 5],
+    ]);
+    cluster.restart();
+    cluster.beatInSync(A);
+    expect(cluster.status(A)).toBe('unavailable');
+    cluster.pass(20_000, A, B);
+    expect(cluster.status(A)).toBe('read');
+  });
+
+  test('beyond the threshold costs the membership', () => {
+    const cluster = joined(A, B);
+    cluster.beatInSync(A, B);
+    cluster.pass(60_000, B);
+    cluster.now += AWAY_MS;
+    cluster.pass(10_000, B);
+    expect(cluster.status(A)).toBe('removed');
+    expect(cluster.rows('SELECT id_start FROM atoll_host_profiles WHERE host = ?', A)).toEqual([[null]]);
+    expect(cluster.rows('SELECT * FROM atoll_replicas WHERE host = ?', A)).toEqual([]);
+    expect(cluster.beat(A, [inSync(0)])).toEqual({ kind: 'no-member', status: 'removed' });
+    expect(cluster.status(B)).toBe('read');
+  });
+
+  test('of the system partition itself costs nobody the membership', () => {
+    const cluster = joined(A, B);
+    cluster.beatInSync(A, B);
+    cluster.monitor.save(cluster.now);
+    cluster.now += 2 * AWAY_MS;
+    cluster.restart();
+    cluster.pass(RETURN_MS + 10_000, B);
+    expect(cluster.status(A)).toBe('unavailable');
+    cluster.beatInSync(A);
+    cluster.pass(60_000, A, B);
+    expect([A, B].map((host) => cluster.status(host))).toEqual(['read', 'read']);
+  });
+
+  test('is judged by samples after a restart, which are not as new as heartbeats', () => {
+    const cluster = joined(A);
+    cluster.beatInSync(A);
+    cluster.monitor.save(cluster.now);
+    cluster.restart();
+    expect(cluster.pass(SILENT_MS + 10_000)).toEqual([]);
+    expect(cluster.pass(5_000)).toMatchObject([{ host: A, event: 'silent' }]);
+  });
+
+  test('of voters ends a proposal', () => {
+    const cluster = new HostCluster();
+    cluster.propose(A);
+    expect(cluster.pass(VOTING_MS)).toEqual([
+      { host: A, event: 'refused', before: 'proposal', after: 'refused' },
+    ]);
+  });
+});
+
+test('calls that fail make a host unavailable, calls that succeed bring it back', () => {
+  const cluster = joined(A);
+  cluster.beatInSync(A);
+  const call = (answered: boolean) => cluster.monitor.called(A, answered, cluster.now, 0.5);
+  expect([call(false), call(false), call(false)]).toEqual([null, null, null]);
+  expect(call(false)).toMatchObject({ event: 'unreliable', before: 'read', after: 'unavailable' });
+  expect([call(true), call(true)]).toMatchObject([null, { event: 'reliable', after: 'inactive' }]);
+  cluster.beatInSync(A);
+  expect(cluster.status(A)).toBe('read');
+});
+
+describe('the view of hosts', () => {
+  test('shows the newest of everything, before it is in the tables', () => {
+    const cluster = joined(A, B);
+    setReplicasWanted(cluster.system, 1, cluster.now);
+    cluster.beat(A, [inSync(0, 3)], { latencies: { [EDGE]: 30 } });
+    cluster.beat(B, [inSync(0, 5)], { latencies: { [EDGE]: 40, [A]: 50, stranger: 1 } });
+    const view = hostsView(cluster.system, cluster.monitor, cluster.now);
+    const last = cluster.commits;
+    expect(view).toMatchObject({ version: cluster.system.network().version, replicas: 1 });
+    expect(view.hosts).toMatchObject([
+      {
+        host: EDGE,
+        kind: 'edge',
+        status: 'write',
+        distanceMs: 0,
+        latencies: { [A]: 30, [B]: 40 },
+        replicas: [
+          { partition: 0, role: 'leader', matched: last },
+          { partition: 1 },
+          { partition: 2 },
+          { partition: 3 },
+        ],
+      },
+      {
+        host: A,
+        status: 'read',
+        reason: null,
+        draining: false,
+        addresses: [`http://${A}:1`],
+        distanceMs: 30,
+        direction: 0,
+        freeBytes: 90 * GB,
+        cpuRating: 100,
+        unreliability: 0,
+        latencies: { [EDGE]: 30, [B]: 50 },
+        votes: { [EDGE]: true },
+        replicas: [
+          { partition: 0, role: 'learner', state: 'in-sync', matched: 3, lagEntries: last - 3, lagMs: 0 },
+        ],
+        responsibility: [{ partition: 0, confirmed: 3, awaitingPurge: 2 }],
+      },
+      {
+        host: B,
+        direction: expect.closeTo(Math.PI / 2),
+        responsibility: [{ partition: 0, confirmed: 5, awaitingPurge: 0 }],
+      },
+    ]);
+  });
+
+  test('shows after a restart what was sampled', () => {
+    const cluster = joined(A);
+    cluster.beatInSync(A);
+    cluster.monitor.save(cluster.now);
+    const { hosts } = hostsView(cluster.system, cluster.monitor, cluster.now);
+    cluster.restart();
+    const again = hostsView(cluster.system, cluster.monitor, cluster.now).hosts;
+    expect(again).toEqual(hosts);
+  });
+});
