@@ -15,7 +15,12 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: { bindings: { ATOLL_SECRET: 'the secret of the tests' } },
+          }),
+        ],
         test: {
           name: 'workerd',
           include: ['test/**/*.workerd.test.ts'],

@@ -10,6 +10,11 @@ const transport = new DurableObjectTransport(PARTITION);
 let clusters = 0;
 let cluster = '';
 
+/** Name of the test's database. */
+export function clusterName(): string {
+  return cluster;
+}
+
 export interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
