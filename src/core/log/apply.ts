@@ -41,11 +41,8 @@ export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void 
   const layouts = readLayouts(port);
   replaying(port, (replay) => {
     for (const page of pagesOf(changes))
-      for (const run of runsOf(page)) {
-        const [first] = run;
-        if (first === undefined) continue;
-        const layout = currentLayout(layouts, first);
-        if (run.length >= BULK && insertBulk(port, layout, run)) continue;
+      for (const { run, creates } of runsOf(page)) {
+        if (creates !== null && insertBulk(port, currentLayout(layouts, creates), run)) continue;
         const start = newestSeq(port);
         for (const change of run)
           assert(
@@ -81,8 +78,14 @@ function* pagesOf(changes: Iterable<Change>): Generator<Change[]> {
   if (page.length > 0) yield page;
 }
 
+interface Run {
+  readonly run: readonly Change[];
+  /** One of the run, if all are creates of the same layout. */
+  readonly creates: Change | null;
+}
+
 /** A page in its order: {@link BULK} creates of a table or more, and what lies between such. */
-function* runsOf(page: readonly Change[]): Generator<readonly Change[]> {
+function* runsOf(page: readonly Change[]): Generator<Run> {
   let start = 0;
   for (let from = 0; from < page.length; ) {
     const to = endOfCreates(page, from);
@@ -90,12 +93,12 @@ function* runsOf(page: readonly Change[]): Generator<readonly Change[]> {
       from = Math.max(to, from + 1);
       continue;
     }
-    if (start < from) yield page.slice(start, from);
-    yield page.slice(from, to);
+    if (start < from) yield { run: page.slice(start, from), creates: null };
+    yield { run: page.slice(from, to), creates: page[from] ?? null };
     start = to;
     from = to;
   }
-  if (start < page.length) yield page.slice(start);
+  if (start < page.length) yield { run: page.slice(start), creates: null };
 }
 
 function endOfCreates(page: readonly Change[], from: number): number {
@@ -111,7 +114,6 @@ function endOfCreates(page: readonly Change[], from: number): number {
  * stores values that it has stored before as they are: so their number is all that is left to check.
  */
 function insertBulk(port: SqlitePort, layout: Layout, creates: readonly Change[]): boolean {
-  if (creates[0]?.type !== 'create') return false;
   try {
     port.transaction(() => {
       const start = newestSeq(port);

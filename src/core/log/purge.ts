@@ -61,7 +61,7 @@ function forgetEntries(port: SqlitePort, { olderThan, bytesMax, floor }: Retenti
 }
 
 /** The lowest seq such that all images from it on take at most `bytesMax`, by the length of a sample. */
-function oldestSeqWithin(port: SqlitePort, bytesMax: number): number {
+export function oldestSeqWithin(port: SqlitePort, bytesMax: number): number {
   const { rows } = port.query('SELECT (SELECT min(seq) FROM _atoll_log), (SELECT max(seq) FROM _atoll_log)');
   const first = Number(rows[0]?.[0] ?? 0);
   const last = Number(rows[0]?.[1] ?? 0);

@@ -23,6 +23,8 @@ export interface AppendBatch {
   readonly entries: readonly Uint8Array[];
   /** If there: `entries` is one, and has only these of its changes. */
   readonly piece: Piece | null;
+  /** Where the follower's log ends when it has this. */
+  readonly end: After;
   /** The leader's last entry. */
   readonly last: CommitId;
 }
@@ -48,6 +50,7 @@ export function readBatch(
   const previous = { commitId: after.commitId, term: after.term };
   if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
   const entries: Uint8Array[] = [];
+  let end: EntryId = previous;
   const layouts = readLayouts(port);
   let left = bytesMax;
   for (let id = after.commitId + 1; id <= lastCommitId && left > 0 && entries.length < ENTRIES_MAX; id++) {
@@ -61,9 +64,16 @@ export function readBatch(
       for (const { before, after: image } of changes) left -= 64 + imageBytes(before) + imageBytes(image);
       entries.push(encodeCommit({ header, changes }));
     }
+    end = header;
   }
   if (entries.length === 0) return readPiece(replica, previous, 0, bytesMax);
-  return { previous, entries, piece: null, last: lastCommitId };
+  return {
+    previous,
+    entries,
+    piece: null,
+    end: { commitId: end.commitId, term: end.term },
+    last: lastCommitId,
+  };
 }
 
 function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax: number): AppendBatch {
@@ -77,6 +87,7 @@ function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax
     previous,
     entries: [encodeCommit({ header, changes: page.changes })],
     piece: offset === 0 && next === null ? null : { offset, next },
+    end: next === null ? { commitId: header.commitId, term: header.term } : { ...previous, offset: next },
     last: readHead(port).lastCommitId,
   };
 }
@@ -86,31 +97,39 @@ function entryAt({ port }: Replica, id: number): Entry {
 }
 
 /** A batch as a message: what is small as JSON, entries as bytes. */
-export function encodeBatch({ previous, entries, piece, last }: AppendBatch): {
+export function encodeBatch({ previous, entries, piece, end, last }: AppendBatch): {
   head: unknown;
   data: Uint8Array;
 } {
   const writer = new ByteWriter();
   writer.varint(entries.length);
   for (const entry of entries) writer.bytes(entry);
-  return { head: { previous, piece, last }, data: writer.finish() };
+  return { head: { previous, piece, end, last }, data: writer.finish() };
 }
 
 /** @throws DecodeError for what is no batch */
 export function decodeBatch(head: unknown, data: Uint8Array): AppendBatch {
-  const { previous, piece, last } = asRecord(head);
-  const { commitId, term } = asRecord(previous);
+  const { previous, piece, end, last } = asRecord(head);
   const reader = new ByteReader(data);
   const entries = Array.from({ length: reader.varint() }, () => reader.bytes());
   if (!reader.done) throw new DecodeError('bytes are left over');
   const decoded = piece === null ? null : decodePiece(asRecord(piece));
   if (decoded !== null && entries.length !== 1) throw new DecodeError('a piece is one entry');
   return {
-    previous: { commitId: index(commitId) as CommitId, term: index(term) as Term },
+    previous: decodeId(asRecord(previous)),
     entries,
     piece: decoded,
+    end: decodeEnd(asRecord(end)),
     last: index(last) as CommitId,
   };
+}
+
+function decodeId({ commitId, term }: Record<string, unknown>): EntryId {
+  return { commitId: index(commitId) as CommitId, term: index(term) as Term };
+}
+
+function decodeEnd(end: Record<string, unknown>): After {
+  return end.offset === undefined ? decodeId(end) : { ...decodeId(end), offset: index(end.offset) };
 }
 
 function decodePiece({ offset, next }: Record<string, unknown>): Piece {

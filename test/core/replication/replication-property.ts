@@ -69,7 +69,7 @@ export function checkReplication(
   const coverage = { commits: 0, schemaChanges: 0, copies: 0, gone: 0, stale: 0, gaps: 0, pieces: 0 };
   fc.assert(
     fc.property(journey, (each) => place((where) => travel(where, each, coverage))),
-    { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
+    { numRuns: runs, endOnFailure: true, ...(seed === undefined ? {} : { seed }) },
   );
   return coverage;
 }
