@@ -167,6 +167,17 @@ describe('what a read demands of its replica', () => {
     }
   });
 
+  test('has the reference rows that the session has seen, at a router that has not heard of them', async () => {
+    const { post, last } = watched();
+    const sql = "SELECT ref.k FROM t, ref WHERE t.k = 'a'";
+    await post('/v1/query', { sql });
+    const heard = last()?.request.system as number;
+    const { session } = (await cluster.query("INSERT INTO ref VALUES ('new')")).json;
+    expect(decodeSession(session).system).toBeGreaterThan(heard);
+    await post('/v1/query', { sql, session });
+    expect(last()?.request.system).toBe(decodeSession(session).system);
+  });
+
   test('is nothing for strong reads and for whatever writes: the leader answers', async () => {
     const { post, messages } = watched();
     const eventual = { consistency: 'eventual' };

@@ -109,6 +109,7 @@ describe('the session of a reply', () => {
   test('of another history is refused', () => {
     const cluster = clusterOf();
     const session = encodeSession(newSession('another'));
+    const before = sessionIn(ask(cluster, SELECT));
     for (const sql of [SELECT, "INSERT INTO t VALUES ('a', 1)"]) {
       expect(ask(cluster, sql, { session })).toMatchObject({
         kind: 'error',
@@ -116,6 +117,7 @@ describe('the session of a reply', () => {
       });
     }
     expect(cluster.run(SELECT).rows).toEqual([[0]]);
+    expect(sessionIn(ask(cluster, SELECT))).toEqual(before);
   });
 });
 
