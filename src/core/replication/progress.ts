@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import type { CommitId, Term } from '../../base/brand.ts';
 import type { AppendResult } from './follower.ts';
-import type { After, AppendBatch } from './shipping.ts';
+import type { After, ReadBatch } from './shipping.ts';
 
 /**
  * What a leader knows of a follower, and what it may send it: `tracker.Progress` of etcd's Raft
@@ -50,7 +50,7 @@ export function maySend({ state, inflight }: Progress): boolean {
 }
 
 /** A batch that was read after `sent` is on its way. */
-export function batchSent(progress: Progress, batch: AppendBatch): Progress {
+export function batchSent(progress: Progress, batch: ReadBatch): Progress {
   assert(maySend(progress), 'a message beyond the window');
   const sent = placeOf(batch.end);
   const bytes = batch.entries.reduce((sum, entry) => sum + entry.length, 0);

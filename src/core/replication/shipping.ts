@@ -23,10 +23,14 @@ export interface AppendBatch {
   readonly entries: readonly Uint8Array[];
   /** If there: `entries` is one, and has only these of its changes. */
   readonly piece: Piece | null;
-  /** Where the follower's log ends when it has this. */
-  readonly end: After;
   /** The leader's last entry. */
   readonly last: CommitId;
+}
+
+/** A batch with what its sender notes of it. */
+export interface ReadBatch extends AppendBatch {
+  /** Where the follower's log ends when it has this. */
+  readonly end: After;
 }
 
 /** Where a follower's log ends; `offset` as in `Position`. */
@@ -42,7 +46,7 @@ export function readBatch(
   replica: Replica,
   after: After,
   bytesMax: number = BATCH_BYTES,
-): AppendBatch | 'snapshot-needed' | 'up-to-date' {
+): ReadBatch | 'snapshot-needed' | 'up-to-date' {
   const { port } = replica;
   const { lastCommitId } = readHead(port);
   if (termAt(port, after.commitId) !== after.term) return 'snapshot-needed';
@@ -76,7 +80,7 @@ export function readBatch(
   };
 }
 
-function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax: number): AppendBatch {
+function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax: number): ReadBatch {
   const { port } = replica;
   const { header, images } = entryAt(replica, previous.commitId + 1);
   const { first, last } = images;
@@ -97,19 +101,19 @@ function entryAt({ port }: Replica, id: number): Entry {
 }
 
 /** A batch as a message: what is small as JSON, entries as bytes. */
-export function encodeBatch({ previous, entries, piece, end, last }: AppendBatch): {
+export function encodeBatch({ previous, entries, piece, last }: AppendBatch): {
   head: unknown;
   data: Uint8Array;
 } {
   const writer = new ByteWriter();
   writer.varint(entries.length);
   for (const entry of entries) writer.bytes(entry);
-  return { head: { previous, piece, end, last }, data: writer.finish() };
+  return { head: { previous, piece, last }, data: writer.finish() };
 }
 
 /** @throws DecodeError for what is no batch */
 export function decodeBatch(head: unknown, data: Uint8Array): AppendBatch {
-  const { previous, piece, end, last } = asRecord(head);
+  const { previous, piece, last } = asRecord(head);
   const reader = new ByteReader(data);
   const entries = Array.from({ length: reader.varint() }, () => reader.bytes());
   if (!reader.done) throw new DecodeError('bytes are left over');
@@ -119,17 +123,12 @@ export function decodeBatch(head: unknown, data: Uint8Array): AppendBatch {
     previous: decodeId(asRecord(previous)),
     entries,
     piece: decoded,
-    end: decodeEnd(asRecord(end)),
     last: index(last) as CommitId,
   };
 }
 
 function decodeId({ commitId, term }: Record<string, unknown>): EntryId {
   return { commitId: index(commitId) as CommitId, term: index(term) as Term };
-}
-
-function decodeEnd(end: Record<string, unknown>): After {
-  return end.offset === undefined ? decodeId(end) : { ...decodeId(end), offset: index(end.offset) };
 }
 
 function decodePiece({ offset, next }: Record<string, unknown>): Piece {

@@ -15,13 +15,13 @@ import {
   snapshotSent,
   startProgress,
 } from '../../../src/core/replication/progress.ts';
-import type { AppendBatch } from '../../../src/core/replication/shipping.ts';
+import type { ReadBatch } from '../../../src/core/replication/shipping.ts';
 
 const term = 1 as Term;
 const at = (commitId: number, offset = 0) => ({ commitId: commitId as CommitId, term, offset });
 
 /** A batch that follows what was sent and has one entry of so many bytes. */
-function batch({ sent }: Progress, bytes = 10): AppendBatch {
+function batch({ sent }: Progress, bytes = 10): ReadBatch {
   return {
     previous: sent,
     entries: [new Uint8Array(bytes)],
