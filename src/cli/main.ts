@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { agentCommand } from './commands/agent.ts';
 import { demoCommand } from './commands/demo.ts';
 import { devCommand } from './commands/dev.ts';
 import { exportCommand } from './commands/export.ts';
@@ -37,6 +38,7 @@ Start here:
 
 for (const command of [
   devCommand,
+  agentCommand,
   sqlCommand,
   importCommand,
   exportCommand,

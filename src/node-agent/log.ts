@@ -14,3 +14,8 @@ export function jsonLog(write: (line: string) => void): LogEvent {
 export function causeOf(thrown: unknown): string {
   return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 }
+
+/** The same for what is expected to happen: its message alone. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -51,6 +51,8 @@ export interface StorageCalls {
   network(): LocalAnswer | null;
   /** Moves the replica's file aside, so that it is made anew from a snapshot. Gives where it is now. */
   condemn(): string | null;
+  /** The same for a replica that the cluster no longer wants here. */
+  release(): string | null;
   /** Closes the file; the next call opens it again. */
   close(): void;
 }

@@ -121,17 +121,25 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   }
 
   condemn(): string | null {
-    if (this.#follower === null) return null;
-    this.#port.close();
-    const aside = moveAside(this.#file);
-    this.#follower = null;
-    this.#port = openChecked(this.#file);
-    return aside;
+    return this.#empty('corrupt');
+  }
+
+  release(): string | null {
+    return this.#empty('released');
   }
 
   close(): void {
     this.#incoming?.close();
     this.#port.close();
+  }
+
+  #empty(why: Aside): string | null {
+    if (this.#follower === null) return null;
+    this.#port.close();
+    const aside = moveAside(this.#file, why);
+    this.#follower = null;
+    this.#port = openChecked(this.#file);
+    return aside;
   }
 
   get #here(): Follower {
@@ -277,13 +285,15 @@ function guarded<T>(file: string, port: NodeSqlitePort, body: () => T): T {
 
 function damaged(file: string, port: NodeSqlitePort | null, what: string): StorageError {
   port?.close();
-  const aside = moveAside(file);
+  const aside = moveAside(file, 'corrupt');
   return new StorageError({ kind: 'corrupt', message: `${file} is damaged (${what}); it is now ${aside}` });
 }
 
-function moveAside(file: string): string {
+type Aside = 'corrupt' | 'released';
+
+function moveAside(file: string, why: Aside): string {
   const time = new Date().toISOString().replace(/[-:]/g, '').replace('.', '');
-  const aside = `${file}.corrupt-${time}`;
+  const aside = `${file}.${why}-${time}`;
   renameSync(file, aside);
   for (const end of ['-wal', '-shm']) if (existsSync(file + end)) renameSync(file + end, aside + end);
   syncDirectory(dirname(file));

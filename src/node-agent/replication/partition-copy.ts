@@ -1,0 +1,309 @@
+import type { PartitionId } from '../../base/brand.ts';
+import type { Position } from '../../core/replication/position.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { PartitionStatus } from '../../protocol/network.ts';
+import {
+  Append,
+  type Follow,
+  FollowReply,
+  ReadIndexReply,
+  replicationMessage,
+} from '../../protocol/replication.ts';
+import type { Link, Message } from '../../rpc/link.ts';
+import { readHead } from '../../rpc/read-head.ts';
+import { backoffMs } from '../../rpc/reconnect.ts';
+import type { OpenLink } from '../links/open-link.ts';
+import { causeOf, type LogEvent } from '../log.ts';
+import { pause } from '../pause.ts';
+import { type PartitionState, StorageError } from '../storage/calls.ts';
+import type { Storage } from '../storage/storage.ts';
+import { fetchSnapshot } from './snapshot.ts';
+
+/**
+ * - `waiting`: no link to the leader, or a pause after a failure.
+ * - `loading`: a snapshot is arriving.
+ * - `following`: entries are applied as they come.
+ */
+export type CopyPhase = 'waiting' | 'loading' | 'following';
+
+export interface CopyOptions {
+  readonly partition: PartitionId;
+  readonly file: string;
+  readonly storage: Storage;
+  readonly log: LogEvent;
+}
+
+/** Why a following ends that the leader has asked to begin anew: it has slept, or lost count. */
+const FOLLOW_AGAIN = Symbol('follow-again');
+
+/** Defects in a row after which the replica is not trusted any more and made anew (chosen). */
+const DEFECTS_MAX = 3;
+
+/** This host's replica of one partition: follows its leader whenever there is a link, and knows how far it is. */
+export class PartitionCopy {
+  readonly partition: PartitionId;
+  readonly file: string;
+  readonly #storage: Storage;
+  readonly #log: LogEvent;
+  phase: CopyPhase = 'waiting';
+  /** The disk had no space for what came last: the replica only answers reads until there is some. */
+  isFull = false;
+  #position: Position | null = null;
+  #sizeBytes = 0;
+  #snapshotBytes = 0;
+  /** Of the leader's file, which a snapshot's pages come near to; 0: not known. */
+  #snapshotBytesExpected = 0;
+  /** Where this process began to follow. */
+  #startedAt = 0;
+  #leaderLast = 0;
+  /** Unix ms: the replica had all that its leader had then; null: never, as far as this process knows. */
+  #caughtUpAt: number | null = null;
+  #defects = 0;
+  /** Attempts in a row that have brought nothing. */
+  #failures = 0;
+  #open: OpenLink | null = null;
+  /** Ends the following that goes on, to begin anew. */
+  #interrupt: (error: unknown) => void = () => undefined;
+  #asking: Promise<void> | null = null;
+
+  constructor({ partition, file, storage, log }: CopyOptions) {
+    this.partition = partition;
+    this.file = file;
+    this.#storage = storage;
+    this.#log = log;
+  }
+
+  get position(): Position | null {
+    return this.#position;
+  }
+
+  /** Of the replica's file, when it was last looked at. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** It has all that its leader had when it was last heard of. */
+  get isInSync(): boolean {
+    return this.phase === 'following' && this.#caughtUpAt !== null && this.#has(this.#leaderLast);
+  }
+
+  /** How far it is on its way to that, from 0 to 1: by bytes of a snapshot, then by entries. */
+  get progress(): number {
+    if (this.isInSync) return 1;
+    const position = this.#position;
+    if (this.phase === 'loading' || position === null) {
+      const expected = this.#snapshotBytesExpected;
+      return expected === 0 ? 0 : Math.min(0.95, this.#snapshotBytes / expected);
+    }
+    const way = this.#leaderLast - this.#startedAt;
+    return way <= 0 ? 0 : Math.min(0.99, (position.commitId - this.#startedAt) / way);
+  }
+
+  /** The leader's last entry that is known of. */
+  get leaderLast(): number {
+    return this.#leaderLast;
+  }
+
+  get caughtUpAt(): number | null {
+    return this.#caughtUpAt;
+  }
+
+  /** How long ago the replica had all that its leader had; 0: it has. Null: it is not known to ever have. */
+  lagMs(now: number): number | null {
+    if (this.phase === 'following' && this.#has(this.#leaderLast)) return 0;
+    return this.#caughtUpAt === null ? null : Math.max(0, now - this.#caughtUpAt);
+  }
+
+  /** Looks into the file, so that what is there answers before there is a link. */
+  async load(): Promise<void> {
+    try {
+      this.#take(await this.#storage.call(this.file, 'state'));
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Follows the leader over a link until it ends. */
+  async follow(open: OpenLink): Promise<void> {
+    this.#open = open;
+    while (this.#isCurrent(open)) {
+      const interrupted = Promise.withResolvers<never>();
+      interrupted.promise.catch(() => undefined);
+      this.#interrupt = interrupted.reject;
+      try {
+        await this.#begin(open.link);
+        await Promise.race([interrupted.promise, open.closed]);
+      } catch (error) {
+        if (!this.#isCurrent(open)) break;
+        if (error === FOLLOW_AGAIN) continue;
+        this.#failures++;
+        this.#report(error);
+        await this.#mend(error);
+        await pause(backoffMs(this.#failures, Math.random()), open.closed);
+      }
+    }
+    if (this.#open === open) {
+      this.#open = null;
+      this.phase = 'waiting';
+    }
+  }
+
+  /** The leader's `append`. What comes while the replica is not following is passed over: the leader sends it again. */
+  append({ head, data }: Message): void {
+    const { last } = readHead(Append, replicationMessage.append, head);
+    this.#leaderLast = Math.max(this.#leaderLast, last);
+    const open = this.#open;
+    if (open === null || this.phase !== 'following') return;
+    void this.#append(open, head, data, last);
+  }
+
+  followAgain(): void {
+    this.#interrupt(FOLLOW_AGAIN);
+  }
+
+  /** Asks the leader how far a read must see that is to be as of now, and notes if the replica is there. Error: AtollError. */
+  confirm(deadline: number): Promise<void> {
+    const link = this.#open?.link;
+    if (link === undefined) {
+      return Promise.reject(new AtollError('unavailable', `no link to partition ${this.partition}`, 'none'));
+    }
+    this.#asking ??= this.#ask(link, deadline).finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  async #ask(link: Link, deadline: number): Promise<void> {
+    const askedAt = Date.now();
+    const { partition } = this;
+    const { head } = await link.call(replicationMessage.readIndex, { partition }, { deadline });
+    const { commitId } = readHead(ReadIndexReply, replicationMessage.readIndex, head);
+    this.#leaderLast = Math.max(this.#leaderLast, commitId);
+    if (this.#has(commitId)) this.#caughtUp(askedAt);
+  }
+
+  async #begin(link: Link): Promise<void> {
+    const state = await this.#storage.call(this.file, 'state');
+    this.#take(state);
+    const ask: Follow = { partition: this.partition, position: state.position };
+    // Entries may come right behind the reply.
+    this.phase = 'following';
+    this.#startedAt = state.position?.commitId ?? 0;
+    const sentAt = Date.now();
+    const reply = await link.call(replicationMessage.follow, ask);
+    const { next, last } = readHead(FollowReply, replicationMessage.follow, reply.head);
+    this.#leaderLast = Math.max(this.#leaderLast, last);
+    if (next === 'entries') {
+      if (this.#has(last)) this.#caughtUp(sentAt);
+      this.#log('info', 'following', { partition: this.partition, from: this.#position?.commitId, last });
+      return;
+    }
+    await this.#load(link, state);
+    return this.#begin(link);
+  }
+
+  async #load(link: Link, { snapshot }: PartitionState): Promise<void> {
+    const { partition, file } = this;
+    this.phase = 'loading';
+    this.#snapshotBytes = 0;
+    this.#snapshotBytesExpected = await sizeAtLeader(link);
+    this.#log('info', 'snapshot-begun', { partition, resumed: snapshot !== null });
+    const onBytes = (bytes: number): void => {
+      this.#snapshotBytes = bytes;
+    };
+    const state = await fetchSnapshot({ link, storage: this.#storage, file, partition, onBytes }, snapshot);
+    this.#log('info', 'snapshot-finished', {
+      partition,
+      commit: state.position?.commitId,
+      bytes: this.#snapshotBytes,
+    });
+    this.#take(state);
+    this.#works();
+  }
+
+  #works(): void {
+    if (this.isFull) this.#log('info', 'storage-has-space', { partition: this.partition });
+    this.isFull = false;
+    this.#defects = 0;
+    this.#failures = 0;
+  }
+
+  async #append(open: OpenLink, head: unknown, data: Uint8Array, last: number): Promise<void> {
+    const receivedAt = Date.now();
+    const { partition } = this;
+    try {
+      const { kind, position } = await this.#storage.call(this.file, 'append', head, data);
+      if (!this.#isCurrent(open) || this.phase !== 'following') return;
+      this.#position = position;
+      this.#works();
+      if (position.commitId >= last) this.#caughtUp(receivedAt);
+      open.link.event('appended', { partition, kind, position });
+      if (kind === 'diverged') this.#interrupt(new Error('the log differs from the leader’s'));
+    } catch (error) {
+      if (!this.#isCurrent(open) || this.phase !== 'following') return;
+      this.phase = 'waiting';
+      if (this.#position !== null)
+        open.link.event('appended', { partition, kind: 'failed', position: this.#position });
+      this.#interrupt(error);
+    }
+  }
+
+  /** What a failure of the file asks for before the next attempt. */
+  async #mend(error: unknown): Promise<void> {
+    this.phase = 'waiting';
+    if (!(error instanceof StorageError)) return;
+    if (error.kind === 'full') this.isFull = true;
+    if (error.kind === 'corrupt') this.#lose();
+    if (error.kind !== 'defect' || ++this.#defects < DEFECTS_MAX) return;
+    this.#defects = 0;
+    const aside = await this.#storage
+      .call(this.file, 'condemn')
+      .catch((failure: unknown) => causeOf(failure));
+    this.#log('error', 'replica-condemned', { partition: this.partition, aside });
+    this.#lose();
+  }
+
+  #lose(): void {
+    this.#position = null;
+    this.#caughtUpAt = null;
+  }
+
+  #take({ position, sizeBytes }: PartitionState): void {
+    this.#position = position;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  #has(commit: number): boolean {
+    return this.#position !== null && this.#position.commitId >= commit;
+  }
+
+  #caughtUp(at: number): void {
+    this.#caughtUpAt = Math.max(this.#caughtUpAt ?? 0, at);
+  }
+
+  #isCurrent(open: OpenLink): boolean {
+    return this.#open === open && open.link.isOpen;
+  }
+
+  #report(error: unknown): void {
+    const { partition } = this;
+    if (error instanceof StorageError) {
+      const level = error.kind === 'full' ? 'warn' : 'error';
+      this.#log(level, `storage-${error.kind}`, { partition, message: error.message });
+    } else if (error instanceof AtollError) {
+      this.#log('warn', 'follow-failed', { partition, code: error.code, message: error.message });
+    } else this.#log('error', 'follow-failed', { partition, message: causeOf(error) });
+  }
+}
+
+/** Bytes of the leader's file; 0 if it does not say. */
+async function sizeAtLeader(link: Link): Promise<number> {
+  try {
+    const { data } = await link.call('status', {}, { data: Buffer.from('{}') });
+    const { sizeBytes } = JSON.parse(Buffer.from(data).toString()) as Partial<PartitionStatus>;
+    return typeof sizeBytes === 'number' ? sizeBytes : 0;
+  } catch (error) {
+    if (error instanceof AtollError || error instanceof SyntaxError) return 0;
+    throw error;
+  }
+}
