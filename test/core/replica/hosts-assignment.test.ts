@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { acceptHost, drainHost, removeHost } from '../../../src/core/replica/hosts.ts';
 import { assignReplicas } from '../../../src/core/replica/hosts-assignment.ts';
+import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import { HostCluster, hostId } from './hosts-cluster.ts';
+
+const found = (partitions?: number) => HostCluster.found(new NodeSqlitePort(':memory:'), partitions);
 
 const HOSTS = ['a', 'b', 'c', 'd'].map(hostId);
 const [A, B] = HOSTS as [string, string];
@@ -22,7 +25,7 @@ function assign(cluster: HostCluster, wanted: number) {
 }
 
 function settled(partitions: number, wanted: number, hosts: readonly string[] = HOSTS): HostCluster {
-  const cluster = new HostCluster(partitions);
+  const cluster = found(partitions);
   cluster.join(...hosts);
   assign(cluster, wanted);
   cluster.beatInSync(...hosts);
@@ -106,7 +109,7 @@ describe('replicas', () => {
   });
 
   test('do not go to a host that has no room for them', () => {
-    const cluster = new HostCluster(4);
+    const cluster = found(4);
     cluster.join(A);
     const offered = cluster.propose(B, { freeBytes: 128 * 2 ** 20 });
     if (offered.kind === 'proposed') {

@@ -6,8 +6,7 @@ import { partitionsOf } from '../../../src/core/replica/hosts-assignment.ts';
 import { type HeartbeatOutcome, HostMonitor } from '../../../src/core/replica/hosts-monitor.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { System } from '../../../src/core/replica/system.ts';
-import type { PortValue } from '../../../src/core/sqlite/port.ts';
-import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
+import type { PortValue, SqlitePort } from '../../../src/core/sqlite/port.ts';
 
 export const START = Date.UTC(2026, 0, 1);
 export const GB = 2 ** 30;
@@ -17,18 +16,25 @@ export const hostId = (letter: string): string => letter.repeat(16);
 
 /** A system partition and its monitor on a clock that the test moves. */
 export class HostCluster {
-  readonly port = new NodeSqlitePort(':memory:');
+  readonly port: SqlitePort;
   system: System;
   monitor: HostMonitor;
   now = START;
 
-  constructor(partitions = 3) {
-    this.system = System.found(
-      this.port,
-      { database: 'main', history: 'h', partitions, settings: {} },
-      this.now,
-    );
-    this.monitor = new HostMonitor(this.system, this.now);
+  private constructor(port: SqlitePort, system: System) {
+    this.port = port;
+    this.system = system;
+    this.monitor = new HostMonitor(system, this.now);
+  }
+
+  /** Of a database that exists. */
+  static on(port: SqlitePort, system: System): HostCluster {
+    return new HostCluster(port, system);
+  }
+
+  static found(port: SqlitePort, partitions = 3): HostCluster {
+    const foundation = { database: 'main', history: 'h', partitions, settings: {} };
+    return new HostCluster(port, System.found(port, foundation, START));
   }
 
   /** Forgets all that is in memory. */

@@ -4,7 +4,10 @@ import { EDGE, VOTING_MS } from '../../../src/core/network/votes.ts';
 import { setReplicasWanted } from '../../../src/core/replica/hosts-assignment.ts';
 import { AWAY_MS, RETURN_MS, SILENT_MS } from '../../../src/core/replica/hosts-monitor.ts';
 import { hostsView } from '../../../src/core/replica/hosts-view.ts';
+import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import { GB, HostCluster, hostId } from './hosts-cluster.ts';
+
+const found = (partitions?: number) => HostCluster.found(new NodeSqlitePort(':memory:'), partitions);
 
 const [A, B] = ['a', 'b'].map(hostId) as [string, string];
 
@@ -12,7 +15,7 @@ const inSync = (partition: number, matched = 7) => ({ partition, matched, leader
 const lagging = (partition: number) => ({ partition, matched: 7, leaderLast: 90, lagMs: 60_000 });
 
 function joined(...hosts: string[]): HostCluster {
-  const cluster = new HostCluster();
+  const cluster = found();
   cluster.join(...hosts);
   return cluster;
 }
@@ -36,7 +39,7 @@ describe('a heartbeat', () => {
   });
 
   test('of a proposed host is heard, of a stranger is not', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     expect(cluster.beat(A, [])).toEqual({ kind: 'no-member', status: null });
     cluster.propose(A);
     expect(cluster.beat(A, [])).toMatchObject({ kind: 'heard', status: 'proposal', partitions: [] });
@@ -143,7 +146,7 @@ describe('silence', () => {
   });
 
   test('of voters ends a proposal', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.propose(A);
     expect(cluster.pass(VOTING_MS)).toEqual([
       { host: A, event: 'refused', before: 'proposal', after: 'refused' },

@@ -13,13 +13,16 @@ import {
 } from '../../../src/core/replica/hosts.ts';
 import { SYSTEM_TABLES } from '../../../src/core/replica/system-tables.ts';
 import { undoAndRedo } from '../../../src/core/replica/undo-redo.ts';
+import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import { HostCluster, hostId } from './hosts-cluster.ts';
+
+const found = (partitions?: number) => HostCluster.found(new NodeSqlitePort(':memory:'), partitions);
 
 const [A, B, C] = ['a', 'b', 'c'].map(hostId) as [string, string, string];
 
 describe('joining', () => {
   test('a proposal that a majority of the present hosts accepts makes a member', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     expect(cluster.propose(A)).toMatchObject({
       kind: 'proposed',
       repeated: false,
@@ -34,7 +37,7 @@ describe('joining', () => {
   });
 
   test('each present host has one vote, and who is away has none', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A, B);
     cluster.pass(20_000, A);
     const third = cluster.propose(C);
@@ -54,7 +57,7 @@ describe('joining', () => {
   });
 
   test('a host that was removed meanwhile has no vote', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     cluster.beatInSync(A);
     cluster.propose(B);
@@ -63,7 +66,7 @@ describe('joining', () => {
   });
 
   test('a proposal without a majority is refused at its deadline, and its votes come to nothing', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     cluster.beatInSync(A);
     cluster.propose(B);
@@ -75,7 +78,7 @@ describe('joining', () => {
   });
 
   test('the refused host waits, then proposes itself anew; votes for the former proposal do not count', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.propose(A);
     cluster.vote(1, false, EDGE);
     expect(cluster.status(A)).toBe('refused');
@@ -91,7 +94,7 @@ describe('joining', () => {
   });
 
   test('the same id with the same key is the same host, and its new address is known from then on', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.propose(A);
     expect(cluster.propose(A)).toMatchObject({ kind: 'proposed', repeated: true, ballot: { proposal: 1 } });
     cluster.vote(1, true, EDGE);
@@ -104,7 +107,7 @@ describe('joining', () => {
   });
 
   test('a stolen id, another cluster’s data, a clock that is off and a full disk are refused, and leave nothing', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     const before = cluster.commits;
     const reasons = [
@@ -120,7 +123,7 @@ describe('joining', () => {
   });
 
   test('a member that has lost its data, but not its key, has everything to load again', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     cluster.beatInSync(A);
     expect(cluster.status(A)).toBe('read');
@@ -132,7 +135,7 @@ describe('joining', () => {
 
 describe('membership', () => {
   test('comes with an identifier range of its own, which a removed host gives back', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A, B);
     const ranges = () =>
       cluster.rows('SELECT id_start, id_end FROM atoll_host_profiles ORDER BY host').map(([start]) => start);
@@ -148,7 +151,7 @@ describe('membership', () => {
   });
 
   test('is an operator’s to give, refuse and end; saying so twice does no harm', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.propose(A);
     cluster.propose(B);
     expect(acceptHost(cluster.system, A, cluster.now)).toEqual({ kind: 'done', status: 'inactive' });
@@ -166,7 +169,7 @@ describe('membership', () => {
   });
 
   test('is not the edge’s to lose, nor an unknown host’s', () => {
-    const { system, now } = new HostCluster();
+    const { system, now } = found();
     for (const decide of [acceptHost, refuseHost, drainHost, removeHost]) {
       expect(decide(system, EDGE, now)).toMatchObject({ kind: 'refused', reason: 'is-edge' });
       expect(decide(system, A, now)).toMatchObject({ kind: 'refused', reason: 'no-such-host' });
@@ -174,7 +177,7 @@ describe('membership', () => {
   });
 
   test('ends with everything that it came with; a removed host must be accepted again', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     cluster.beatInSync(A);
     removeHost(cluster.system, A, cluster.now);
@@ -187,7 +190,7 @@ describe('membership', () => {
   });
 
   test('has a history that says why', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     cluster.join(A);
     cluster.beatInSync(A);
     removeHost(cluster.system, A, cluster.now);
@@ -204,7 +207,7 @@ describe('membership', () => {
   });
 
   test('is in the log: undone and redone it is the same', () => {
-    const cluster = new HostCluster();
+    const cluster = found();
     const before = cluster.commits;
     cluster.join(A, B);
     cluster.beatInSync(A, B);
