@@ -222,6 +222,13 @@ describe('a host that dials does not go on with', () => {
     );
   });
 
+  test('one of another history, even if that one would', async () => {
+    const tampering = { welcome: changed({ history: 'another' }) };
+    await expect(shakeHands(await diallerOf(), await acceptorOf(), tampering)).rejects.toEqual(
+      refused(4409, /history another met data of history 54a1/),
+    );
+  });
+
   test('an agent with the id of another, or that shows no key', async () => {
     const [own, other] = [(await diallerOf()).key, (await diallerOf()).key];
     for (const key of [

@@ -35,6 +35,7 @@ export interface Tampering {
   readonly hello?: (frame: Uint8Array) => Uint8Array;
   readonly challenge?: (frame: Uint8Array) => Uint8Array;
   readonly prove?: (frame: Uint8Array) => Uint8Array;
+  readonly welcome?: (frame: Uint8Array) => Uint8Array;
   readonly state?: (state: AcceptState) => AcceptState;
 }
 
@@ -45,7 +46,7 @@ export async function shakeHands(
   tampering: Tampering = {},
 ): Promise<{ dialled: Dialled; accepted: Accepted; stateBytes: number }> {
   const same = <T>(value: T) => value;
-  const { hello, challenge: onChallenge, prove: onProve, state: onState } = tampering;
+  const { hello, challenge: onChallenge, prove: onProve, welcome: onWelcome, state: onState } = tampering;
   const first = dialHello(dialler);
   const asked = await acceptHello(acceptor, (hello ?? same)(first.send));
   const text = JSON.stringify((onState ?? same)(asked.state));
@@ -57,5 +58,9 @@ export async function shakeHands(
     (onProve ?? same)(proving.send),
     1_700_000_000_000,
   );
-  return { dialled: dialWelcome(dialler, proving.challenge, send), accepted, stateBytes: text.length };
+  return {
+    dialled: dialWelcome(dialler, proving.challenge, (onWelcome ?? same)(send)),
+    accepted,
+    stateBytes: text.length,
+  };
 }

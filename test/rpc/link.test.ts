@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { AtollError } from '../../src/protocol/error.ts';
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from '../../src/protocol/frame.ts';
 import { ANSWERED_MAX } from '../../src/rpc/answered.ts';
+import { readErrorHead } from '../../src/rpc/error-head.ts';
 import type { Message } from '../../src/rpc/link.ts';
 import { readHead } from '../../src/rpc/read-head.ts';
 import { carry, ManualClock, sideOf } from './pair.ts';
@@ -171,6 +172,14 @@ describe('a call', () => {
   });
 });
 
+test('an error of a later version is a defect to this one, its outcome is kept', () => {
+  const error = { code: 'quota', message: 'too much', retryable: true, outcome: 'none', since: 3 };
+  expect(readErrorHead({ error })).toEqual(failing('internal', 'none', /too much \(error quota/));
+  for (const head of [null, {}, { error: 'x' }, { error: { ...error, outcome: 'perhaps' } }]) {
+    expect(readErrorHead(head)).toEqual(failing('internal', 'unknown'));
+  }
+});
+
 describe('a repeated call', () => {
   test('is not executed again: it gets the same answer, or waits for it', async () => {
     const clock = new ManualClock();
@@ -279,10 +288,11 @@ describe('an event', () => {
     };
     const [left, right] = [sideOf('a', clock), sideOf('b', clock, { events })];
     left.link.event('future', 1);
-    left.link.event('toString', 1);
+    left.link.event('__proto__', 1);
     left.link.event('append', { last: 3 }, Uint8Array.from([9]));
     await carry(left, right);
     expect(seen).toEqual([{ last: 3 }, [9]]);
+    expect(right.failures).toEqual([]);
   });
 
   test('whose handler fails leaves the link open; the log has it', async () => {
@@ -348,7 +358,7 @@ describe('the end of a link', () => {
     await carry(left, right);
     right.link.closed('gone');
     slow.release(null);
-    await carry(left, right);
+    await new Promise((resolve) => setImmediate(resolve));
     expect(right.sent).toEqual([]);
     expect(right.failures).toEqual([]);
   });

@@ -62,12 +62,7 @@ describe('a message larger than a frame', () => {
     totalBytes: 2 * FRAME_BYTES_MAX,
     piece: new Uint8Array(1),
   });
-  const inner = encodePart({
-    kind: 'part',
-    index: 0,
-    totalBytes: FRAME_BYTES_MAX,
-    piece: new Uint8Array(10),
-  });
+  const inner = encodePart({ kind: 'part', index: 0, totalBytes: SMALL.length, piece: SMALL });
   test.each([
     ['that begin in the middle', [second]],
     ['of which one is missing', [first, third]],
