@@ -1,20 +1,20 @@
 import type { PartitionId } from '../base/brand.ts';
 import { readError } from '../gateway/database.ts';
+import type { Peers } from '../partition/surroundings.ts';
 import { AtollError } from '../protocol/error.ts';
 import { DurableObjectTransport } from '../workers/transport.ts';
 
 /** How long a partition waits for another one, ms (chosen: well below a request's own deadline). */
 const CALL_MS = 10_000;
 
-/** The other partitions of the database. */
-export class Peers {
+/** The other partitions, as Durable Objects of the same Worker. */
+export class ObjectPeers implements Peers {
   readonly #transport: DurableObjectTransport;
 
   constructor(namespace: DurableObjectNamespace) {
     this.#transport = new DurableObjectTransport(namespace);
   }
 
-  /** Sends one message and reads the answer. Error: the one that the peer answers, or `unavailable`. */
   async call<Answer>(
     database: string,
     partition: PartitionId,

@@ -1,14 +1,14 @@
 export type AlarmReason = 'deliver' | 'watch';
 const REASONS: readonly AlarmReason[] = ['deliver', 'watch'];
 
-/** Several alarms in the one that an object has. */
+/** Several alarms in the one that a partition has. */
 export class Alarms {
-  readonly #storage: DurableObjectStorage;
+  readonly #setAlarm: (at: number) => void;
   /** Unix milliseconds. */
   readonly #wanted = new Map<AlarmReason, number>();
 
-  constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
+  constructor(setAlarm: (at: number) => void) {
+    this.#setAlarm = setAlarm;
   }
 
   /** By then at the latest. */
@@ -29,6 +29,6 @@ export class Alarms {
   }
 
   #arm(): void {
-    void this.#storage.setAlarm(Math.min(...this.#wanted.values()));
+    this.#setAlarm(Math.min(...this.#wanted.values()));
   }
 }

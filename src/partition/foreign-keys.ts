@@ -1,4 +1,5 @@
 import type { SqlitePort } from '../core/sqlite/port.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Turns that the switch is tried in: SQLite ignores it while a transaction is open, as in a turn that has written. */
 const TRIES = 50;
@@ -6,14 +7,15 @@ const TRIES = 50;
 /** Foreign keys as SQLite enforces them on this object's connection: always, but for single chunks of a restore. */
 export class ForeignKeys {
   readonly #port: SqlitePort;
-  readonly #durable: () => Promise<void>;
+  readonly #durable: Surroundings['durable'];
+  readonly #pause: Surroundings['pause'];
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** `durable` resolves when the transaction of this turn is committed. */
-  constructor(port: SqlitePort, durable: () => Promise<void>) {
+  constructor({ port, durable, pause }: Surroundings) {
     this.#port = port;
     this.#durable = durable;
+    this.#pause = pause;
   }
 
   /** They are off at this moment, or about to be. */
@@ -50,7 +52,7 @@ export class ForeignKeys {
       this.#port.query(`PRAGMA foreign_keys = ${to}`);
       if (Number(this.#port.query('PRAGMA foreign_keys').rows[0]?.[0]) === wanted) return;
       await this.#durable();
-      await scheduler.wait(0);
+      await this.#pause(0);
     }
     throw new Error(`PRAGMA foreign_keys = ${to} had no effect`);
   }

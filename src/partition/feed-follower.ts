@@ -5,7 +5,7 @@ import type { Replica } from '../core/replica/replica.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
-import type { Peers } from './peers.ts';
+import type { Peers, Surroundings } from './surroundings.ts';
 
 const SYSTEM_PARTITION = 0 as PartitionId;
 
@@ -13,10 +13,12 @@ const SYSTEM_PARTITION = 0 as PartitionId;
 export class FeedFollower {
   readonly #replica: () => Replica;
   readonly #peers: Peers;
+  readonly #pause: Surroundings['pause'];
 
-  constructor(replica: () => Replica, peers: Peers) {
+  constructor(replica: () => Replica, { peers, pause }: Surroundings) {
     this.#replica = replica;
     this.#peers = peers;
+    this.#pause = pause;
   }
 
   /** Takes what the system partition has pushed; pulls what lies before it. */
@@ -52,7 +54,7 @@ export class FeedFollower {
 
   /** Writes are held for a proposal: its end may have been told to an earlier instance, or not at all. */
   async askFate(proposal: number, waitMs: number): Promise<void> {
-    await scheduler.wait(waitMs);
+    await this.#pause(waitMs);
     const replica = this.#replica();
     if (replica.hold !== proposal || replica.isSystem) return;
     const fate = await this.#ask<SchemaFate>('schema-state', { proposal });

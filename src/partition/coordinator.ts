@@ -7,7 +7,7 @@ import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { RestoreReply } from '../protocol/restore.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
-import type { Peers } from './peers.ts';
+import type { Peers } from './surroundings.ts';
 
 /** How long after a failed delivery the system partition tries again, ms (chosen). */
 const RETRY_MS = 2_000;

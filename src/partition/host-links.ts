@@ -8,9 +8,8 @@ import type { Accepted, Acceptor } from '../rpc/accept.ts';
 import type { CallHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import { importSecret, type Secret } from '../rpc/secret.ts';
-import { LinkSockets } from './link-sockets.ts';
 import { LogShipper } from './log-shipper.ts';
-import type { Peers } from './peers.ts';
+import type { Peers } from './surroundings.ts';
 
 const SYSTEM_PARTITION = 0 as PartitionId;
 /** How long a host counts as a member after the system partition has said so, ms (chosen: a removed one is out as soon). */
@@ -24,7 +23,7 @@ const FROM_SYSTEM_ALONE: ReadonlySet<string> = new Set([
   'host-check',
 ]);
 
-/** What the system partition's object adds: hosts join there, and are heard from. */
+/** What the system partition adds: hosts join there, and are heard from. */
 export interface HostDesk {
   readonly calls: (link: () => Link, accepted: Accepted) => Readonly<Record<string, CallHandler>>;
   check(request: HostCheck): HostCheckReply;
@@ -33,20 +32,19 @@ export interface HostDesk {
 }
 
 export interface HostLinksOptions {
-  readonly state: DurableObjectState;
   readonly secret: string | undefined;
   readonly peers: Peers;
   readonly replica: () => Replica | null;
-  /** Null in any other object than the system partition's. */
+  /** Null in any other partition than the system partition. */
   readonly desk: () => HostDesk | null;
-  /** This object's own messages. */
+  /** This partition's own messages. */
   readonly serve: (request: Request) => Promise<Response>;
 }
 
-/** The links of this object: what hosts may ask over them, and the log that goes out. */
+/** The links of hosts to this partition: what hosts may ask over them, and the log that goes out. */
 export class HostLinks {
   readonly #options: HostLinksOptions;
-  readonly #sockets: LinkSockets;
+  readonly #links = new Map<string, Link>();
   readonly #shipper: LogShipper;
   readonly #members = new Map<string, { readonly publicKey: string; readonly until: number }>();
   #secret: Promise<Secret> | null = null;
@@ -54,22 +52,19 @@ export class HostLinks {
   constructor(options: HostLinksOptions) {
     this.#options = options;
     this.#shipper = new LogShipper(() => this.#replica);
-    this.#sockets = new LinkSockets(options.state, {
-      acceptor: () => this.#acceptor(),
-      handlers: (accepted) => this.#handlers(accepted),
-      opened: (link, accepted, woken) => {
-        options.desk()?.opened(link, accepted);
-        if (woken) this.#shipper.resume(link);
-      },
-      ended: (link) => {
-        this.#shipper.forget(link);
-        options.desk()?.ended(link);
-      },
-    });
   }
 
-  get sockets(): LinkSockets {
-    return this.#sockets;
+  /** `woken`: it was open before this instance was. */
+  opened(link: Link, accepted: Accepted, woken: boolean): void {
+    this.#links.set(accepted.host, link);
+    this.#options.desk()?.opened(link, accepted);
+    if (woken) this.#shipper.resume(link);
+  }
+
+  ended(link: Link): void {
+    if (this.#links.get(link.peer.host) === link) this.#links.delete(link.peer.host);
+    this.#shipper.forget(link);
+    this.#options.desk()?.ended(link);
   }
 
   get shipper(): LogShipper {
@@ -82,7 +77,8 @@ export class HostLinks {
     return replica;
   }
 
-  async #acceptor(): Promise<Acceptor | null> {
+  /** Null while nobody is taken: there is no secret, or no data. */
+  async acceptor(): Promise<Acceptor | null> {
     const { secret } = this.#options;
     const replica = this.#options.replica();
     if (secret === undefined || secret === '' || replica === null) return null;
@@ -91,10 +87,10 @@ export class HostLinks {
     return { key: null, secret: await this.#secret, database, history };
   }
 
-  #handlers(accepted: Accepted): LinkHandlers {
+  handlers(accepted: Accepted): LinkHandlers {
     const link = (): Link => {
-      const own = this.#sockets.of(accepted.host);
-      if (own === null) throw new AtollError('unavailable', 'the link is closed');
+      const own = this.#links.get(accepted.host);
+      if (own === undefined) throw new AtollError('unavailable', 'the link is closed');
       return own;
     };
     const forMembers = (handler: CallHandler): CallHandler => {

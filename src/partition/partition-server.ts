@@ -1,0 +1,383 @@
+import { AutoRouter, type IRequest } from 'itty-router';
+import { parseTimestamp } from '../core/clock/timestamp.ts';
+import { readHead } from '../core/log/tables.ts';
+import { exportPage } from '../core/replica/export.ts';
+import { readFeed } from '../core/replica/feed.ts';
+import type { Identity } from '../core/replica/identity.ts';
+import type { ExecuteOutcome } from '../core/replica/outcome.ts';
+import { Replica } from '../core/replica/replica.ts';
+import { finishRestore, restoredIds } from '../core/replica/restored-ids.ts';
+import { forgetOldEntries } from '../core/replica/retention.ts';
+import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
+import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
+import type { ExecuteRequest } from '../protocol/execute.ts';
+import type { ExportPageRequest } from '../protocol/export.ts';
+import type { Feed } from '../protocol/feed.ts';
+import type { HostCheck } from '../protocol/hosts.ts';
+import { decodeImportChunk } from '../protocol/import.ts';
+import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
+import type {
+  RestoreChunkHead,
+  RestoreEnd,
+  RestoreFinishRequest,
+  RestoreIdsRequest,
+  RestoreMessage,
+  RestoreSchema,
+} from '../protocol/restore.ts';
+import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
+import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { TokenRecord } from '../protocol/token.ts';
+import { Alarms } from './alarms.ts';
+import { Coordinator } from './coordinator.ts';
+import { ExecutionQueue } from './execution-queue.ts';
+import { FeedFollower } from './feed-follower.ts';
+import { ForeignKeys } from './foreign-keys.ts';
+import { HostLinks } from './host-links.ts';
+import { HostRegistry } from './host-registry.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
+const HOLD_POLL_MS = 200;
+/** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
+const REPLY_MS = 50;
+/** Writes between two steps of forgetting old log entries: a step takes far more entries than that (chosen). */
+const FORGET_WRITES = 64;
+/** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
+const FORGET_STEPS_PER_CHUNK = 4;
+
+/**
+ * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses
+ * are those of fetch, so that an object's own carry them as they are.
+ */
+export class PartitionServer {
+  readonly #surroundings: Surroundings;
+  readonly #queue: ExecutionQueue;
+  readonly #foreignKeys: ForeignKeys;
+  readonly #feed: FeedFollower;
+  readonly #alarms: Alarms;
+  readonly #links: HostLinks;
+  #registry: HostRegistry | null = null;
+  #replica: Replica | null;
+  #system: System | null = null;
+  #coordinator: Coordinator | null = null;
+  /** Since old log entries were last forgotten. */
+  #writes = 0;
+  readonly #router = AutoRouter({
+    catch: (error: unknown) => this.#failed(error),
+    missing: () => errorResponse(new AtollError('not-found', 'no such message')),
+  });
+
+  constructor(surroundings: Surroundings) {
+    const { port, peers, secret } = surroundings;
+    this.#surroundings = surroundings;
+    this.#alarms = new Alarms(surroundings.setAlarm);
+    this.#feed = new FeedFollower(() => this.#here, surroundings);
+    this.#foreignKeys = new ForeignKeys(surroundings);
+    this.#replica = Replica.open(port);
+    if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
+    this.#links = new HostLinks({
+      secret,
+      peers,
+      replica: () => this.#replica,
+      desk: () => this.#registry,
+      serve: (request) => this.fetch(request),
+    });
+    this.#queue = new ExecutionQueue((requests) => {
+      const outcomes = this.#here.execute(requests, Date.now());
+      this.#links.shipper.grown();
+      this.#writes += requests.length;
+      if (this.#writes >= FORGET_WRITES) this.#forget(1);
+      return outcomes;
+    }, surroundings.durable);
+    this.#route();
+  }
+
+  #serveSystem(system: System): Coordinator {
+    this.#system = system;
+    this.#replica = system.replica;
+    this.#coordinator = new Coordinator(system, this.#surroundings.peers, (at) =>
+      this.#alarms.want('deliver', at),
+    );
+    this.#registry = new HostRegistry(
+      system,
+      (at) => this.#alarms.want('watch', at),
+      () => this.#links.shipper.grown(),
+    );
+    return this.#coordinator;
+  }
+
+  #route(): void {
+    const messages: Record<string, (body: never) => unknown> = {
+      create: (body: { identity: Identity }) => this.#create(body.identity),
+      feed: (body: Feed) => this.#feed.follow(body),
+      'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
+      'schema-check': (body: SchemaCheck) => this.#feed.check(body),
+      'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
+      'schema-state': (body: { proposal: number }) => ({
+        proposal: body.proposal,
+        state: this.#asSystem.stateOf(body.proposal),
+      }),
+      'schema-change': (body: SchemaChangeRequest) => this.#coordinating.changeSchema(body.statements),
+      found: (body: FoundRequest) => this.#found(body),
+      network: () => this.#network(),
+      setting: (body: { name: string }) => ({ value: this.#asSystem.setting(body.name) }),
+      tokens: () => this.#asSystem.tokens(),
+      'token-made': (body: TokenRecord) => this.#asSystem.recordToken(body, Date.now()),
+      'token-revoke': (body: { id: string }) => ({
+        revoked: this.#asSystem.revokeToken(body.id, Date.now()),
+      }),
+      status: () => this.#status(),
+      hosts: () => this.#hosts.view(),
+      'host-check': (body: HostCheck) => this.#hosts.check(body),
+      'host-accept': ({ host }: { host: string }) => this.#hosts.decide('accept', host),
+      'host-refuse': ({ host }: { host: string }) => this.#hosts.decide('refuse', host),
+      'host-drain': ({ host }: { host: string }) => this.#hosts.decide('drain', host),
+      'host-remove': ({ host }: { host: string }) => this.#hosts.decide('remove', host),
+      'restore-begin': (body: RestoreMessage) => this.#coordinating.beginRestore(body.id),
+      'restore-alive': (body: RestoreMessage) => this.#coordinating.keepRestore(body.id),
+      'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
+      'restore-end': (body: RestoreEnd) => this.#coordinating.endRestore(body.id, body.publish),
+    };
+    this.#router.post('/restore-chunk', (request: IRequest) => this.#restoreChunk(request));
+    this.#router.post('/restore-ids', (request: IRequest) => this.#restoredIds(request));
+    this.#router.post('/restore-finish', (request: IRequest) => this.#finishRestore(request));
+    this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
+    this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));
+    for (const [type, handle] of Object.entries(messages)) {
+      this.#router.post(`/${type}`, async (request: IRequest) =>
+        Response.json((await handle((await request.json()) as never)) ?? {}),
+      );
+    }
+  }
+
+  /** What hosts that open links may do here. */
+  get links(): HostLinks {
+    return this.#links;
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const version = request.headers.get(RPC_HEADER);
+    if (!isSpoken(version)) return errorResponse(unspoken(version));
+    // Nearly all messages are this one.
+    if (request.url.endsWith('/execute'))
+      return this.#execute(request).catch((error: unknown) => this.#failed(error));
+    const response: Response = await this.#router.fetch(request);
+    // Whatever it was, it may have added to the log.
+    this.#links.shipper.grown();
+    return response;
+  }
+
+  /** The system partition's: deliver again what some partition has not confirmed. */
+  async alarm(): Promise<void> {
+    if (this.#coordinator === null) return;
+    const due = this.#alarms.due(Date.now());
+    if (due.has('watch')) this.#registry?.watch();
+    if (!due.has('deliver')) return;
+    await this.#coordinator.createPartitions();
+    await this.#coordinator.deliver();
+    await this.#coordinator.endSilentRestore();
+  }
+
+  // --- Executing -----------------------------------------------------------------------------------------
+
+  async #execute(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as ExecuteRequest;
+    return this.#answer(incoming, !request.read, () => this.#attempt(request));
+  }
+
+  async #importChunk(incoming: Request): Promise<Response> {
+    const { head, rows } = decodeImportChunk(await incoming.text());
+    return this.#answer(incoming, true, async () => {
+      const outcome = this.#here.importChunk(head, rows, Date.now());
+      this.#forget(FORGET_STEPS_PER_CHUNK);
+      return outcome;
+    });
+  }
+
+  async #exportPage(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as ExportPageRequest;
+    return this.#answer(incoming, false, async () => exportPage(this.#here, request));
+  }
+
+  /**
+   * A chunk of a restore. Foreign keys are looked at when all rows are in: a row's parent may come after it. Not so in
+   * the system partition, whose entries the others apply one by one, with their keys on.
+   */
+  async #restoreChunk(incoming: Request): Promise<Response> {
+    const { head, rows } = decodeImportChunk(await incoming.text()) as {
+      head: RestoreChunkHead;
+      rows: string[];
+    };
+    const refers = (this.#here.schema.table(head.table)?.foreignKeys.length ?? 0) > 0;
+    const insert = async (): Promise<ExecuteOutcome> => {
+      const outcome = this.#here.importChunk(head, rows, Date.now());
+      this.#forget(FORGET_STEPS_PER_CHUNK);
+      return outcome;
+    };
+    return this.#answer(incoming, true, () =>
+      refers && this.#system === null ? this.#foreignKeys.without(insert) : insert(),
+    );
+  }
+
+  async #restoredIds(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreIdsRequest;
+    return this.#answer(incoming, false, async () => restoredIds(this.#here, request));
+  }
+
+  async #finishRestore(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreFinishRequest;
+    return this.#answer(incoming, false, async () => finishRestore(this.#here, request, Date.now()));
+  }
+
+  /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */
+  async #answer(
+    incoming: Request,
+    writes: boolean,
+    attempt: () => Promise<ExecuteOutcome>,
+  ): Promise<Response> {
+    if (this.#foreignKeys.off) await this.#foreignKeys.back();
+    let outcome = await attempt();
+    while (outcome.kind === 'behind' || outcome.kind === 'held') {
+      const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;
+      if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
+      if (outcome.kind === 'held')
+        await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
+      else if (!(await this.#feed.catchUp()))
+        throw new AtollError('stale', 'the request names a schema that is not there');
+      outcome = await attempt();
+    }
+    if (outcome.kind === 'done') {
+      if (this.#coordinator !== null && writes) await this.#deliver(this.#coordinator);
+      return new Response(outcome.body, { headers: JSON_HEADERS });
+    }
+    if (outcome.kind === 'error') return errorResponse(outcome.error);
+    return Response.json(outcome.newer, { status: 421 });
+  }
+
+  async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
+    if (!request.read) return this.#queue.run(request);
+    return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
+  }
+
+  /** A write of a reference table is answered when every partition has it: later strong reads see it anywhere. */
+  async #deliver(coordinator: Coordinator): Promise<void> {
+    const missing = await coordinator.deliver();
+    if (missing.length === 0) return;
+    throw new AtollError(
+      'unavailable',
+      `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
+      'unknown',
+    );
+  }
+
+  /** Forgets old entries of the log; of the system partition's, those that every partition has. */
+  #forget(steps: number): void {
+    this.#writes = 0;
+    forgetOldEntries(this.#here, Date.now(), this.#coordinator?.confirmed ?? null, steps);
+  }
+
+  // --- Creation ------------------------------------------------------------------------------------------
+
+  #create(identity: Identity): { created: boolean } {
+    const existing = this.#replica?.identity;
+    if (existing === undefined) {
+      this.#replica = Replica.create(this.#surroundings.port, identity);
+      return { created: true };
+    }
+    if (existing.history === identity.history && existing.partition === identity.partition)
+      return { created: false };
+    throw new AtollError('already-exists', `partition ${existing.partition} of another history`);
+  }
+
+  async #found(body: FoundRequest): Promise<unknown> {
+    const { database, partitions, settings } = body;
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
+      throw new AtollError('bad-request', `partitions must be from 1 to ${PARTITIONS_MAX}`);
+    }
+    const coordinator =
+      this.#coordinator ??
+      this.#serveSystem(
+        System.found(
+          this.#surroundings.port,
+          { database, partitions, settings, history: crypto.randomUUID() },
+          Date.now(),
+        ),
+      );
+    const present = this.#asSystem.partitionIds().length;
+    if (present !== partitions) {
+      throw new AtollError(
+        'already-exists',
+        `the cluster has ${present} partitions, not ${partitions}: leave it, or name ${present}`,
+      );
+    }
+    await coordinator.createPartitions();
+    await coordinator.deliver();
+    return this.#network();
+  }
+
+  #network(): NetworkReply {
+    const system = this.#asSystem;
+    return {
+      network: system.network(),
+      verifyingKey: system.setting('verifying_key'),
+      revokedTokens: system.tokens().flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [id])),
+    };
+  }
+
+  #status(): PartitionStatus {
+    const { identity, schema, systemIndex, hold } = this.#here;
+    const { lastCommitId, lastTimestamp } = readHead(this.#surroundings.port);
+    const time = parseTimestamp(lastTimestamp)?.milliseconds ?? null;
+    return {
+      partition: identity.partition,
+      epoch: identity.epoch,
+      schema: schema.version,
+      systemIndex,
+      hold,
+      sizeBytes: this.#surroundings.port.databaseSize(),
+      commit: lastCommitId,
+      committedAt: time === null ? null : new Date(time).toISOString(),
+    };
+  }
+
+  get #here(): Replica {
+    if (this.#replica === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#replica;
+  }
+
+  get #asSystem(): System {
+    if (this.#system === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#system;
+  }
+
+  get #coordinating(): Coordinator {
+    if (this.#coordinator === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#coordinator;
+  }
+
+  get #hosts(): HostRegistry {
+    if (this.#registry === null)
+      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+    return this.#registry;
+  }
+
+  /** An expected error is answered. A defect is logged and ends this instance: the next request finds one that was made from the file. */
+  #failed(error: unknown): Response {
+    const shown = toAtollError(error);
+    if (!(error instanceof AtollError)) {
+      console.error(`partition ${this.#replica?.identity.partition}: defect`, error);
+      this.#surroundings.abandon();
+    }
+    return errorResponse(shown);
+  }
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+function errorResponse(error: AtollError): Response {
+  const { status, body } = encodeError(error);
+  return new Response(body, { status, headers: JSON_HEADERS });
+}
