@@ -29,7 +29,7 @@ export interface JoiningContext {
   readonly now: number;
   /** Of the same host id, null where none ever proposed itself. */
   readonly knownKey: string | null;
-  /** After a refusal: before that, it may not propose itself again. */
+  /** After a refusal, or a removal by hand: before that, it may not propose itself again. */
   readonly retryAt: number | null;
   /** Hosts that are proposed or accepted, this one not among them. */
   readonly others: number;
@@ -44,7 +44,8 @@ export const JOINING_REFUSALS = {
   'clock-off': 'the clock is too far from the cluster’s: set it, best by NTP, and join again',
   'no-space': 'the disk has not enough free space',
   'too-many-hosts': 'the cluster has as many hosts as it can have',
-  'too-early': 'the host was refused lately: it may propose itself again later',
+  'too-early':
+    'the host was refused or removed lately: it may propose itself again later, or once it is accepted by hand',
 } as const;
 export type JoiningRefusal = keyof typeof JOINING_REFUSALS;
 

@@ -95,7 +95,8 @@ export class UnsavedSamples {
 
   #save(now: number, rowsMax: number): void {
     this.#savedAt = now;
-    if (this.#hosts.size + this.#reliability.size === 0) return;
+    const waiting = [this.#hosts, this.#reliability, this.#replicas, this.#latencies];
+    if (waiting.every(({ size }) => size === 0)) return;
     const agents = readAgents(this.#system.replica.port).filter(({ status }) => isAccepted(status));
     const members = new Set(agents.map(({ host }) => host));
     const replicas = [...this.#replicas.values()].slice(0, rowsMax / 2);

@@ -118,7 +118,8 @@ function newestLatencies(port: SqlitePort, members: readonly string[], monitor: 
   const measured = new Map<string, Record<string, number>>();
   for (const [host, other, ms] of port.query('SELECT host, other, ms FROM atoll_latencies').rows) {
     const row = measured.get(String(host)) ?? {};
-    measured.set(String(host), { ...row, [String(other)]: Number(ms) });
+    row[String(other)] = Number(ms);
+    measured.set(String(host), row);
   }
   const matrix = new LatencyMatrix();
   for (const host of [EDGE, ...members]) {

@@ -6,6 +6,7 @@ import {
   type JoiningContext,
   type JoiningRefusal,
   judgeOffer,
+  PROPOSE_AGAIN_MAX_MS,
 } from '../network/joining.ts';
 import {
   type HostStatus,
@@ -115,9 +116,11 @@ function contextOf(
     history: present(system.setting('history'), 'a database has a history'),
     now,
     knownKey: known?.publicKey ?? null,
-    retryAt: known?.status === 'refused' ? known.retryAt : null,
+    retryAt: known !== undefined && isEnd(known.status) ? known.retryAt : null,
     others: agents.filter(({ host, status }) => host !== newcomer && !isEnd(status)).length,
-    neededBytes: bytesNeeded(replica.port.databaseSize()),
+    // A member whose disk has filled up stays one.
+    neededBytes:
+      known !== undefined && isAccepted(known.status) ? 0 : bytesNeeded(replica.port.databaseSize()),
   };
 }
 
@@ -203,9 +206,16 @@ export type HostDecision =
       readonly message: string;
     };
 
-/** By hand, whatever the votes say. Of a member that is drained: it shall have replicas again. */
+/**
+ * By hand, whatever the votes say. Of a member that is drained: it shall have replicas again. Of a host that must wait
+ * before it proposes itself again: it need not.
+ */
 export function acceptHost(system: System, host: string, now: number): HostDecision {
   return decide(system, host, now, (port, agent) => {
+    if (isEnd(agent.status) && agent.retryAt !== null) {
+      port.query('UPDATE atoll_host_profiles SET refusals = 0, retry_at = NULL WHERE host = ?', host);
+      return unchanged(agent);
+    }
     if (!isAccepted(agent.status)) return admit(port, agent, 'by hand', now);
     if (agent.draining) {
       port.query('UPDATE atoll_host_profiles SET draining_since = NULL WHERE host = ?', host);
@@ -242,11 +252,17 @@ export function drainHost(system: System, host: string, now: number): HostDecisi
   });
 }
 
-/** At once: a host that shall leave in order is drained first. */
+/**
+ * At once: a host that shall leave in order is drained first. One that still runs would propose itself again and be voted
+ * in: for {@link PROPOSE_AGAIN_MAX_MS} it may not, unless it is accepted by hand.
+ */
 export function removeHost(system: System, host: string, now: number): HostDecision {
-  return decide(system, host, now, (port, agent) =>
-    isEnd(agent.status) ? unchanged(agent) : dismiss(port, agent, 'removed', 'by hand', now),
-  );
+  return decide(system, host, now, (port, agent) => {
+    if (isEnd(agent.status)) return unchanged(agent);
+    const retryAt = isoOf(now + PROPOSE_AGAIN_MAX_MS);
+    port.query('UPDATE atoll_host_profiles SET retry_at = ? WHERE host = ?', retryAt, host);
+    return dismiss(port, agent, 'removed', 'by hand', now);
+  });
 }
 
 /** A member is reached elsewhere now; false: it was there before, or is no member. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dump } from '../../../src/core/log/dump.ts';
 import { HOST_IDS, HOST_IDS_START } from '../../../src/core/network/host-ranges.ts';
-import { PROPOSE_AGAIN_FIRST_MS } from '../../../src/core/network/joining.ts';
+import { PROPOSE_AGAIN_FIRST_MS, PROPOSE_AGAIN_MAX_MS } from '../../../src/core/network/joining.ts';
 import { EDGE, VOTING_MS } from '../../../src/core/network/votes.ts';
 import {
   acceptHost,
@@ -162,6 +162,7 @@ describe('membership', () => {
     expect(cluster.commits).toBe(before);
     expect(cluster.vote(2, true, EDGE)).toEqual([{ kind: 'closed', verdict: 'refused' }]);
     expect(refuseHost(cluster.system, A, cluster.now)).toMatchObject({ reason: 'accepted-already' });
+    expect(acceptHost(cluster.system, B, cluster.now)).toEqual({ kind: 'done', status: 'refused' });
     expect(acceptHost(cluster.system, B, cluster.now)).toMatchObject({ reason: 'must-propose-again' });
     expect(drainHost(cluster.system, B, cluster.now)).toMatchObject({ reason: 'must-propose-again' });
     expect(removeHost(cluster.system, A, cluster.now)).toEqual({ kind: 'done', status: 'removed' });
@@ -185,8 +186,23 @@ describe('membership', () => {
     expect(cluster.rows('SELECT * FROM atoll_replica_progress')).toEqual([]);
     expect(cluster.system.network().hosts.map(({ host }) => host)).toEqual([EDGE]);
     expect(cluster.beat(A, [])).toEqual({ kind: 'no-member', status: 'removed' });
+  });
+
+  test('that an operator ended does not begin again by itself, but when the operator wants it', () => {
+    const cluster = found();
+    cluster.join(A);
+    removeHost(cluster.system, A, cluster.now);
+    cluster.now += PROPOSE_AGAIN_MAX_MS - 1;
+    expect(cluster.propose(A, { history: 'h' })).toMatchObject({ reason: 'too-early' });
+    expect(acceptHost(cluster.system, A, cluster.now)).toEqual({ kind: 'done', status: 'removed' });
     expect(cluster.propose(A, { history: 'h' })).toMatchObject({ kind: 'proposed', ballot: { proposal: 2 } });
     expect(cluster.status(A)).toBe('proposal');
+  });
+
+  test('does not depend on the disk having room', () => {
+    const cluster = found();
+    cluster.join(A);
+    expect(cluster.propose(A, { freeBytes: 0, history: 'h' })).toMatchObject({ kind: 'member' });
   });
 
   test('has a history that says why', () => {
