@@ -48,6 +48,7 @@ export interface LinkOptions {
   readonly clock?: LinkClock;
   /** Calls in progress in either direction, each. */
   readonly callsMax?: number;
+  /** Largest message that comes; also the data of all calls in progress together, but for a single one. */
   readonly messageBytesMax?: number;
 }
 
@@ -57,8 +58,8 @@ export interface CallOptions {
   readonly deadline?: number;
 }
 
-/** Calls of one link in progress in one direction (chosen: as many as an object's queue takes at once). */
-export const CALLS_MAX = 256;
+/** Calls of one link in progress in one direction (chosen: the clients of an agent that passes all of them on). */
+export const CALLS_MAX = 1024;
 /** How long a call without a deadline is waited for, by both sides, ms (chosen: as the public API's default). */
 export const CALL_MS_DEFAULT = 30_000;
 const UINT32 = 2 ** 32;
@@ -81,9 +82,12 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #clock: LinkClock;
   readonly #callsMax: number;
+  readonly #bytesMax: number;
   readonly #assembler: Assembler;
   readonly #pending = new Map<number, Pending>();
   readonly #answered = new AnsweredCalls();
+  /** Of the data of the other side's calls in progress. */
+  #bytesInProgress = 0;
   #lastId: number;
   #endedWhy: string | null = null;
 
@@ -94,7 +98,8 @@ export class Link {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#callsMax = options.callsMax ?? CALLS_MAX;
-    this.#assembler = new Assembler(options.messageBytesMax ?? MESSAGE_BYTES_MAX);
+    this.#bytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
+    this.#assembler = new Assembler(this.#bytesMax);
     // An object that slept makes a new Link for a socket on which ids were used: by the clock it goes on above them.
     this.#lastId = this.#clock.now() % UINT32;
   }
@@ -218,19 +223,27 @@ export class Link {
 
   async #takeCall({ id, deadlineMs, type, head, data }: Frame): Promise<void> {
     if (this.#isRepeat(id, type)) return;
-    if (this.#answered.inProgress >= this.#callsMax) {
-      const error = new AtollError(
-        'overloaded',
-        `${this.#callsMax} calls of this link are in progress already`,
-      );
-      this.#send(errorReply(id, error));
+    const overload = this.#overload(data.length);
+    if (overload !== null) {
+      this.#send(errorReply(id, overload));
       return;
     }
     this.#answered.begin(id, type);
+    this.#bytesInProgress += data.length;
     const deadline = this.#clock.now() + (deadlineMs === 0 ? CALL_MS_DEFAULT : deadlineMs);
     const reply = await this.#reply(id, type, { head, data }, deadline);
+    this.#bytesInProgress -= data.length;
     this.#answered.answer(id, reply);
     if (this.isOpen) this.#send(reply);
+  }
+
+  /** Why a call with that much data is not begun; nothing of it was done. */
+  #overload(bytes: number): AtollError | null {
+    const { inProgress } = this.#answered;
+    const isTooMuch = inProgress > 0 && this.#bytesInProgress + bytes > this.#bytesMax;
+    if (inProgress < this.#callsMax && !isTooMuch) return null;
+    const held = `${inProgress} calls with ${this.#bytesInProgress} bytes`;
+    return new AtollError('overloaded', `${held} of this link are in progress already`);
   }
 
   /** Whether the call came before; then it is answered as it was, or will be when the first one is. */

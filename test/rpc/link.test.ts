@@ -267,7 +267,9 @@ describe('too many calls', () => {
       failing('overloaded', 'none', /3 calls wait for host a/),
     );
     await carry(left, right);
-    expect(await refused).toEqual(failing('overloaded', 'none', /2 calls of this link are in progress/));
+    expect(await refused).toEqual(
+      failing('overloaded', 'none', /2 calls with 0 bytes of this link are in progress/),
+    );
     slow.release('done');
     await carry(left, right);
     expect((await Promise.all(answers)).map(({ head }) => head)).toEqual(['done', 'done']);
@@ -275,6 +277,25 @@ describe('too many calls', () => {
     await carry(left, right);
     expect((await later).head).toBe('done');
   });
+});
+
+test('calls that bring too much at once are refused until the others are done', async () => {
+  const clock = new ManualClock();
+  const slow = held();
+  const left = sideOf('a', clock);
+  const right = sideOf('b', clock, { calls: { slow: slow.handler } }, { messageBytesMax: 3 << 20 });
+  const send = (bytes: number) => left.link.call('slow', null, { data: new Uint8Array(bytes) });
+  const first = send(2 << 20);
+  const second = refusalOf(send((1 << 20) + 1));
+  const third = send(1 << 20);
+  await carry(left, right);
+  expect(await second).toEqual(failing('overloaded', 'none', /1 calls with 2097152 bytes/));
+  slow.release('done');
+  await carry(left, right);
+  expect((await Promise.all([first, third])).map(({ head }) => head)).toEqual(['done', 'done']);
+  const again = [send(2 << 20), send(1 << 20)];
+  await carry(left, right);
+  expect((await Promise.all(again)).map(({ head }) => head)).toEqual(['done', 'done']);
 });
 
 describe('an event', () => {
