@@ -57,14 +57,16 @@ export function batchSent(progress: Progress, batch: ReadBatch): Progress {
   return { ...progress, sent, inflight: [...progress.inflight, [sent.commitId, sent.offset, bytes]] };
 }
 
-/** The follower has answered the batch that followed `previous`. */
-export function answered(progress: Progress, previous: CommitId, { kind, position }: AppendResult): Progress {
+/** The follower has answered a message. */
+export function answered(progress: Progress, { kind, position }: AppendResult): Progress {
   if (kind === 'diverged') return needsSnapshot(progress);
   const place = placeOf(position);
   if (kind !== 'gap') return matched(progress, place);
-  // An answer that was overtaken: what it misses has arrived since.
-  if (previous < progress.match.commitId) return progress;
-  return { ...progress, state: 'probe', match: later(progress.match, place), sent: place, inflight: [] };
+  if (progress.state === 'snapshot') return progress;
+  const ahead = compare(place, progress.match);
+  // Messages behind a lost one are rejected one by one: what they miss was sent again, or has arrived since.
+  if (progress.state === 'probe' ? ahead === 0 : ahead < 0) return progress;
+  return { ...progress, state: 'probe', match: place, sent: place, inflight: [] };
 }
 
 /** The follower has this for certain. */

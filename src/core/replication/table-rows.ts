@@ -76,3 +76,23 @@ function following(
     bindings: bound.map(({ binding }) => binding),
   };
 }
+
+/** Whether a key follows `after` in the table's order. */
+export function isPast(
+  port: SqlitePort,
+  table: SnapshotTable,
+  key: readonly SqlValue[],
+  after: string,
+): boolean {
+  const names = table.key.map((index) => nameSql(table, index));
+  const collations = keysOf(port, table).map((sql, i) => sql.slice((names[i] ?? '').length));
+  const left = key.map(bindExact);
+  const right = decodeKey(after).map(bindExact);
+  // Stored values: no affinity changes them any more.
+  const { rows } = port.query(
+    `SELECT (${left.map(({ sql }, i) => `${sql}${collations[i]}`).join(', ')}) > (${right.map(({ sql }) => sql).join(', ')})`,
+    ...left.map(({ binding }) => binding),
+    ...right.map(({ binding }) => binding),
+  );
+  return rows[0]?.[0] === 1;
+}
