@@ -38,10 +38,12 @@ export function writeReliability(port: SqlitePort, host: string, state: Reliabil
   const [oldest] = state.history;
   if (oldest === undefined) return;
   port.query('DELETE FROM atoll_reliability WHERE host = ? AND since_at < ?', host, isoOf(oldest.sinceMs));
-  // Only the newest run is not as it was; those before it were ended by it.
-  for (const { outcome, sinceMs, lastMs, count, score } of state.history.slice(-2)) {
+  // Runs that are as they were cost no entry of the log.
+  for (const { outcome, sinceMs, lastMs, count, score } of state.history) {
     port.query(
-      'INSERT OR REPLACE INTO atoll_reliability VALUES (?, ?, ?, ?, ?, ?)',
+      `INSERT INTO atoll_reliability VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+       SET outcome = excluded.outcome, last_at = excluded.last_at, count = excluded.count, score = excluded.score
+       WHERE count <> excluded.count OR outcome <> excluded.outcome`,
       host,
       isoOf(sinceMs),
       outcome,

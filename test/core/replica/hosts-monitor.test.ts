@@ -123,6 +123,18 @@ describe('silence', () => {
     expect(cluster.status(B)).toBe('read');
   });
 
+  test('that a system partition finds when it comes back is no reason before hosts could find it', () => {
+    const cluster = joined(A);
+    cluster.beatInSync(A);
+    cluster.pass(60_000);
+    cluster.now += AWAY_MS;
+    cluster.restart();
+    cluster.pass(RETURN_MS - 5_000);
+    expect(cluster.status(A)).toBe('unavailable');
+    cluster.pass(5_000);
+    expect(cluster.status(A)).toBe('removed');
+  });
+
   test('of the system partition itself costs nobody the membership', () => {
     const cluster = joined(A, B);
     cluster.beatInSync(A, B);
@@ -163,6 +175,24 @@ test('calls that fail make a host unavailable, calls that succeed bring it back'
   expect([call(true), call(true)]).toMatchObject([null, { event: 'reliable', after: 'inactive' }]);
   cluster.beatInSync(A);
   expect(cluster.status(A)).toBe('read');
+});
+
+test('runs of answered and unanswered calls are kept, and outlive a restart', () => {
+  const cluster = joined(A);
+  for (const answered of [false, false, true, false, true]) {
+    cluster.now += 1_000;
+    cluster.monitor.called(A, answered, cluster.now, 0.5);
+  }
+  cluster.monitor.save(cluster.now);
+  const before = cluster.monitor.reliabilityOf(A);
+  expect(before?.history.map(({ outcome, count }) => [outcome, count])).toEqual([
+    ['timeout', 2],
+    ['success', 1],
+    ['timeout', 1],
+    ['success', 1],
+  ]);
+  cluster.restart();
+  expect(cluster.monitor.reliabilityOf(A)).toEqual(before);
 });
 
 describe('the view of hosts', () => {

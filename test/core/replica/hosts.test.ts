@@ -56,6 +56,15 @@ describe('joining', () => {
     ]);
   });
 
+  test('who has been heard from since the last sample is present', () => {
+    const cluster = found();
+    cluster.join(A);
+    cluster.beatInSync(A);
+    cluster.now += 60_000;
+    cluster.beatInSync(A);
+    expect(cluster.propose(B)).toMatchObject({ ballot: { electorate: [EDGE, A] } });
+  });
+
   test('a host that was removed meanwhile has no vote', () => {
     const cluster = found();
     cluster.join(A);
