@@ -125,7 +125,7 @@ export class HostLinks {
         [TRACE_HEADER]: traceparent,
         [DEADLINE_HEADER]: String(deadline),
       },
-      body: data,
+      body: data as Uint8Array<ArrayBuffer>,
     });
     const response = await this.#options.serve(request);
     return { head: { status: response.status }, data: new Uint8Array(await response.arrayBuffer()) };

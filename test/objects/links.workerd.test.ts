@@ -2,8 +2,8 @@ import { evictDurableObject } from 'cloudflare:test';
 import { describe, expect, test } from 'vitest';
 import { decodeCommit } from '../../src/core/log/encoding.ts';
 import { decodeBatch } from '../../src/core/replication/shipping.ts';
+import { OutsideHost, type OutsideLink } from '../workerd/outside-host.ts';
 import { clusterName, partition, Router, tell } from '../workerd/router.ts';
-import { OutsideHost, type OutsideLink } from './host.ts';
 
 const offer = (host: OutsideHost) => ({
   host: host.key.host,

@@ -4,7 +4,7 @@ import { type Dialler, dialChallenge, dialHello, dialWelcome } from '../../src/r
 import { generateHostKey, type HostKey, importHostKey } from '../../src/rpc/host-key.ts';
 import { Link, type Message } from '../../src/rpc/link.ts';
 import { importSecret } from '../../src/rpc/secret.ts';
-import { partition } from '../workerd/router.ts';
+import { partition } from './router.ts';
 
 /** ATOLL_SECRET of the tests: vitest.config.ts. */
 export const SECRET = 'the secret of the tests';
