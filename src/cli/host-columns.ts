@@ -52,19 +52,24 @@ function roles(replicas: readonly ReplicaEntry[]): string | undefined {
   return parts.length === 0 ? undefined : parts.join(', ');
 }
 
-/** Of the replica that is furthest behind. */
+/** Of the replica that is furthest behind; while some are loaded, how many. */
 function worstLag(replicas: readonly ReplicaEntry[]): string | undefined {
+  const loading = replicas.filter(({ state }) => state === 'loading').length;
+  if (loading > 0) return `loading ${loading}`;
   const [worst] = replicas
     .filter((replica) => lag(replica) !== undefined)
-    .sort((a, b) => (b.lagEntries ?? 0) - (a.lagEntries ?? 0) || (b.lagMs ?? 0) - (a.lagMs ?? 0));
+    .sort((a, b) => (b.lagMs ?? 0) - (a.lagMs ?? 0) || (b.lagEntries ?? 0) - (a.lagEntries ?? 0));
   return worst === undefined ? undefined : lag(worst);
 }
 
-/** `none`, or commits and time: `3 · 12 ms`. A leader has none. */
-function lag({ role, lagEntries, lagMs }: ReplicaEntry): string | undefined {
-  if (role === 'leader') return undefined;
-  if (lagEntries === undefined && lagMs === undefined) return undefined;
-  if ((lagEntries ?? 0) === 0 && (lagEntries !== undefined || lagMs === 0)) return 'none';
+/**
+ * As it was told last, some seconds ago at most: `none`, or commits and time, `3 · 12 ms`. A leader has none. What the leader has
+ * committed since then is no lag: one of 0 ms had all.
+ */
+export function lag({ role, state, lagEntries, lagMs }: ReplicaEntry): string | undefined {
+  if (role === 'leader' || (lagEntries === undefined && lagMs === undefined)) return undefined;
+  if (state === 'loading') return 'loading';
+  if (lagEntries === 0 || lagMs === 0) return 'none';
   const parts = [
     lagEntries === undefined ? [] : count(lagEntries),
     lagMs === undefined ? [] : duration(lagMs),

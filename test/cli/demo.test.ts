@@ -22,6 +22,10 @@ test('the demo ends by itself in under a minute, every step as it should, and le
   // Facts of the data that only a right answer shows.
   expect(stdout).toMatch(/Longyearbyen │ Svalbard and Jan Mayen │ 78\.22334/);
   expect(stdout).toMatch(/ US {6}│ {2}17\d{3}/);
+  // Two agents have it all, one of them answers, and its files are SQLite databases.
+  expect(stdout.match(/ a[12] +│ learner of 5 │ read /g)).toHaveLength(2);
+  expect(stdout).toMatch(/\$ atoll sql --url \S+ .*eventual[\s\S]*Siglufjörður │ 66\.15198/);
+  expect(stdout).toMatch(/ together │ 171076\n/);
   // Nothing but text where there is no terminal, and nothing wider than 100 columns.
   expect(stdout).not.toContain('\u001b');
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);

@@ -61,6 +61,13 @@ const ASKING: HostView = {
   replicas: [],
   votes: { edge: true, abc123def456ghjk: false },
 };
+const LOADING: HostView = {
+  ...AGENT,
+  host: 'efg123def456ghjk',
+  name: 'a3',
+  status: 'inactive',
+  replicas: AGENT.replicas.map((replica) => ({ ...replica, state: 'loading' })),
+};
 const GONE: HostView = { ...EDGE, host: 'gone55def456ghjk', kind: 'agent', status: 'removed', replicas: [] };
 
 const NETWORK = {
@@ -141,7 +148,14 @@ test('status shows hosts with role, status, lag, latency, distance, direction an
 test('status shows where each partition has replicas, and which are behind', async () => {
   const { stdout } = await atoll('status');
   expect(line(stdout, '1 │ write').slice(2, 4)).toEqual(['edge', 'a1']);
-  expect(line(stdout, '2 │ write').slice(2, 4)).toEqual(['edge', 'a1 (3 behind)']);
+  expect(line(stdout, '2 │ write').slice(2, 4)).toEqual(['edge', 'a1 (3 · 12 ms)']);
+});
+
+test('status says how many replicas a host still loads', async () => {
+  view = { version: 41, replicas: 2, hosts: [EDGE, LOADING] };
+  const { stdout } = await atoll('status');
+  expect(line(stdout, 'a3').slice(0, 4)).toEqual(['a3', 'learner of 2', 'inactive', 'loading 2']);
+  expect(line(stdout, '1 │ write').slice(2, 4)).toEqual(['edge', 'a3 (loading)']);
 });
 
 test('status of a server that knows no hosts shows the rest', async () => {

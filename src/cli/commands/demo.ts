@@ -4,15 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { readWorkerConfiguration } from '../cluster/configuration.ts';
+import { type LocalAgents, startLocalAgents } from '../cluster/local-agents.ts';
 import type { LocalCluster } from '../cluster/local-cluster.ts';
 import { onStop } from '../cluster/stop-signal.ts';
 import { loadDemoData } from '../demo/data.ts';
-import { present } from '../demo/present.ts';
-import { STEPS } from '../demo/tour.ts';
+import { type Outcome, present } from '../demo/present.ts';
 import { CliError, EXIT } from '../failure.ts';
 import { integer } from '../options.ts';
 import { count, duration } from '../terminal/figures.ts';
 import { styleFor } from '../terminal/style.ts';
+
+/** Node agents of its cluster: each has a copy of everything. */
+const AGENTS = 2;
+/** What they may take to serve, ms (chosen: about a second on an idle machine). */
+const AGENTS_WAIT_MS = 15_000;
+/** Of what they have logged, when they do not. */
+const LOGGED_SHOWN = 5;
 
 interface Options {
   readonly partitions: number;
@@ -35,7 +42,9 @@ async function runDemo(options: Options): Promise<void> {
   const { startLocalCluster } = await import('../cluster/local-cluster.ts');
   const directory = await mkdtemp(join(tmpdir(), 'atoll-demo-'));
   const token = randomBytes(16).toString('base64url');
+  const secret = randomBytes(32).toString('base64url');
   let cluster: LocalCluster | undefined;
+  let agents: LocalAgents | undefined;
   let interrupted = false;
   try {
     cluster = await startLocalCluster({
@@ -43,20 +52,40 @@ async function runDemo(options: Options): Promise<void> {
       partitions: options.partitions,
       storage: join(directory, 'storage'),
       token,
-      secret: randomBytes(32).toString('base64url'),
+      secret,
       configuration: readWorkerConfiguration(),
       log: (line) => void process.stderr.write(`${line}\n`),
     });
-    const end = await Promise.race([
-      present(cluster.url, token, data, directory).then((failed) => ({ failed })),
-      stopped,
-    ]);
+    const { url } = cluster;
+    const files = join(directory, 'agents');
+    const logged: string[] = [];
+    agents = startLocalAgents({
+      count: AGENTS,
+      firstPort: 0,
+      join: cluster.url,
+      directory: files,
+      token,
+      secret,
+      log: (line) => void logged.push(line),
+    });
+    const serving = agents.allServing(AGENTS_WAIT_MS).then((urls) => {
+      if (urls !== null) return urls;
+      throw new CliError(
+        'the agents of the demo do not start',
+        logged.slice(-LOGGED_SHOWN).join('\n       '),
+      );
+    });
+    const tour = serving.then((urls) =>
+      present(url, token, data, directory, { urls, directory: files, token }),
+    );
+    const end = await Promise.race([tour, stopped]);
     interrupted = end === undefined;
     if (end !== undefined) {
-      closing(end.failed, performance.now() - startedAt);
+      closing(end, performance.now() - startedAt);
       if (options.keep === true) await keepServing(cluster.url, token, stopped);
     }
   } finally {
+    await agents?.stop();
     await cluster?.stop();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -64,11 +93,11 @@ async function runDemo(options: Options): Promise<void> {
   if (interrupted) process.exit(EXIT.interrupted);
 }
 
-function closing(failed: number, ms: number): void {
+function closing({ steps, failed }: Outcome, ms: number): void {
   const style = styleFor(process.stdout);
   if (failed > 0) {
     throw new CliError(
-      `${count(failed)} of ${STEPS.length} steps failed`,
+      `${count(failed)} of ${count(steps)} steps failed`,
       'each error stands with its step',
       EXIT.failed,
     );

@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import { AtollError, type Client } from '../../client/index.ts';
 import { type ConnectionOptions, connect, resolveUrl } from '../connection.ts';
-import { SUMMARY } from '../host-columns.ts';
+import { lag, SUMMARY } from '../host-columns.ts';
 import { type HostEntry, hostLabel, hostList } from '../host-list.ts';
 import { type NetworkView, networkView, type PartitionView } from '../network-view.ts';
 import { withConnection } from '../options.ts';
 import { type Column, renderColumns } from '../terminal/columns.ts';
-import { bytes, count, plural } from '../terminal/figures.ts';
+import { bytes, plural } from '../terminal/figures.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
 
 export function statusCommand(): Command {
@@ -37,7 +37,13 @@ export async function hostsOf(client: Client): Promise<readonly HostEntry[]> {
   }
 }
 
-function columns(hosts: readonly HostEntry[]): readonly Column<PartitionView>[] {
+/** Epochs and schema versions are shown where partitions differ: the network's schema version stands above. */
+function columns(
+  { partitions, schemaVersion }: NetworkView,
+  hosts: readonly HostEntry[],
+): readonly Column<PartitionView>[] {
+  const epochs = new Set(partitions.map(({ epoch }) => epoch));
+  const differ = partitions.some((partition) => partition.schemaVersion !== schemaVersion);
   return [
     ['partition', ({ id }) => BigInt(id)],
     ['status', ({ status }) => status],
@@ -46,8 +52,8 @@ function columns(hosts: readonly HostEntry[]): readonly Column<PartitionView>[] 
     ['tokens', ({ ranges }) => ranges.map((range) => `${hex(range.start)}–${hex(range.end - 1)}`).join(' ')],
     ['share', ({ share }) => `${(share * 100).toFixed(1)} %`],
     ['size', ({ sizeBytes }) => (sizeBytes === undefined ? undefined : bytes(sizeBytes))],
-    ['epoch', ({ epoch }) => integer(epoch)],
-    ['schema', ({ schemaVersion }) => integer(schemaVersion)],
+    ['epoch', ({ epoch }) => (epochs.size > 1 ? integer(epoch) : undefined)],
+    ['schema', (partition) => (differ ? integer(partition.schemaVersion) : undefined)],
     ['commit', ({ commit }) => integer(commit)],
   ];
 }
@@ -64,12 +70,12 @@ export function describeNetwork(network: NetworkView, url: string, hosts: readon
   const parts = [
     `${style.bold(`database ${network.database}`)} at ${url}\n${style.dim(facts.join(' · '))}`,
     ...(hosts.length === 0 ? [] : [renderColumns(SUMMARY, hosts, options)]),
-    renderColumns(columns(hosts), network.partitions, options),
+    renderColumns(columns(network, hosts), network.partitions, options),
   ];
   return parts.join('\n\n');
 }
 
-/** Hosts besides the leader's that hold the partition; those that are behind say by how many commits. */
+/** Hosts besides the leader's that hold the partition, with its lag where there is one. */
 function replicasOf(
   partition: number,
   leader: string | undefined,
@@ -78,8 +84,8 @@ function replicasOf(
   const others = hosts.flatMap((host) => {
     const replica = host.replicas.find((each) => each.partition === partition);
     if (replica === undefined || host.id === leader) return [];
-    const { lagEntries = 0 } = replica;
-    return [lagEntries === 0 ? hostLabel(host) : `${hostLabel(host)} (${count(lagEntries)} behind)`];
+    const behind = lag(replica) ?? 'none';
+    return [behind === 'none' ? hostLabel(host) : `${hostLabel(host)} (${behind})`];
   });
   return others.length === 0 ? undefined : others.join(' ');
 }

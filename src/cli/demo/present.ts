@@ -4,22 +4,30 @@ import { describeFailure } from '../failure.ts';
 import { networkView } from '../network-view.ts';
 import { startProgress } from '../terminal/progress.ts';
 import { styleFor } from '../terminal/style.ts';
+import { agentSteps, type DemoAgents } from './agents.ts';
 import { CREDITS, type DemoData } from './data.ts';
 import { Stage } from './stage.ts';
 import { SCHEMA, STEPS } from './tour.ts';
 
-/** Loads the data and gives the tour. Resolves with the number of steps that did not go as they should. */
+export interface Outcome {
+  readonly steps: number;
+  readonly failed: number;
+}
+
+/** Loads the data and gives the tour. Resolves with how many steps there were, and how many did not go as they should. */
 export async function present(
   url: string,
   token: string,
   data: DemoData,
   directory: string,
-): Promise<number> {
+  agents: DemoAgents,
+): Promise<Outcome> {
   const style = styleFor(process.stdout);
   const client = createClient({ url, token, integers: 'bigint' });
   const stage = new Stage(client, directory, process.stdout, style);
+  const steps = [...STEPS, ...agentSteps(agents)];
 
-  stage.heading('Atoll', `a tour in ${STEPS.length} steps`);
+  stage.heading('Atoll', `a tour in ${steps.length} steps`);
   stage.note(
     'A SQL database spread over Durable Objects. This is a cluster of its own on this machine: the Worker and its objects run in workerd, as they do on Cloudflare.',
   );
@@ -33,8 +41,8 @@ export async function present(
   await load(client, 'cities', data.cityCount, data.cities());
 
   let failed = 0;
-  for (const [index, step] of STEPS.entries()) {
-    stage.heading(step.title, `${index + 1} of ${STEPS.length}`);
+  for (const [index, step] of steps.entries()) {
+    stage.heading(step.title, `${index + 1} of ${steps.length}`);
     stage.note(step.why);
     try {
       await step.run(stage);
@@ -43,7 +51,7 @@ export async function present(
       process.stdout.write(`\n  ${style.red('error:')} ${describeFailure(error).message}\n`);
     }
   }
-  return failed;
+  return { steps: steps.length, failed };
 }
 
 async function load(client: Client, table: string, total: number, source: ImportSource): Promise<void> {

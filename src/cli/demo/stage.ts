@@ -1,6 +1,9 @@
-import { AtollError, type Client, type SqlOutput } from '../../client/index.ts';
+import { AtollError, type Client, type QueryResult, type SqlOutput } from '../../client/index.ts';
 import { footer } from '../answer.ts';
 import { CliError } from '../failure.ts';
+import { SUMMARY } from '../host-columns.ts';
+import type { HostEntry } from '../host-list.ts';
+import { renderColumns } from '../terminal/columns.ts';
 import { bytes, duration, plural } from '../terminal/figures.ts';
 import { highlightSql } from '../terminal/highlight.ts';
 import { type Style, widthOf } from '../terminal/style.ts';
@@ -43,13 +46,23 @@ export class Stage {
 
   /** A statement that should answer. */
   async query(sql: string): Promise<void> {
+    await this.answer(sql, (text) => this.client.query(text));
+    await this.#plan(sql);
+  }
+
+  /** A statement that somebody else than the cluster's router may answer. */
+  async answer(sql: string, ask: (sql: string) => Promise<QueryResult>): Promise<void> {
     this.#statement(sql);
     const startedAt = performance.now();
-    const result = await this.client.query(sql);
+    const result = await ask(sql);
     const ms = performance.now() - startedAt;
     if (result.columns.length > 0) this.#table(result.columns, result.rows);
     this.#fact(footer(result, ms));
-    await this.#plan(sql);
+  }
+
+  hosts(hosts: readonly HostEntry[]): void {
+    const width = Math.min(widthOf(this.#output), 100) - MARGIN.length;
+    this.#indented(renderColumns(SUMMARY, hosts, { width, style: this.#style }));
   }
 
   /** What EXPLAIN says, a line each; the longest part, what each partition runs, on as many as it takes. */
@@ -108,7 +121,10 @@ export class Stage {
 
   #table(columns: readonly string[], rows: readonly (readonly SqlOutput[])[]): void {
     const width = Math.min(widthOf(this.#output), 100) - MARGIN.length;
-    const table = renderTable(columns, rows, { width, style: this.#style });
+    this.#indented(renderTable(columns, rows, { width, style: this.#style }));
+  }
+
+  #indented(table: string): void {
     this.#say(
       `\n${table
         .split('\n')
