@@ -221,6 +221,9 @@ export class System {
     assert(this.replica.hold === null, 'nothing else is being decided');
     try {
       port.transaction(() => {
+        // DDL first: whoever applies the entry makes it before the entry's rows.
+        applySchemaChange(port, this.replica.schema.catalogue, change);
+        recordSchema(port, change);
         const proposal = this.#nextProposal();
         const at = new Date(now).toISOString();
         const statements = JSON.stringify(change.statements);
@@ -233,8 +236,6 @@ export class System {
           at,
         );
         this.#set(setting, value);
-        applySchemaChange(port, this.replica.schema.catalogue, change);
-        recordSchema(port, change);
         this.#listTables(change.catalogue);
         this.replica.schemaApplied(change.catalogue);
         this.replica.appendFeed('schema', { feed: 'schema', proposal, change }, now);
