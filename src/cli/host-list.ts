@@ -35,9 +35,15 @@ export interface ReplicaEntry {
   readonly awaitingPurge: number | undefined;
 }
 
+/** The edge first, the others as people sort what they are called. */
 export function hostList(reply: unknown): readonly HostEntry[] {
-  return array(record(reply).hosts).map(record).map(hostEntry);
+  const hosts = array(record(reply).hosts).map(record).map(hostEntry);
+  const rank = ({ kind }: HostEntry): number => (kind === 'edge' ? 0 : 1);
+  return hosts.sort((a, b) => rank(a) - rank(b) || ORDER.compare(hostLabel(a), hostLabel(b)));
 }
+
+/** `a2` before `a10`. */
+const ORDER = new Intl.Collator('en', { numeric: true });
 
 /** How people name a host: the name that it was given, else its id. */
 export function hostLabel({ name, id }: HostEntry): string {
