@@ -1,3 +1,4 @@
+import { present } from '../base/assert.ts';
 import { bytesNeeded } from '../core/network/joining.ts';
 import { isAccepted } from '../core/network/status.ts';
 import { type Ballot, EDGE } from '../core/network/votes.ts';
@@ -9,6 +10,7 @@ import {
   recordVote,
   refuseHost,
   removeHost,
+  votesAwaited,
 } from '../core/replica/hosts.ts';
 import { assignReplicas, partitionsOf, replicasWanted } from '../core/replica/hosts-assignment.ts';
 import { HostMonitor } from '../core/replica/hosts-monitor.ts';
@@ -129,29 +131,44 @@ export class HostRegistry implements HostDesk {
         refusal: { reason, message: text, retryAfterMs },
       } satisfies JoinReply);
     }
-    if (outcome.kind === 'proposed' && !outcome.repeated) await this.#ask(outcome.ballot, offer);
+    if (outcome.kind === 'proposed' && !outcome.repeated) await this.#ask(outcome.ballot);
     const proposal = outcome.kind === 'proposed' ? outcome.ballot.proposal : null;
     const { status } = this.check({ host, publicKey });
     return message({ status, proposal, refusal: null } satisfies JoinReply);
   }
 
   /** Those of the electorate that are linked are asked now, and others when they are heard from; the edge votes itself. */
-  async #ask(ballot: Ballot, offer: Join): Promise<void> {
-    const request: VoteRequest = {
-      proposal: ballot.proposal,
-      host: ballot.host,
-      publicKey: offer.publicKey,
-      addresses: offer.addresses,
-      freeBytes: offer.freeBytes,
-      neededBytes: bytesNeeded(this.#system.replica.port.databaseSize()),
-      deadline: ballot.deadline,
-    };
+  async #ask(ballot: Ballot): Promise<void> {
+    const request = this.#requestOf(ballot);
     for (const voter of ballot.electorate) {
       if (voter !== EDGE) this.#links.get(voter)?.event(hostMessage.voteRequest, request);
     }
     if (!ballot.electorate.includes(EDGE)) return;
     const { accept, reason } = await edgeVote(request);
     this.#count({ proposal: ballot.proposal, voter: EDGE, accept }, reason);
+  }
+
+  /** A host that is heard from may owe votes: it was away when they were asked for, or its answer was lost. */
+  #remind(host: string): void {
+    for (const ballot of votesAwaited(this.#system, host, Date.now())) {
+      this.#links.get(host)?.event(hostMessage.voteRequest, this.#requestOf(ballot));
+    }
+  }
+
+  #requestOf({ proposal, host, deadline }: Ballot): VoteRequest {
+    const { port } = this.#system.replica;
+    const { publicKey, addresses } = present(readAgent(port, host), 'a ballot is about a host');
+    const [row] = port.query('SELECT free_bytes FROM atoll_host_metrics WHERE host = ?', host).rows;
+    const neededBytes = bytesNeeded(port.databaseSize());
+    return {
+      proposal,
+      host,
+      publicKey,
+      addresses: [...addresses],
+      freeBytes: Number(row?.[0] ?? 0),
+      neededBytes,
+      deadline,
+    };
   }
 
   #vote({ proposal, accept, reason }: Vote, { host }: Accepted): Message {
@@ -170,6 +187,7 @@ export class HostRegistry implements HostDesk {
   #heartbeat(beat: Heartbeat, { host }: Accepted): Message {
     const now = Date.now();
     const outcome = this.#monitor.heartbeat(host, beat, now);
+    this.#remind(host);
     if (outcome.kind === 'heard' && outcome.changed) this.#assign(now);
     this.#changed();
     const version = networkVersion(this.#system.replica.port);
