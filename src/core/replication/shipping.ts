@@ -1,4 +1,4 @@
-import { assert, present } from '../../base/assert.ts';
+import { present } from '../../base/assert.ts';
 import type { CommitId, Term } from '../../base/brand.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../log/bytes.ts';
 import { encodeCommit, imageBytes } from '../log/encoding.ts';
@@ -80,11 +80,17 @@ export function readBatch(
   };
 }
 
-function readPiece(replica: Replica, previous: EntryId, offset: number, bytesMax: number): ReadBatch {
+function readPiece(
+  replica: Replica,
+  previous: EntryId,
+  offset: number,
+  bytesMax: number,
+): ReadBatch | 'snapshot-needed' {
   const { port } = replica;
   const { header, images } = entryAt(replica, previous.commitId + 1);
   const { first, last } = images;
-  assert(first + offset <= last, 'a piece lies within its entry');
+  // Pieces of an entry that was another one.
+  if (offset > 0 && first + offset > last) return 'snapshot-needed';
   const page = changePage(port, readLayouts(port), { first: first + offset, last }, bytesMax);
   const next = page.next === null ? null : page.next - first;
   return {

@@ -109,6 +109,55 @@ export function snapshotTables(port: SqlitePort): SnapshotTable[] {
   ];
 }
 
+/** A cursor that has come over the wire. @throws DecodeError */
+export function decodeCursor(value: unknown): SnapshotCursor {
+  const { schema, epoch, phase, table, after, commitId, seq } = record(value);
+  const versions = { schema: count(schema), epoch: count(epoch) };
+  if (phase === 'rows') {
+    if (after !== null && typeof after !== 'string') throw new DecodeError('the key of a cursor');
+    return { ...versions, phase, table: count(table), after };
+  }
+  if (phase !== 'undo') throw new DecodeError('the phase of a cursor');
+  return {
+    ...versions,
+    phase,
+    commitId: commitId === null ? null : (count(commitId) as CommitId),
+    seq: seq === null ? null : count(seq),
+  };
+}
+
+/** Likewise; the schema is the leader's word. @throws DecodeError */
+export function decodeHead(value: unknown): SnapshotHead {
+  const { version, format, base, schema, tables, start } = record(value);
+  if (version !== SNAPSHOT_VERSION) throw new DecodeError(`snapshot version ${version}`);
+  const { commitId, term, timestamp } = record(base);
+  if (typeof timestamp !== 'string') throw new DecodeError('the time of a snapshot');
+  if (!Array.isArray(schema) || !Array.isArray(tables)) throw new DecodeError('the schema of a snapshot');
+  return {
+    version: SNAPSHOT_VERSION,
+    format: count(format),
+    base: {
+      commitId: count(commitId) as CommitId,
+      term: count(term) as Base['term'],
+      timestamp: timestamp as Base['timestamp'],
+    },
+    schema: schema as SchemaObject[],
+    tables: tables as SnapshotTable[],
+    start: decodeCursor(start),
+  };
+}
+
+function record(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw new DecodeError('the head of a snapshot');
+  return value as Record<string, unknown>;
+}
+
+function count(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new DecodeError('a number of a snapshot');
+  return value;
+}
+
 export function encodeKey(values: readonly SqlValue[]): string {
   return toBase64(encodeValues(values));
 }

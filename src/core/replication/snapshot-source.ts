@@ -14,6 +14,7 @@ import type { Replica } from '../replica/replica.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { readPosition } from './position.ts';
 import {
+  decodeCursor,
   type SchemaObject,
   SNAPSHOT_VERSION,
   type SnapshotCursor,
@@ -45,13 +46,16 @@ export function openSnapshot(replica: Replica): SnapshotHead {
 /**
  * A page of the snapshot that was opened at `base`; any may be asked for again. Between transactions.
  * `gone`: the schema has changed, or the log does not reach back to `base`. Open a new one.
+ *
+ * @throws DecodeError for what is no cursor of this snapshot
  */
 export function readSnapshotPage(
   replica: Replica,
   base: CommitId,
-  cursor: SnapshotCursor,
+  at: SnapshotCursor,
   bytesMax: number = SNAPSHOT_PAGE_BYTES,
 ): SnapshotPage | 'gone' {
+  const cursor = decodeCursor(at);
   const { firstCommitId, lastCommitId } = readHead(replica.port);
   const { schema, epoch } = versionsOf(replica);
   if (cursor.schema !== schema || cursor.epoch !== epoch) return 'gone';

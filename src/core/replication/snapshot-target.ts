@@ -11,7 +11,8 @@ import { FORMAT_VERSION, markFormat, NewerFormatError } from '../replica/format.
 import type { SqlitePort } from '../sqlite/port.ts';
 import { Follower } from './follower.ts';
 import {
-  SNAPSHOT_VERSION,
+  decodeCursor,
+  decodeHead,
   type SnapshotCursor,
   type SnapshotHead,
   type SnapshotPage,
@@ -45,8 +46,8 @@ export class SnapshotTarget {
   }
 
   /** Starts in an empty file. @throws NewerFormatError, DecodeError for a head that is none */
-  static begin(port: SqlitePort, head: SnapshotHead): SnapshotTarget {
-    if (head.version !== SNAPSHOT_VERSION) throw new DecodeError(`snapshot version ${head.version}`);
+  static begin(port: SqlitePort, received: SnapshotHead): SnapshotTarget {
+    const head = decodeHead(received);
     if (head.format > FORMAT_VERSION) throw new NewerFormatError(head.format);
     const { rows } = port.query(`SELECT 1 FROM sqlite_schema WHERE name GLOB '_atoll_*' LIMIT 1`);
     assert(rows.length === 0, 'a snapshot begins in an empty file');
@@ -89,7 +90,7 @@ export class SnapshotTarget {
   accept({ head, data }: SnapshotPage): boolean {
     const cursor = this.#cursor;
     if (head.base !== this.head.base.commitId || cursor === null) return false;
-    if (!sameCursor(head.cursor, cursor)) return false;
+    if (!sameCursor(decodeCursor(head.cursor), cursor)) return false;
     if (fingerprint(data) !== head.fingerprint) throw new DecodeError('a page of a snapshot is damaged');
     withoutForeignKeys(this.#port, () => {
       this.#port.transaction(() => {
@@ -190,4 +191,5 @@ function withoutForeignKeys(port: SqlitePort, body: () => void): void {
     port.query('PRAGMA ignore_check_constraints = OFF');
     port.query('PRAGMA foreign_keys = ON');
   }
+  assert(port.query('PRAGMA foreign_keys').rows[0]?.[0] === 1, 'foreign keys hold again');
 }
