@@ -39,6 +39,8 @@ async function runDemo(options: Options): Promise<void> {
   const startedAt = performance.now();
   const data = loadDemoData();
   const stopped = onStop();
+  const interruption = new AbortController();
+  void stopped.then(() => interruption.abort());
   const { startLocalCluster } = await import('../cluster/local-cluster.ts');
   const directory = await mkdtemp(join(tmpdir(), 'atoll-demo-'));
   const token = randomBytes(16).toString('base64url');
@@ -76,7 +78,7 @@ async function runDemo(options: Options): Promise<void> {
       );
     });
     const tour = serving.then((urls) =>
-      present(url, token, data, directory, { urls, directory: files, token }),
+      present(url, token, data, directory, { urls, directory: files, token }, interruption.signal),
     );
     const end = await Promise.race([tour, stopped]);
     interrupted = end === undefined;

@@ -21,6 +21,7 @@ export async function present(
   data: DemoData,
   directory: string,
   agents: DemoAgents,
+  signal: AbortSignal,
 ): Promise<Outcome> {
   const style = styleFor(process.stdout);
   const client = createClient({ url, token, integers: 'bigint' });
@@ -42,11 +43,14 @@ export async function present(
 
   let failed = 0;
   for (const [index, step] of steps.entries()) {
+    if (signal.aborted) break;
     stage.heading(step.title, `${index + 1} of ${steps.length}`);
     stage.note(step.why);
     try {
       await step.run(stage);
     } catch (error) {
+      // What an interrupted tour finds is a cluster that is being stopped.
+      if (signal.aborted) break;
       failed++;
       process.stdout.write(`\n  ${style.red('error:')} ${describeFailure(error).message}\n`);
     }
