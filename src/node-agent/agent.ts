@@ -286,7 +286,7 @@ export class Agent {
       const { calls } = this.#serving;
       const anyCall: LinkHandlers['anyCall'] = (type, { data }) =>
         this.#serving.carried(partition, type, data);
-      const { accepted } = await acceptLink(socket, acceptor, { calls, anyCall, events: {} }, log);
+      const { accepted } = await acceptLink(socket, acceptor, () => ({ calls, anyCall, events: {} }), log);
       log('info', 'link-accepted', { host: accepted.host, partition });
     } catch (error) {
       log('warn', 'link-not-accepted', { partition, message: messageOf(error) });

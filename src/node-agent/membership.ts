@@ -114,9 +114,10 @@ export class Membership {
       return Math.max(JOIN_MS, refusal.retryAfterMs ?? REFUSED_MS);
     }
     this.status = status;
+    // Where nobody else is to be asked, the vote is over before the reply.
+    if (proposal !== null) onProposed(proposal);
     if (ACCEPTED.has(status)) return 0;
-    if (status === 'proposal') onProposed(proposal);
-    else onTurnedAway(`the present hosts have decided: ${status}`);
+    if (status !== 'proposal') onTurnedAway(`the present hosts have decided: ${status}`);
     return status === 'proposal' ? JOIN_MS : REFUSED_MS;
   }
 

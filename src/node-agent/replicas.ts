@@ -166,6 +166,8 @@ export class Replicas {
         this.#follow(partition, link.open);
         if (!isControl) return;
         onControl(link);
+        // Where the system partition is back, the others are.
+        for (const { link: other } of this.#links.values()) other.hurry();
         void link.open.closed.then(() => this.pingAll());
       },
     });

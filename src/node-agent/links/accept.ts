@@ -9,16 +9,22 @@ import { OpenLink } from './open-link.ts';
 export async function acceptLink(
   socket: WebSocket,
   acceptor: Acceptor,
-  handlers: LinkHandlers,
+  handlers: (accepted: Accepted) => LinkHandlers,
   log: LogEvent,
+  now: () => number = Date.now,
 ): Promise<{ readonly open: OpenLink; readonly accepted: Accepted }> {
   const steps = new HandshakeSocket(socket);
   try {
     const { state, send } = await acceptHello(acceptor, await steps.next());
     steps.send(send);
-    const { accepted, send: welcome } = await acceptProve(acceptor, state, await steps.next(), Date.now());
+    const { accepted, send: welcome } = await acceptProve(acceptor, state, await steps.next(), now());
     // The link must listen before the other side knows that it may speak.
-    const open = new OpenLink(socket, accepted, { handlers, pingEveryMs: 0, early: steps.release(), log });
+    const open = new OpenLink(socket, accepted, {
+      handlers: handlers(accepted),
+      pingEveryMs: 0,
+      early: steps.release(),
+      log,
+    });
     socket.send(welcome);
     return { open, accepted };
   } catch (error) {

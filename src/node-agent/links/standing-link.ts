@@ -28,6 +28,9 @@ export interface StandingLinkOptions {
 /** A link that ends sooner counts as one that was not opened, so that attempts slow down, ms (chosen). */
 const LASTING_MS = 5_000;
 
+/** After so many attempts that failed in a row nobody waits for the next one (chosen). */
+const FAILURES_AWAY = 2;
+
 /** Refusals that an operator must see to. */
 const REFUSALS: ReadonlySet<number> = new Set([
   linkClose.notAuthentic,
@@ -59,12 +62,13 @@ export class StandingLink {
   /**
    * The link, once it is open.
    *
-   * @throws AtollError `unavailable`, outcome `none`, when it is not by `deadline` (Unix ms)
+   * @throws AtollError `unavailable`, outcome `none`, when it is not by `deadline` (Unix ms), or was found to be away
    */
   async ready(deadline: number): Promise<OpenLink> {
     if (this.#open !== null) return this.#open;
-    this.#hurry();
-    const opened = this.#stopped
+    const isAway = this.#stopped || this.#failures >= FAILURES_AWAY;
+    if (!isAway) this.hurry();
+    const opened = isAway
       ? null
       : await new Promise<OpenLink | null>((resolve) => {
           const done = (open: OpenLink | null): void => {
@@ -89,13 +93,13 @@ export class StandingLink {
     this.#stopped = true;
     for (const done of this.#waiting) done(null);
     this.#open?.close(1000, reason);
-    this.#hurry();
+    this.hurry();
     await this.#running;
   }
 
-  /** Somebody needs it now: the pause ends, unless the other side was seen to be away just before. */
-  #hurry(): void {
-    if (this.#stopped || this.#failures <= 1) this.#pause?.over();
+  /** Ends the pause before the next attempt: the other side is wanted, or likely to be back. */
+  hurry(): void {
+    this.#pause?.over();
   }
 
   async #run(): Promise<void> {
