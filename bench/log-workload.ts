@@ -67,6 +67,7 @@ export const LOG_SUITES: Readonly<Record<string, (port: SqlitePort) => Step[]>> 
   plain: (port) => statements(port, false),
   logged: (port) => statements(port, true),
   replication,
+  imports,
 };
 
 function statements(port: SqlitePort, logged: boolean): Step[] {
@@ -144,6 +145,35 @@ function replication(port: SqlitePort): Step[] {
     { label: '', count: 0, run: () => undoTo(port, COMMITS as CommitId) },
     { label: 'undo single-row commits', count: COMMITS, run: () => undoTo(port, 0 as CommitId) },
     { label: 'apply single-row commits, 20 a transaction', count: COMMITS, run: applyAll },
+  ];
+}
+
+/** What an import makes of a replica: entries of a thousand rows. */
+function imports(port: SqlitePort): Step[] {
+  const chunk = 1000;
+  const commits: Uint8Array[] = [];
+  const prepareAll = () => {
+    prepare(port, true);
+    for (let from = 0; from < ROWS; from += chunk)
+      port.transaction(() => {
+        port.query(
+          `INSERT INTO t WITH RECURSIVE s(x) AS (SELECT ${from + 1} UNION ALL SELECT x + 1 FROM s WHERE x < ${from + chunk})
+           SELECT x, x * 7 % 1000, 'text number ' || x, x * 0.37, x % 5 FROM s`,
+        );
+        finishCommit(port, input());
+      });
+    for (let id = 1; id <= ROWS / chunk; id++) commits.push(encoded(port, id));
+    undoTo(port, 0 as CommitId);
+  };
+  return [
+    { label: '', count: 0, run: prepareAll },
+    {
+      label: 'apply commits of 1000 creates, rows',
+      count: ROWS,
+      run: () => {
+        for (const bytes of commits) applyCommit(port, decodeCommit(bytes));
+      },
+    },
   ];
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ENCODING_VERSION } from '../../src/core/log/encoding.ts';
 import { FORMAT_VERSION } from '../../src/core/replica/format.ts';
+import { SNAPSHOT_VERSION } from '../../src/core/replication/snapshot-format.ts';
 import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { ROOT } from '../tidy/sources.ts';
 
@@ -64,6 +65,18 @@ describe('formats', () => {
       {
         "hash": "a6ab9a9b141f157a",
         "version": 2,
+      }
+    `);
+  });
+
+  test('snapshots are those of version 1', () => {
+    expect({
+      version: SNAPSHOT_VERSION,
+      hash: hashOf(['src/core/replication/snapshot-format.ts']),
+    }).toMatchInlineSnapshot(`
+      {
+        "hash": "ab440bd50eeaed34",
+        "version": 1,
       }
     `);
   });

@@ -13,6 +13,7 @@ import {
   readFollowers,
   removeFollower,
 } from '../../../src/core/replica/followers.ts';
+import { FORMAT_VERSION } from '../../../src/core/replica/format.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { forgetOldEntries } from '../../../src/core/replica/retention.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
@@ -47,6 +48,17 @@ beforeEach(() => {
 function note(host: string, matched: number, seenMs = LATER): void {
   noteFollower(port, { host, matched: matched as CommitId, seenMs, state: 'following' });
 }
+
+test('a file of the first format gets the tables that replication needs', () => {
+  port.query(
+    'DROP TABLE _atoll_followers; DROP TABLE _atoll_staged; UPDATE _atoll_format SET format_version = 1',
+  );
+  const upgraded = Replica.open(port);
+  expect(upgraded?.last.commit).toBe(10);
+  expect(readFollowers(port)).toEqual([]);
+  expect(port.query('SELECT format_version FROM _atoll_format').rows).toEqual([[FORMAT_VERSION]]);
+  expect(port.query('SELECT * FROM _atoll_staged').rows).toEqual([]);
+});
 
 describe('old entries', () => {
   test('go when every responsible host has them, and no sooner', () => {
