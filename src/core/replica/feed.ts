@@ -106,7 +106,7 @@ function applyEntry(replica: Replica, entry: FeedEntry): void {
 }
 
 /** Layouts are numbered by each partition; at the same schema version a table's columns are the same. */
-function inOwnLayouts(port: SqlitePort, changes: readonly Change[]): Change[] {
+export function inOwnLayouts(port: SqlitePort, changes: readonly Change[]): Change[] {
   const current = new Map<number, number>();
   for (const layout of readLayouts(port).values())
     if (layout.current) current.set(layout.tableId, layout.layout);
