@@ -1,4 +1,4 @@
-import type { SqlValue } from '../../base/sql-value.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import { bindExact, selectExact } from '../sqlite/exact.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
@@ -77,7 +77,7 @@ export function updateRow(port: SqlitePort, layout: Layout, from: Image, to: Ima
   if (changed.length === 0) changed.push(layout.key[0] ?? 0);
   const bound = changed.map((index) => bindExact(to[index] ?? null));
   const sets = changed.map((index, i) => `${columnSql(layout, index)} = ${bound[i]?.sql ?? 'NULL'}`);
-  const { sql, bindings } = whereKey(layout, from);
+  const { sql, bindings } = whereKey(layout, from, bound.length);
   port.query(
     `UPDATE OR ABORT ${quoteName(layout.table)} SET ${sets.join(', ')} ${sql}`,
     ...bound.map((each) => each.binding),
@@ -97,8 +97,18 @@ export function readRow(port: SqlitePort, layout: Layout, image: Image): SqlValu
   return layout.key.every((index) => sameValue(row[index] ?? null, image[index] ?? null)) ? row : null;
 }
 
-function whereKey(layout: Layout, image: Image): { sql: string; bindings: PortValue[] } {
+/**
+ * The row with a key, and none that a column's collation would take for it: the key's index may have another. The
+ * first comparison uses an index of the column's collation, the second a binary one. `before`: parameters that the
+ * statement has already.
+ */
+function whereKey(layout: Layout, image: Image, before = 0): { sql: string; bindings: PortValue[] } {
   const bound = layout.key.map((index) => bindExact(image[index] ?? null));
-  const terms = layout.key.map((index, i) => `${columnSql(layout, index)} = ${bound[i]?.sql ?? 'NULL'}`);
+  const terms = layout.key.flatMap((index, i) => {
+    const name = columnSql(layout, index);
+    const value = (bound[i]?.sql ?? 'NULL').replace('?', `?${before + i + 1}`);
+    const isText = typeof image[index] === 'string' || image[index] instanceof RawText;
+    return isText ? [`${name} = ${value}`, `${name} COLLATE BINARY = ${value}`] : [`${name} = ${value}`];
+  });
   return { sql: `WHERE ${terms.join(' AND ')}`, bindings: bound.map((each) => each.binding) };
 }

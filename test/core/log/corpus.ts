@@ -84,6 +84,27 @@ export const CORPUS: Readonly<Record<string, History>> = {
     ['CREATE TRIGGER after UPDATE ON t BEGIN UPDATE t SET v = v + 1 WHERE k = NEW.k AND v < 5; END'],
     [['INSERT INTO t VALUES (1, 0)'], ['UPDATE t SET k = k WHERE k = 1'], ['UPDATE t SET v = 9']],
   ),
+  // By hand: a row was found by its column's collation, and its neighbour with it.
+  "a key's index with another collation than its column's": history(
+    ['CREATE TABLE t(k TEXT COLLATE NOCASE, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID'],
+    [],
+    [
+      ["INSERT INTO t VALUES ('a', 1), ('A', 2), ('B', 3)"],
+      ["UPDATE t SET v = 5 WHERE k COLLATE BINARY = 'A'"],
+      ["UPDATE t SET k = 'b' WHERE v = 1", "DELETE FROM t WHERE k COLLATE BINARY = 'B'"],
+    ],
+  ),
+  // By hand: more creates than one by one, past a rule that a replay cannot rely on.
+  'many rows at once past a rule that changes': history(
+    ['CREATE TABLE t(k INTEGER PRIMARY KEY, v CHECK (total_changes() & 3 <> 3))'],
+    [],
+    [
+      [
+        'INSERT OR IGNORE INTO t WITH RECURSIVE s(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM s WHERE x < 99) SELECT x, x FROM s',
+      ],
+      ['UPDATE OR IGNORE t SET v = v + 1', 'DELETE FROM t WHERE k > 5'],
+    ],
+  ),
   // By hand: a plain INSERT of a replay followed the definition's own REPLACE.
   'a conflict clause in a definition': history(
     ['CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE ON CONFLICT REPLACE, w UNIQUE ON CONFLICT IGNORE)'],
