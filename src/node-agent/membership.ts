@@ -143,12 +143,13 @@ export class Membership {
       cpuRating: offer.cpuRating,
       addresses: offer.addresses,
       latencies: latencyMs === null ? {} : { [EDGE_HOST]: latencyMs },
-      replicas: copies.map((copy) => ({
-        partition: copy.partition,
-        matched: copy.position?.commitId ?? 0,
-        leaderLast: copy.leaderLast,
-        lagMs: copy.lagMs(now) ?? now - this.#startedAt,
-      })),
+      // Of what is not loaded yet there is nothing to say.
+      replicas: copies.flatMap((copy) => {
+        const { partition, position, leaderLast } = copy;
+        if (position === null) return [];
+        const lagMs = copy.lagMs(now) ?? now - this.#startedAt;
+        return [{ partition, matched: position.commitId, leaderLast, lagMs }];
+      }),
     };
   }
 }

@@ -5,6 +5,9 @@ import { LinkSockets } from './link-sockets.ts';
 import { ObjectPeers } from './peers.ts';
 import { ObjectSqlitePort } from './sqlite-port.ts';
 
+/** Codes that stand for a close without one, or without a frame: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1. */
+const UNSENDABLE: ReadonlySet<number> = new Set([1005, 1006, 1015]);
+
 /** One partition as a Durable Object. */
 export class PartitionObject extends DurableObject<ObjectEnvironment> {
   readonly #server: PartitionServer;
@@ -17,6 +20,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       port: new ObjectSqlitePort(storage),
       peers: new ObjectPeers(env.PARTITION),
       secret: env.ATOLL_SECRET,
+      key: null,
       durable: () => storage.sync(),
       setAlarm: (at) => void storage.setAlarm(at),
       pause: (milliseconds) => scheduler.wait(milliseconds),
@@ -48,6 +52,8 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.#sockets.closed(socket, reason === '' ? `closed with ${code}` : reason);
+    // The other side waits for this one's close.
+    if (!UNSENDABLE.has(code)) socket.close(code, reason);
   }
 
   override webSocketError(socket: WebSocket, error: unknown): void {

@@ -5,6 +5,7 @@ import type { HostCheck, HostCheckReply } from '../protocol/hosts.ts';
 import { CarriedCall } from '../protocol/link.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../protocol/rpc.ts';
 import type { Accepted, Acceptor } from '../rpc/accept.ts';
+import type { HostKey } from '../rpc/host-key.ts';
 import type { CallHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import { importSecret, type Secret } from '../rpc/secret.ts';
@@ -33,6 +34,8 @@ export interface HostDesk {
 
 export interface HostLinksOptions {
   readonly secret: string | undefined;
+  /** See Surroundings. */
+  readonly key: HostKey | null;
   readonly peers: Peers;
   readonly replica: () => Replica | null;
   /** Null in any other partition than the system partition. */
@@ -79,12 +82,12 @@ export class HostLinks {
 
   /** Null while nobody is taken: there is no secret, or no data. */
   async acceptor(): Promise<Acceptor | null> {
-    const { secret } = this.#options;
+    const { secret, key } = this.#options;
     const replica = this.#options.replica();
     if (secret === undefined || secret === '' || replica === null) return null;
     this.#secret ??= importSecret(secret);
     const { database, history } = replica.identity;
-    return { key: null, secret: await this.#secret, database, history };
+    return { key, secret: await this.#secret, database, history };
   }
 
   handlers(accepted: Accepted): LinkHandlers {

@@ -1,7 +1,7 @@
 import { present } from '../base/assert.ts';
 import { bytesNeeded } from '../core/network/joining.ts';
 import { isAccepted } from '../core/network/status.ts';
-import { type Ballot, EDGE } from '../core/network/votes.ts';
+import type { Ballot } from '../core/network/votes.ts';
 import {
   acceptHost,
   drainHost,
@@ -12,10 +12,16 @@ import {
   removeHost,
   votesAwaited,
 } from '../core/replica/hosts.ts';
-import { assignReplicas, partitionsOf, replicasWanted } from '../core/replica/hosts-assignment.ts';
+import {
+  assignReplicas,
+  partitionsOf,
+  replicasWanted,
+  setReplicasWanted,
+} from '../core/replica/hosts-assignment.ts';
 import { HostMonitor } from '../core/replica/hosts-monitor.ts';
 import { readAgent, readAgents } from '../core/replica/hosts-rows.ts';
 import { hostsView } from '../core/replica/hosts-view.ts';
+import { leadingHost } from '../core/replica/leading-host.ts';
 import { networkVersion } from '../core/replica/network-version.ts';
 import type { System } from '../core/replica/system.ts';
 import { AtollError } from '../protocol/error.ts';
@@ -101,6 +107,12 @@ export class HostRegistry implements HostDesk {
     return hostsView(this.#system, this.#monitor, Date.now());
   }
 
+  /** Learners of each partition from now on. */
+  wantReplicas(replicas: number): void {
+    setReplicasWanted(this.#system, replicas, Date.now());
+    this.#assign(Date.now());
+  }
+
   /** By hand. */
   decide(decision: 'accept' | 'refuse' | 'drain' | 'remove', host: string): HostsView {
     const decisions = { accept: acceptHost, refuse: refuseHost, drain: drainHost, remove: removeHost };
@@ -137,15 +149,16 @@ export class HostRegistry implements HostDesk {
     return message({ status, proposal, refusal: null } satisfies JoinReply);
   }
 
-  /** Those of the electorate that are linked are asked now, and others when they are heard from; the edge votes itself. */
+  /** Those of the electorate that are linked are asked now, and others when they are heard from; the host that leads votes itself. */
   async #ask(ballot: Ballot): Promise<void> {
     const request = this.#requestOf(ballot);
+    const self = leadingHost(this.#system.replica.port);
     for (const voter of ballot.electorate) {
-      if (voter !== EDGE) this.#links.get(voter)?.event(hostMessage.voteRequest, request);
+      if (voter !== self) this.#links.get(voter)?.event(hostMessage.voteRequest, request);
     }
-    if (!ballot.electorate.includes(EDGE)) return;
+    if (!ballot.electorate.includes(self)) return;
     const { accept, reason } = await edgeVote(request);
-    this.#count({ proposal: ballot.proposal, voter: EDGE, accept }, reason);
+    this.#count({ proposal: ballot.proposal, voter: self, accept }, reason);
   }
 
   /** A host that is heard from may owe votes: it was away when they were asked for, or its answer was lost. */

@@ -16,8 +16,11 @@ import {
 import type { CallHandler, EventHandler, Link } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 
-/** Writes that follow each other so closely travel together, ms (chosen: a tenth of what a learner may lag). */
-const GATHER_MS = 5;
+/**
+ * Writes that follow each other so closely travel together, ms (chosen: a fifth of what a learner may lag; measured: at 5 ms
+ * two learners cost inserts a tenth more).
+ */
+const GATHER_MS = 10;
 
 /** Sends the log of the partition that is led here to the hosts that follow it: {@link Shipper} over links and timers. */
 export class LogShipper {
@@ -59,7 +62,8 @@ export class LogShipper {
     [replicationMessage.appended]: ({ head }, from) => {
       const answer = readHead(Appended, 'appended', head) as unknown as Answer;
       this.#shipper.answered(link(), from.host, answer, Date.now());
-      this.#ship();
+      // Not at once: what was written since the batch that is answered travels together.
+      this.grown();
     },
   });
 

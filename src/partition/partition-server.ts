@@ -68,7 +68,7 @@ export class PartitionServer {
   });
 
   constructor(surroundings: Surroundings) {
-    const { port, peers, secret } = surroundings;
+    const { port, peers, secret, key } = surroundings;
     this.#surroundings = surroundings;
     this.#alarms = new Alarms(surroundings.setAlarm);
     this.#feed = new FeedFollower(() => this.#here, surroundings);
@@ -77,6 +77,7 @@ export class PartitionServer {
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
     this.#links = new HostLinks({
       secret,
+      key,
       peers,
       replica: () => this.#replica,
       desk: () => this.#registry,
@@ -312,6 +313,8 @@ export class PartitionServer {
     }
     await coordinator.createPartitions();
     await coordinator.deliver();
+    // Said again, it may be another number.
+    if (settings.replicas !== undefined) this.#hosts.wantReplicas(Number(settings.replicas));
     return this.#network();
   }
 

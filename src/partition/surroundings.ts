@@ -1,5 +1,6 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlitePort } from '../core/sqlite/port.ts';
+import type { HostKey } from '../rpc/host-key.ts';
 
 /** The other partitions of the database, as this one reaches them. */
 export interface Peers {
@@ -22,6 +23,8 @@ export interface Surroundings {
   readonly peers: Peers;
   /** The cluster secret; undefined: no host is let in. */
   readonly secret: string | undefined;
+  /** Who this host is; null: the edge, which has no key. */
+  readonly key: HostKey | null;
   /** Resolves when all that was written is on disk. */
   durable(): Promise<void>;
   /** Calls `alarm` at that time (Unix ms), also if this instance is gone by then; a later call replaces an earlier one. */

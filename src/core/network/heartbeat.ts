@@ -19,7 +19,7 @@ export interface Heartbeat {
 
 export interface ReplicaReport {
   readonly partition: number;
-  /** Last commit that it has durably; 0: none. */
+  /** Last commit that it has durably; 0 for a partition in which nothing was ever written. */
   readonly matched: number;
   /** Last commit of the leader that it knows of. */
   readonly leaderLast: number;
@@ -41,8 +41,10 @@ export const BEHIND_LAG_MS = 10_000;
  */
 export type ReplicaState = 'loading' | 'in-sync' | 'behind';
 
-export function replicaStateAfter(state: ReplicaState, { matched, lagMs }: ReplicaReport): ReplicaState {
-  if (matched > 0 && lagMs <= IN_SYNC_LAG_MS) return 'in-sync';
+export function replicaStateAfter(state: ReplicaState, report: ReplicaReport): ReplicaState {
+  const { matched, leaderLast, lagMs } = report;
+  const hasNothing = matched === 0 && leaderLast > 0;
+  if (!hasNothing && lagMs <= IN_SYNC_LAG_MS) return 'in-sync';
   return state === 'in-sync' && lagMs > BEHIND_LAG_MS ? 'behind' : state;
 }
 

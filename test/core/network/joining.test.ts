@@ -90,6 +90,10 @@ describe('a replica of a host', () => {
     expect(replicaStateAfter('behind', report(0))).toBe('in-sync');
   });
 
+  test('of a partition in which nothing was ever written is in sync', () => {
+    expect(replicaStateAfter('loading', { ...report(0, 0), leaderLast: 0 })).toBe('in-sync');
+  });
+
   test('that has nothing is not in sync, whatever lag it has worked out', () => {
     expect(replicaStateAfter('loading', report(0, 0))).toBe('loading');
   });
