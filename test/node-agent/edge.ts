@@ -123,6 +123,7 @@ export class TestEdge {
       port,
       peers,
       secret: SECRET,
+      key: null,
       durable: async () => undefined,
       setAlarm: (at) => {
         clearTimeout(this.#alarms.get(partition));

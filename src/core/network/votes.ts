@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { type HostStatus, isAccepted } from './status.ts';
 
-/** The Durable Objects count as one host, of this id, which is always present. */
+/** The Durable Objects count as one host, of this id, which is always present where it leads. */
 export const EDGE = 'edge';
 
 /** Chosen: three heartbeats. An agent that was heard from within it is present, and votes. */
@@ -54,18 +54,23 @@ export interface Member {
   readonly seenAt: number | null;
 }
 
-/** The present hosts: the edge, and the members that work and were heard from lately. Sorted. */
-export function electorateOf(members: readonly Member[], newcomer: string, now: number): string[] {
+/** The present hosts: the one that leads, and the members that work and were heard from lately. Sorted. */
+export function electorateOf(
+  members: readonly Member[],
+  newcomer: string,
+  now: number,
+  leader = EDGE,
+): string[] {
   const present = members.filter(
     ({ host, status, seenAt }) =>
-      host !== EDGE &&
+      host !== leader &&
       host !== newcomer &&
       isAccepted(status) &&
       status !== 'unavailable' &&
       seenAt !== null &&
       now - seenAt <= PRESENT_MS,
   );
-  return [EDGE, ...present.map(({ host }) => host).sort()];
+  return [leader, ...present.map(({ host }) => host).sort()];
 }
 
 export function openBallot(

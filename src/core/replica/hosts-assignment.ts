@@ -1,10 +1,10 @@
 import type { PartitionId } from '../../base/brand.ts';
 import { Placement, type PlacementHost } from '../network/placement.ts';
 import { isAccepted } from '../network/status.ts';
-import { EDGE } from '../network/votes.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { giveReplica, takeReplica } from './hosts-membership.ts';
 import { type AgentRow, change, raise, readAgents } from './hosts-rows.ts';
+import { leadingHost } from './leading-host.ts';
 import type { System } from './system.ts';
 
 /** Which agents hold learners of which partitions. */
@@ -98,7 +98,7 @@ function heldBy(port: SqlitePort): Map<number, Map<string, boolean>> {
   const { rows } = port.query(
     `SELECT r.partition, r.host, p.state FROM atoll_replicas r LEFT JOIN atoll_replica_progress p
      ON p.partition = r.partition AND p.host = r.host WHERE r.host <> ? ORDER BY r.partition, r.host`,
-    EDGE,
+    leadingHost(port),
   );
   const held = new Map<number, Map<string, boolean>>();
   for (const [partition, host, state] of rows) {
@@ -116,7 +116,7 @@ function sampleOf(port: SqlitePort, host: string): Omit<PlacementHost, 'host' | 
   const [[ms] = []] = port.query(
     'SELECT min(ms) FROM atoll_latencies WHERE (host = ?1 AND other = ?2) OR (host = ?2 AND other = ?1)',
     host,
-    EDGE,
+    leadingHost(port),
   ).rows;
   return {
     freeBytes: Number(free ?? 0),

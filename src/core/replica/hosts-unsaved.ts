@@ -1,7 +1,6 @@
 import type { ReplicaReport } from '../network/heartbeat.ts';
 import type { Reliability } from '../network/reliability.ts';
 import { isAccepted } from '../network/status.ts';
-import { EDGE } from '../network/votes.ts';
 import { readAgents } from './hosts-rows.ts';
 import {
   type Pulse,
@@ -10,6 +9,7 @@ import {
   writeProgressSample,
   writeReliability,
 } from './hosts-samples.ts';
+import { leadingHost } from './leading-host.ts';
 import { changeQuietly } from './network-version.ts';
 import type { System } from './system.ts';
 
@@ -101,6 +101,7 @@ export class UnsavedSamples {
     const members = new Set(agents.map(({ host }) => host));
     const replicas = [...this.#replicas.values()].slice(0, rowsMax / 2);
     const latencies = [...this.#latencies.values()].slice(0, rowsMax / 2);
+    const leader = leadingHost(this.#system.replica.port);
     changeQuietly(this.#system, now, (port) => {
       for (const host of this.#hosts) {
         const pulse = this.#sampled.pulseOf(host);
@@ -112,7 +113,7 @@ export class UnsavedSamples {
       }
       for (const { host, report } of replicas) writeProgressSample(port, host, report, now);
       for (const { host, other, ms } of latencies) {
-        const known = members.has(host) && (members.has(other) || other === EDGE);
+        const known = members.has(host) && (members.has(other) || other === leader);
         if (known) writeLatency(port, host, other, ms, now);
       }
     });

@@ -9,6 +9,7 @@ import { readLastBallot } from './hosts-ballots.ts';
 import type { HostMonitor } from './hosts-monitor.ts';
 import { type AgentRow, isoOf, numberOf, readAgents } from './hosts-rows.ts';
 import { type ProgressRow, readProgressRows } from './hosts-samples.ts';
+import { leadingHost } from './leading-host.ts';
 import { networkVersion } from './network-version.ts';
 import type { System } from './system.ts';
 
@@ -18,7 +19,8 @@ export function hostsView(system: System, monitor: HostMonitor, now: number): Ho
   const agents = readAgents(port);
   const members = agents.filter(({ status }) => isAccepted(status)).map(({ host }) => host);
   const progress = newestProgress(port, monitor);
-  const latencies = newestLatencies(port, members, monitor);
+  const leader = leadingHost(port);
+  const latencies = newestLatencies(port, [leader, ...members], monitor);
   const waiting = new Purge(progress);
   const samples = readSamples(port);
   const [reference] = members;
@@ -39,12 +41,12 @@ export function hostsView(system: System, monitor: HostMonitor, now: number): Ho
       seenAt: pulse === null ? (sample?.seenAt ?? null) : isoOf(pulse.seenAt),
       identifiers: range,
       replicas: own.map(replicaView),
-      latencies: latenciesOf(latencies, host, members),
-      distanceMs: latencies.ms(host, EDGE),
+      latencies: latenciesOf(latencies, host, [leader, ...members]),
+      distanceMs: latencies.ms(host, leader),
       direction:
         reference === undefined || !members.includes(host)
           ? null
-          : directionOf(latencies.ms, EDGE, reference, host),
+          : directionOf(latencies.ms, leader, reference, host),
       freeBytes: pulse?.beat.freeBytes ?? sample?.freeBytes ?? null,
       cpuRating: pulse?.beat.cpuRating ?? sample?.cpuRating ?? null,
       unreliability: monitor.scoreOf(host, now),
@@ -55,11 +57,16 @@ export function hostsView(system: System, monitor: HostMonitor, now: number): Ho
   return {
     version: networkVersion(port),
     replicas: replicasWanted(system),
-    hosts: [edgeView(system, latencies, members), ...agents.map(viewOf)],
+    hosts: [leaderView(system, leader, latencies, members), ...agents.map(viewOf)],
   };
 }
 
-function edgeView(system: System, latencies: LatencyMatrix, members: readonly string[]): HostView {
+function leaderView(
+  system: System,
+  leader: string,
+  latencies: LatencyMatrix,
+  members: readonly string[],
+): HostView {
   const { lastCommitId } = readHead(system.replica.port);
   const leads = (partition: number, matched: number | null): HostReplicaView => ({
     partition,
@@ -70,9 +77,9 @@ function edgeView(system: System, latencies: LatencyMatrix, members: readonly st
     lagMs: 0,
   });
   return {
-    host: EDGE,
+    host: leader,
     name: null,
-    kind: 'edge',
+    kind: leader === EDGE ? 'edge' : 'agent',
     status: 'write',
     statusSince: null,
     reason: null,
@@ -81,7 +88,7 @@ function edgeView(system: System, latencies: LatencyMatrix, members: readonly st
     seenAt: null,
     identifiers: null,
     replicas: [leads(0, lastCommitId), ...system.partitionIds().map((partition) => leads(partition, null))],
-    latencies: latenciesOf(latencies, EDGE, members),
+    latencies: latenciesOf(latencies, leader, [leader, ...members]),
     distanceMs: 0,
     direction: null,
     freeBytes: null,
@@ -114,7 +121,7 @@ function newestProgress(port: SqlitePort, monitor: HostMonitor): ProgressRow[] {
   });
 }
 
-function newestLatencies(port: SqlitePort, members: readonly string[], monitor: HostMonitor): LatencyMatrix {
+function newestLatencies(port: SqlitePort, hosts: readonly string[], monitor: HostMonitor): LatencyMatrix {
   const measured = new Map<string, Record<string, number>>();
   for (const [host, other, ms] of port.query('SELECT host, other, ms FROM atoll_latencies').rows) {
     const row = measured.get(String(host)) ?? {};
@@ -122,7 +129,7 @@ function newestLatencies(port: SqlitePort, members: readonly string[], monitor: 
     measured.set(String(host), row);
   }
   const matrix = new LatencyMatrix();
-  for (const host of [EDGE, ...members]) {
+  for (const host of hosts) {
     matrix.set(host, { ...measured.get(host), ...monitor.pulseOf(host)?.beat.latencies });
   }
   return matrix;
@@ -131,9 +138,9 @@ function newestLatencies(port: SqlitePort, members: readonly string[], monitor: 
 function latenciesOf(
   latencies: LatencyMatrix,
   host: string,
-  members: readonly string[],
+  hosts: readonly string[],
 ): Record<string, number> {
-  const known = [EDGE, ...members].flatMap((other): [string, number][] => {
+  const known = hosts.flatMap((other): [string, number][] => {
     const ms = other === host ? null : latencies.ms(host, other);
     return ms === null ? [] : [[other, ms]];
   });

@@ -42,6 +42,7 @@ import {
   readSeen,
   type StatusChange,
 } from './hosts-rows.ts';
+import { leadingHost } from './leading-host.ts';
 import type { System } from './system.ts';
 
 /**
@@ -96,7 +97,7 @@ export function proposeHost(
       status,
       seenAt: heard.get(host) ?? seen.get(host) ?? null,
     }));
-    const electorate = electorateOf(members, offer.host, now);
+    const electorate = electorateOf(members, offer.host, now, leadingHost(port));
     const ballot = openBallot(nextProposal(port), offer.host, electorate, now + VOTING_MS);
     insertBallot(port, ballot, now);
     return { kind: 'proposed', ballot, repeated: false };
@@ -159,8 +160,9 @@ export function recordVote(
     closeOverdue(port, now);
     const ballot = readBallot(port, vote.proposal);
     if (ballot === null) return { kind: 'other-proposal', verdict: null };
-    const voter = vote.voter === EDGE ? null : readAgent(port, vote.voter);
-    if (vote.voter !== EDGE && (voter === null || !isAccepted(voter.status))) {
+    const leads = vote.voter === leadingHost(port);
+    const voter = leads ? null : readAgent(port, vote.voter);
+    if (!leads && (voter === null || !isAccepted(voter.status))) {
       return { kind: 'no-elector', verdict: ballot.verdict };
     }
     const result = castVote(ballot, vote, now);
@@ -288,8 +290,9 @@ function decide(
   now: number,
   body: (port: SqlitePort, agent: AgentRow) => StatusChange,
 ): HostDecision {
-  if (host === EDGE) {
-    return { kind: 'refused', reason: 'is-edge', message: 'the edge leads the partitions: it stays' };
+  if (host === leadingHost(system.replica.port)) {
+    const message = `${host === EDGE ? 'the edge' : `host ${host}`} leads the partitions: it stays`;
+    return { kind: 'refused', reason: 'is-edge', message };
   }
   return change(system, now, (port) => {
     const agent = readAgent(port, host);
