@@ -1,0 +1,169 @@
+import type { Random } from '../harness/random.ts';
+import { query } from './api.ts';
+import type { Cable, LinkState } from './cable.ts';
+import type { Ledger } from './ledger.ts';
+import type { AgentProcess, EdgeProcess } from './processes.ts';
+import type { Tally } from './session.ts';
+
+/** One agent with the cable to its edge. */
+export interface Station {
+  readonly agent: AgentProcess;
+  readonly cable: Cable;
+}
+
+export interface FaultOptions {
+  readonly random: Random;
+  readonly edge: EdgeProcess;
+  readonly stations: readonly Station[];
+  readonly ledger: Ledger;
+  readonly tally: Tally;
+  readonly until: number;
+  readonly log: (line: string) => void;
+}
+
+export interface FaultCounts {
+  agentKills: number;
+  agentStops: number;
+  workerdKills: number;
+  cuts: number;
+  freezes: number;
+  wipes: number;
+  schemaChanges: number;
+  referenceWrites: number;
+}
+
+/** Most time between two faults, ms, and most time that one lasts. */
+const GAP_MS = 1_500;
+const LAST_MS = 4_000;
+
+/** Kills, cuts and changes, one after another, which last into each other; the seed decides which and when. */
+export class Faults {
+  readonly counts: FaultCounts = {
+    agentKills: 0,
+    agentStops: 0,
+    workerdKills: 0,
+    cuts: 0,
+    freezes: 0,
+    wipes: 0,
+    schemaChanges: 0,
+    referenceWrites: 0,
+  };
+  readonly #options: FaultOptions;
+  readonly #startedAt = Date.now();
+  readonly #pending = new Set<Promise<void>>();
+  /** What is in the middle of a fault already. */
+  readonly #busy = new Set<unknown>();
+  #setting = 0;
+
+  constructor(options: FaultOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the time is over and all is mended and started again. */
+  async run(): Promise<void> {
+    const { random, until } = this.#options;
+    const half = this.#startedAt + (until - this.#startedAt) / 2;
+    while (Date.now() < until) {
+      await pause(random.below(GAP_MS));
+      const lastsMs = random.below(LAST_MS);
+      const dice = random.below(100);
+      const station = random.pick(this.#options.stations);
+      if (this.counts.wipes === 0 && Date.now() >= half)
+        this.#begin(station.agent, () => this.#wipe(station));
+      else if (dice < 30) this.#begin(station.agent, () => this.#killAgent(station, lastsMs));
+      else if (dice < 37) this.#begin(station.agent, () => this.#stopAgent(station));
+      else if (dice < 52) this.#begin(this.#options.edge, () => this.#killWorkerd());
+      else if (dice < 67) this.#begin(station.cable, () => this.#cut(station, 'cut', lastsMs));
+      else if (dice < 78) this.#begin(station.cable, () => this.#cut(station, 'frozen', lastsMs));
+      else if (dice < 90) this.#begin('reference', () => this.#writeReference());
+      else this.#begin('schema', () => this.#changeSchema());
+    }
+    await Promise.all(this.#pending);
+  }
+
+  #begin(what: unknown, fault: () => Promise<void>): void {
+    if (this.#busy.has(what)) return;
+    this.#busy.add(what);
+    const pending = fault().finally(() => {
+      this.#busy.delete(what);
+      this.#pending.delete(pending);
+    });
+    this.#pending.add(pending);
+    // It is awaited in the end.
+    pending.catch(() => undefined);
+  }
+
+  async #killAgent({ agent }: Station, awayMs: number): Promise<void> {
+    this.counts.agentKills++;
+    this.#say(`${agent.name} killed, away for ${awayMs} ms`);
+    await agent.end('SIGKILL');
+    await pause(awayMs);
+    await agent.start();
+  }
+
+  async #stopAgent({ agent }: Station): Promise<void> {
+    this.counts.agentStops++;
+    this.#say(`${agent.name} told to stop`);
+    const ended = await agent.end('SIGTERM');
+    if (ended?.code !== 0)
+      this.#options.tally.defects.push(`${agent.name} ended with ${ended?.code} ${ended?.signal}`);
+    await agent.start();
+  }
+
+  async #wipe({ agent }: Station): Promise<void> {
+    this.counts.wipes++;
+    this.#say(`${agent.name} killed, its disk emptied`);
+    await agent.end('SIGKILL');
+    agent.wipe();
+    await agent.start();
+  }
+
+  async #killWorkerd(): Promise<void> {
+    if (!this.#options.edge.killWorkerd()) return;
+    this.counts.workerdKills++;
+    this.#say('workerd killed');
+  }
+
+  async #cut({ agent, cable }: Station, state: LinkState, lastsMs: number): Promise<void> {
+    this.counts[state === 'cut' ? 'cuts' : 'freezes']++;
+    this.#say(`link of ${agent.name} ${state} for ${lastsMs} ms`);
+    cable.set(state);
+    await pause(lastsMs);
+    cable.set('open');
+  }
+
+  async #writeReference(): Promise<void> {
+    const { edge, ledger, tally } = this.#options;
+    const value = ++this.#setting;
+    const outcome = await query(edge.url, 'INSERT INTO setting (name, value) VALUES (?, ?)', [
+      `s${value}`,
+      value,
+    ]);
+    tally.add('reference write', outcome);
+    const fate = outcome.kind === 'ok' ? 'acknowledged' : outcome.kind === 'none' ? 'failed' : 'unknown';
+    ledger.raised('setting', value, fate);
+    this.counts.referenceWrites++;
+  }
+
+  async #changeSchema(): Promise<void> {
+    const { edge, tally } = this.#options;
+    const number = ++this.counts.schemaChanges;
+    const sql =
+      number % 3 === 0
+        ? `CREATE INDEX item_${number} ON item (tenant, extra_${number - 1})`
+        : `ALTER TABLE item ADD COLUMN extra_${number} INTEGER DEFAULT ${number}`;
+    const outcome = await query(edge.url, sql, [], { timeoutMs: 20_000 });
+    this.#say(`schema change ${number}: ${outcome.kind}`);
+    // An index on a column whose own change has failed.
+    if (outcome.kind === 'ok' || outcome.code !== 'no-such-column') tally.add('schema change', outcome);
+  }
+
+  #say(line: string): void {
+    const seconds = ((Date.now() - this.#startedAt) / 1000).toFixed(1).padStart(6);
+    this.#options.log(`${seconds} s  ${line}`);
+  }
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
