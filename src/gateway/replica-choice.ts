@@ -39,8 +39,9 @@ function indexOf(information: ReplicaMap): Index {
       }
     }
     const leaders = new Map(partitions.map(({ id, host }) => [id, host]));
-    const edge = hosts.find(({ kind }) => kind === 'edge');
-    if (edge !== undefined) leaders.set(SYSTEM_PARTITION, edge.host);
+    // One host leads all partitions; it is an agent where the edge is gone.
+    const system = hosts.find(({ kind }) => kind === 'edge')?.host ?? partitions[0]?.host;
+    if (system !== undefined) leaders.set(SYSTEM_PARTITION, system);
     index = { leaders, replicas, reading: new Set(reading.map(({ host }) => host)) };
     indexes.set(information, index);
   }
