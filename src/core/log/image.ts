@@ -45,6 +45,8 @@ export function* changePages(
 /** Changes at one end of a range. */
 export interface ChangePage {
   readonly changes: Change[];
+  /** Where each change is in the log: its first image. */
+  readonly seqs: readonly number[];
   /** The image at which the next page starts; null at the range's end. */
   readonly next: number | null;
 }
@@ -60,7 +62,7 @@ export function changePage(
   // The two images of an update stay together.
   if (truncated && kindOf(rows.at(-1)) === UPDATE_BEFORE) rows.pop();
   const next = truncated ? seqOf(rows.at(-1)) + 1 : null;
-  return { changes: changesOf(layouts, rows), next: next !== null && next <= range.last ? next : null };
+  return { ...changesOf(layouts, rows), next: next !== null && next <= range.last ? next : null };
 }
 
 /** As {@link changePages}, the newest change first. */
@@ -87,8 +89,10 @@ export function changePageBackwards(
   const { rows, truncated } = readImages(port, layouts, range, 'DESC', bytesMax);
   if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
   const next = truncated ? seqOf(rows.at(-1)) - 1 : null;
+  const { changes, seqs } = changesOf(layouts, rows.reverse());
   return {
-    changes: changesOf(layouts, rows.reverse()).reverse(),
+    changes: changes.reverse(),
+    seqs: seqs.reverse(),
     next: next !== null && next >= range.first ? next : null,
   };
 }
@@ -176,10 +180,12 @@ function kindOf(row: readonly SqlValue[] | undefined): number {
 }
 
 /** Joins images to changes: an update is two images, its before-image first. */
-function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): Change[] {
+function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): { changes: Change[]; seqs: number[] } {
   const changes: Change[] = [];
+  const seqs: number[] = [];
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i] ?? [];
+    seqs.push(seqOf(row));
     const image = Number(row[1]);
     const kind = image % 4;
     const number = (image - kind) / 4;
@@ -197,7 +203,7 @@ function changesOf(layouts: Layouts, rows: readonly SqlValue[][]): Change[] {
       changes.push({ type: 'update', ...common, before: values, after });
     }
   }
-  return changes;
+  return { changes, seqs };
 }
 
 /** The image in a row of the log, as SQLite stored it in its table. */

@@ -1,6 +1,6 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId, Epoch, SchemaVersion, Term, Timestamp } from '../../base/brand.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
+import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { type Change, COMMIT_KINDS, type Commit, type CommitHeader } from './commit.ts';
 import { changePages, PAGE_BYTES, type SeqRange } from './image.ts';
 import { readLayouts } from './layout.ts';
@@ -50,18 +50,29 @@ export interface Entry {
   readonly images: SeqRange;
 }
 
+const ENTRIES =
+  'SELECT term, timestamp, kind, transaction_id, commit_timestamp, epoch, schema_version, payload, ' +
+  'first_seq, last_seq, commit_id FROM _atoll_commits WHERE commit_id ';
+
 export function readEntry(port: SqlitePort, commitId: CommitId): Entry | null {
-  const { rows } = port.query(
-    'SELECT term, timestamp, kind, transaction_id, commit_timestamp, epoch, schema_version, payload, ' +
-      'first_seq, last_seq FROM _atoll_commits WHERE commit_id = ?',
-    commitId,
-  );
-  const row = rows[0];
-  if (row === undefined) return null;
+  const row = port.query(`${ENTRIES} = ?`, commitId).rows[0];
+  return row === undefined ? null : entryOf(row);
+}
+
+/** Entries from `first` on, at most `limit`, in one read: of about `bytesMax`, but one if there is any. */
+export function readEntries(port: SqlitePort, first: CommitId, limit: number, bytesMax: number): Entry[] {
+  const sql = `${ENTRIES} >= ? ORDER BY commit_id LIMIT ?`;
+  const { rows } = port.queryBounded(sql, [first, limit], bytesMax);
+  if (rows.length > 0) return rows.map(entryOf);
+  const only = readEntry(port, first);
+  return only === null ? [] : [only];
+}
+
+function entryOf(row: readonly PortValue[]): Entry {
   const payload = row[7] ?? null;
   assert(typeof payload !== 'number', 'a payload is text or bytes');
   const header: CommitHeader = {
-    commitId,
+    commitId: Number(row[10]) as CommitId,
     term: Number(row[0]) as Term,
     timestamp: String(row[1]) as Timestamp,
     kind: present(

@@ -1,12 +1,14 @@
 import { present } from '../../base/assert.ts';
 import type { CommitId, Term } from '../../base/brand.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../log/bytes.ts';
-import { encodeCommit, imageBytes } from '../log/encoding.ts';
+import type { Commit } from '../log/commit.ts';
+import { encodeCommit } from '../log/encoding.ts';
 import { changePage } from '../log/image.ts';
 import { readLayouts } from '../log/layout.ts';
-import { type Entry, readEntry } from '../log/read.ts';
+import { type Entry, readEntries, readEntry } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
 import type { EntryId } from './position.ts';
 import { termAt } from './position.ts';
 import type { Piece } from './staging.ts';
@@ -55,20 +57,9 @@ export function readBatch(
   if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
   const entries: Uint8Array[] = [];
   let end: EntryId = previous;
-  const layouts = readLayouts(port);
-  let left = bytesMax;
-  for (let id = after.commitId + 1; id <= lastCommitId && left > 0 && entries.length < ENTRIES_MAX; id++) {
-    const { header, images } = entryAt(replica, id);
-    if (images.last < images.first) {
-      entries.push(encodeCommit({ header, changes: [] }));
-      left -= 64;
-    } else {
-      const { changes, next } = changePage(port, layouts, images, left);
-      if (next !== null) break;
-      for (const { before, after: image } of changes) left -= 64 + imageBytes(before) + imageBytes(image);
-      entries.push(encodeCommit({ header, changes }));
-    }
-    end = header;
+  for (const commit of wholeCommits(port, (after.commitId + 1) as CommitId, bytesMax)) {
+    entries.push(encodeCommit(commit));
+    end = commit.header;
   }
   if (entries.length === 0) return readPiece(replica, previous, 0, bytesMax);
   return {
@@ -78,6 +69,28 @@ export function readBatch(
     end: { commitId: end.commitId, term: end.term },
     last: lastCommitId,
   };
+}
+
+/** Entries from `first` on that fit whole into about `bytesMax`, in two reads however many they are: their images lie together. */
+function wholeCommits(port: SqlitePort, first: CommitId, bytesMax: number): Commit[] {
+  const found = readEntries(port, first, ENTRIES_MAX, bytesMax);
+  const images = found
+    .filter((entry) => entry.images.first <= entry.images.last)
+    .map((entry) => entry.images);
+  const [from, to] = [images[0], images.at(-1)];
+  if (from === undefined || to === undefined) return found.map(({ header }) => ({ header, changes: [] }));
+  const range = { first: from.first, last: to.last };
+  const { changes, seqs, next } = changePage(port, readLayouts(port), range, bytesMax);
+  const commits: Commit[] = [];
+  let at = 0;
+  for (const entry of found) {
+    const { last } = entry.images;
+    if (next !== null && last >= next) break;
+    const start = at;
+    while (at < changes.length && (seqs[at] as number) <= last) at++;
+    commits.push({ header: entry.header, changes: changes.slice(start, at) });
+  }
+  return commits;
 }
 
 function readPiece(
