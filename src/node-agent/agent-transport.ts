@@ -1,12 +1,14 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { Freshness } from '../gateway/freshness.ts';
-import { qualifies } from '../gateway/replica-choice.ts';
+import { askInOrder, qualifies } from '../gateway/replica-choice.ts';
 import type { PartitionMessage, PartitionTransport } from '../gateway/transport.ts';
 import { AtollError } from '../protocol/error.ts';
-import { CarriedReply } from '../protocol/link.ts';
+import { CarriedReply, EDGE_HOST } from '../protocol/link.ts';
+import type { Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
+import type { Reply } from './gossip/newest-network.ts';
 import type { OpenLink } from './links/open-link.ts';
-import { causeOf, type LogEvent } from './log.ts';
+import { causeOf, type LogEvent, messageOf } from './log.ts';
 import type { PartitionCopy } from './replication/partition-copy.ts';
 import type { LocalAnswer } from './storage/calls.ts';
 import type { Storage } from './storage/storage.ts';
@@ -22,42 +24,69 @@ export interface Reach {
   link(partition: PartitionId, deadline: number): Promise<OpenLink>;
 }
 
+/** Other members of the cluster, and what they make known. */
+export interface Others {
+  /** Hosts but this one that a read of the partition may be sent to, the first one first; the leader among them. */
+  candidates(partition: PartitionId): readonly string[];
+  /** Sends a read to another agent. Its reply's head is a CarriedReply. */
+  ask(host: string, partition: PartitionId, message: PartitionMessage, deadline: number): Promise<Message>;
+  /** The newest network information that this host can find; null: it has none. */
+  newest(): Promise<Reply | null>;
+  /** The leader has said what the network is. */
+  learned(reply: Reply): void;
+}
+
 /** Where the router's messages were answered, since the process started. */
 export interface TransportCounts {
   local: number;
   leader: number;
+  /** By another agent. */
+  peer: number;
 }
 
-/** Partitions as an agent's router reaches them: by the replica that is here where that may answer, else at their leader. */
+/**
+ * Partitions as an agent's router reaches them: by the replica that is here where that may answer, else by the closest one
+ * that may, else at their leader.
+ */
 export class AgentTransport implements PartitionTransport {
-  readonly counts: TransportCounts = { local: 0, leader: 0 };
+  readonly counts: TransportCounts = { local: 0, leader: 0, peer: 0 };
   readonly #reach: Reach;
   readonly #storage: Storage;
   readonly #log: LogEvent;
+  readonly #others: Others;
 
-  constructor(reach: Reach, storage: Storage, log: LogEvent) {
+  constructor(reach: Reach, storage: Storage, log: LogEvent, others: Others) {
     this.#reach = reach;
     this.#storage = storage;
     this.#log = log;
+    this.#others = others;
   }
 
   async call(database: string, partition: PartitionId, message: PartitionMessage): Promise<Response> {
+    const { freshness, type } = message;
     const copy = this.#reach.copy(database, partition);
-    if (copy !== null && message.freshness !== undefined) {
-      const near = (await isFresh(copy, message.freshness, message.deadline))
-        ? await this.answer(copy, message.type, textOf(message.body))
-        : null;
-      if (near !== null) return this.#here(near);
+    if (freshness !== undefined) {
+      const near = copy === null ? null : await this.fresh(copy, message, freshness);
+      return near === null ? this.#elsewhere(partition, message) : this.#here(near);
     }
-    let link: OpenLink;
+    if (type === 'network') return this.#network(partition, message);
     try {
-      link = await this.#reach.link(partition, Math.min(message.deadline, Date.now() + LINK_WAIT_MS));
+      return await this.#atLeader(partition, message);
     } catch (error) {
-      const kept = copy === null || !CUT_OFF.has(message.type) ? null : await this.#cutOff(copy, message);
-      if (kept !== null) return kept;
+      const kept = copy === null || type !== 'export-page' || !isOutOfReach(error) ? null : copy;
+      const answer = kept === null ? null : await this.answer(kept, type, textOf(message.body));
+      if (answer !== null) return this.#here(answer);
       throw error;
     }
-    return this.#atLeader(link, partition, message);
+  }
+
+  /** What the replica here answers to a read that demands so much of it; null: it may not, or cannot. */
+  async fresh(
+    copy: PartitionCopy,
+    { type, body, deadline }: Pick<PartitionMessage, 'type' | 'body' | 'deadline'>,
+    freshness: Freshness,
+  ): Promise<LocalAnswer | null> {
+    return (await isFresh(copy, freshness, deadline)) ? this.answer(copy, type, textOf(body)) : null;
   }
 
   /** What the replica here answers; null: it cannot. Never throws. */
@@ -73,9 +102,39 @@ export class AgentTransport implements PartitionTransport {
     }
   }
 
-  async #cutOff(copy: PartitionCopy, { type, body }: PartitionMessage): Promise<Response | null> {
-    const answer = await this.answer(copy, type, textOf(body));
-    return answer === null ? null : this.#here(answer);
+  /** By other replicas or the leader, the closest first; one that hangs leaves the next one half of the time. */
+  #elsewhere(partition: PartitionId, message: PartitionMessage): Promise<Response> {
+    const { trace, type } = message;
+    const candidates = this.#others.candidates(partition);
+    const ask = async (host: string): Promise<Response> => {
+      const isLast = host === candidates.at(-1);
+      const now = Date.now();
+      const deadline = isLast ? message.deadline : now + (message.deadline - now) / 2;
+      if (host === EDGE_HOST) return this.#atLeader(partition, { ...message, deadline });
+      this.counts.peer++;
+      return responseOf(type, await this.#others.ask(host, partition, message, deadline));
+    };
+    const passedOver = (host: string, why: unknown): void =>
+      this.#log('debug', 'read-passed-over', { host, partition, trace, why: messageOf(why) });
+    // Without a network nobody but the leader is known.
+    if (candidates.length === 0) return this.#atLeader(partition, message);
+    return askInOrder(candidates, ask, passedOver);
+  }
+
+  /** The newest that can be had: the leader's answer, unless this host knows newer, or has no way there. */
+  async #network(partition: PartitionId, message: PartitionMessage): Promise<Response> {
+    let unreached: unknown = null;
+    try {
+      const response = await this.#atLeader(partition, message);
+      if (!response.ok && response.status !== 503) return response;
+      if (response.ok) this.#others.learned((await response.json()) as Reply);
+    } catch (error) {
+      if (!isOutOfReach(error)) throw error;
+      unreached = error;
+    }
+    const newest = await this.#others.newest();
+    if (newest !== null) return Response.json(newest);
+    throw unreached ?? new AtollError('unavailable', 'this host knows no network yet', 'none');
   }
 
   #here({ status, body }: LocalAnswer): Response {
@@ -83,25 +142,40 @@ export class AgentTransport implements PartitionTransport {
     return new Response(body, { status, headers: JSON_HEADERS });
   }
 
-  async #atLeader({ link }: OpenLink, partition: PartitionId, message: PartitionMessage): Promise<Response> {
+  async #atLeader(partition: PartitionId, message: PartitionMessage): Promise<Response> {
     const { type, body, deadline, trace } = message;
+    const { link } = await this.#reach.link(partition, Math.min(deadline, Date.now() + LINK_WAIT_MS));
     this.counts.leader++;
     const data = typeof body === 'string' ? Buffer.from(body) : body;
     try {
-      const reply = await link.call(type, { traceparent: trace }, { data, deadline });
-      const { status } = readHead(CarriedReply, type, reply.head);
-      return new Response(new Uint8Array(reply.data), { status, headers: JSON_HEADERS });
+      return responseOf(type, await link.call(type, { traceparent: trace }, { data, deadline }));
     } catch (error) {
       // Lost on its way: the router knows what that means for what it has sent.
       if (error instanceof AtollError && error.code === 'unavailable' && error.outcome === 'unknown')
-        throw new Error(`the link to partition ${partition} was lost: ${error.message}`);
+        throw new LostError(`the link to partition ${partition} was lost: ${error.message}`);
+      // The caller's token is none of this: the host is no member yet, or no more, and another one may answer.
+      if (error instanceof AtollError && error.code === 'forbidden')
+        throw new AtollError('unavailable', error.message, 'none');
       throw error;
     }
   }
 }
 
-/** What the replica here answers of messages for the leader when that is out of reach: what an export needs, and a router that starts. */
-const CUT_OFF: ReadonlySet<string> = new Set(['network', 'export-page']);
+/** The link has ended with the message under way. */
+class LostError extends Error {
+  override name = 'LostError';
+}
+
+/** There is no way to the leader now, or it does not answer. */
+function isOutOfReach(error: unknown): boolean {
+  if (error instanceof LostError) return true;
+  return error instanceof AtollError && (error.code === 'unavailable' || error.code === 'timeout');
+}
+
+function responseOf(type: string, { head, data }: Message): Response {
+  const { status } = readHead(CarriedReply, type, head);
+  return new Response(new Uint8Array(data), { status, headers: JSON_HEADERS });
+}
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 

@@ -4,6 +4,7 @@ import { DEFAULT_DATABASE } from '../gateway/path.ts';
 import { AtollError, encodeError } from '../protocol/error.ts';
 import { hostMessage } from '../protocol/hosts.ts';
 import { linkClose } from '../protocol/link.ts';
+import type { Accepted } from '../rpc/accept.ts';
 import type { ClockSkew } from '../rpc/clock-skew.ts';
 import type { Dialler } from '../rpc/dial.ts';
 import type { HandshakeError } from '../rpc/handshake.ts';
@@ -17,9 +18,11 @@ import { DataDirectory, type HostRecord } from './data-directory.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from './http-server.ts';
 import { acceptLink } from './links/accept.ts';
 import type { DialledLink } from './links/dial.ts';
+import type { OpenLink } from './links/open-link.ts';
 import { type LogEvent, messageOf } from './log.ts';
 import { measureCpu } from './measures.ts';
 import { Membership } from './membership.ts';
+import { Neighbours } from './peers/neighbours.ts';
 import { Replicas, SYSTEM_PARTITION } from './replicas.ts';
 import { Serving } from './serving.ts';
 import { Storage } from './storage/storage.ts';
@@ -66,6 +69,7 @@ export class Agent {
   readonly #storage: Storage;
   readonly #membership: Membership;
   readonly #serving: Serving;
+  readonly #neighbours: Neighbours;
   readonly #key: HostKey;
   readonly #secret: Secret;
   readonly #fail: (error: AgentError) => void;
@@ -100,12 +104,26 @@ export class Agent {
       onControl: (link) => this.#control(link),
       onRefused: (error) => this.#refused(error),
     });
-    const transport = new AgentTransport(this.replicas, storage, log);
+    const systemCopy = () => this.replicas.copy(DEFAULT_DATABASE, SYSTEM_PARTITION);
+    this.#neighbours = new Neighbours({
+      host: key.host,
+      directory: directory.path,
+      history: record.cluster?.history ?? null,
+      dialler: () => this.#dialler(),
+      handlers: (host) => this.#serving.peer(host, SYSTEM_PARTITION),
+      control: () => this.#controlLink(),
+      systemCopy,
+      readNetwork: (copy) => transport.answer(copy, 'network', ''),
+      log,
+    });
+    const transport = new AgentTransport(this.replicas, storage, log, this.#neighbours);
     this.#serving = new Serving({
       directory: directory.path,
       transport,
       copy: (partition) => this.replicas.copy(DEFAULT_DATABASE, partition),
       status: () => this.#membership.status,
+      refusal: () => this.#clockRefusal(),
+      neighbours: this.#neighbours,
     });
     this.#membership = new Membership({
       directory: directory.path,
@@ -120,6 +138,7 @@ export class Agent {
         cpuRating,
       },
       dialler: () => this.#dialler(),
+      latencies: () => this.#neighbours.latencies,
       onProposed: (proposal) => options.onStage({ kind: 'proposed', host: key.host, proposal }),
       onTurnedAway: (message) => options.onStage({ kind: 'turned-away', message }),
       onMember: (status) => this.#member(status),
@@ -131,7 +150,10 @@ export class Agent {
       corsOrigins: [],
       moreMetrics: () => agentMetrics(this.replicas, transport.counts),
     });
-    parts.serve.fetch = (request) => this.#refusal() ?? gateway.fetch(request);
+    parts.serve.fetch = (request) => {
+      const refusal = this.#clockRefusal();
+      return refusal === null ? gateway.fetch(request) : errorResponse(refusal);
+    };
     parts.serve.onLink = (socket, partition) => void this.#accept(socket, partition);
   }
 
@@ -163,6 +185,7 @@ export class Agent {
       });
       directory.announce(server.url);
       await agent.replicas.start();
+      await agent.#neighbours.start();
       return agent;
     } catch (error) {
       await storage.close();
@@ -179,6 +202,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#options.log('info', 'stopping');
     await this.#server.close();
+    this.#neighbours.stop();
     await this.replicas.stop();
     await this.#storage.close();
     this.#directory.close();
@@ -208,16 +232,18 @@ export class Agent {
       : [this.#server.url];
   }
 
+  #controlLink(): OpenLink | null {
+    return this.replicas.links.find(([each]) => each === SYSTEM_PARTITION)?.[1] ?? null;
+  }
+
   #handlers(partition: PartitionId): LinkHandlers {
-    const { calls } = this.#serving;
     const isControl = partition === SYSTEM_PARTITION;
     const voteRequest: LinkHandlers['events'][string] = (message) => {
-      const link = this.replicas.links.find(([each]) => each === SYSTEM_PARTITION)?.[1]?.link;
-      if (link !== undefined) void this.#membership.vote(message, link).catch(this.#report('vote'));
+      const open = this.#controlLink();
+      if (open !== null) void this.#membership.vote(message, open.link).catch(this.#report('vote'));
     };
     return {
-      calls,
-      anyCall: (type, { data }) => this.#serving.carried(partition, type, data),
+      calls: this.#serving.atEdge,
       events: isControl ? { [hostMessage.voteRequest]: voteRequest } : {},
     };
   }
@@ -254,16 +280,14 @@ export class Agent {
   }
 
   /** Null: it serves. Metrics tell why it does not. */
-  #refusal(): Response | null {
+  #clockRefusal(): AtollError | null {
     const skew = this.#clockOff;
     if (skew === null) return null;
     const seconds = Math.round(Math.abs(skew.offsetMs) / 1000);
-    return errorResponse(
-      new AtollError(
-        'unavailable',
-        `this host's clock is ${seconds} s away from the cluster's: it serves when it is set right`,
-        'none',
-      ),
+    return new AtollError(
+      'unavailable',
+      `this host's clock is ${seconds} s away from the cluster's: it serves when it is set right`,
+      'none',
     );
   }
 
@@ -283,10 +307,9 @@ export class Agent {
     try {
       const history = this.#directory.host?.cluster?.history ?? null;
       const acceptor = { key: this.#key, secret: this.#secret, database: DEFAULT_DATABASE, history };
-      const { calls } = this.#serving;
-      const anyCall: LinkHandlers['anyCall'] = (type, { data }) =>
-        this.#serving.carried(partition, type, data);
-      const { accepted } = await acceptLink(socket, acceptor, () => ({ calls, anyCall, events: {} }), log);
+      const handlers = ({ host }: Accepted) => this.#serving.peer(host, partition);
+      const { open, accepted } = await acceptLink(socket, acceptor, handlers, log);
+      this.#neighbours.accepted(open);
       log('info', 'link-accepted', { host: accepted.host, partition });
     } catch (error) {
       log('warn', 'link-not-accepted', { partition, message: messageOf(error) });

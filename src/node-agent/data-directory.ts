@@ -179,7 +179,7 @@ function read(file: string): string | null {
 }
 
 /** Either the former text or the new one is there, whenever the power goes. */
-function replaceFile(file: string, text: string): void {
+export function replaceFile(file: string, text: string): void {
   const next = `${file}.next`;
   writeFileSync(next, text, { mode: 0o600, flush: true });
   renameSync(next, file);

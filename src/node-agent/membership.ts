@@ -45,6 +45,8 @@ export interface MembershipOptions {
   /** What this host says of itself. */
   readonly offer: Pick<Join, 'host' | 'name' | 'publicKey' | 'addresses' | 'database' | 'cpuRating'>;
   readonly dialler: () => Dialler;
+  /** Round trips to other agents, ms, by host. */
+  readonly latencies: () => Readonly<Record<string, number>>;
   readonly onProposed: (proposal: number | null) => void;
   /** Not now, and why; it asks again. */
   readonly onTurnedAway: (message: string) => void;
@@ -133,7 +135,7 @@ export class Membership {
   }
 
   async #heartbeat({ latencyMs }: OpenLink): Promise<Heartbeat> {
-    const { directory, replicas, offer } = this.#options;
+    const { directory, replicas, offer, latencies } = this.#options;
     const now = Date.now();
     const { copies } = replicas;
     return {
@@ -142,7 +144,7 @@ export class Membership {
       heldBytes: await measureHeld(copies.map(({ file }) => file)),
       cpuRating: offer.cpuRating,
       addresses: offer.addresses,
-      latencies: latencyMs === null ? {} : { [EDGE_HOST]: latencyMs },
+      latencies: { ...latencies(), ...(latencyMs !== null && { [EDGE_HOST]: latencyMs }) },
       // Of what is not loaded yet there is nothing to say.
       replicas: copies.flatMap((copy) => {
         const { partition, position, leaderLast } = copy;

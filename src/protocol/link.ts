@@ -102,7 +102,20 @@ export type Welcome = v.InferOutput<typeof Welcome>;
  * Head of a call that carries a message of docs/protocol.md, "Messages": its body is the call's data, as it is, because
  * JSON that is read and written again loses what tells `5.0` from `5`.
  */
-export const CarriedCall = v.object({ traceparent: v.optional(v.pipe(v.string(), v.maxLength(256))) });
+export const CarriedCall = v.object({
+  traceparent: v.optional(v.pipe(v.string(), v.maxLength(256))),
+  /** Between agents, whose links are for all partitions; without it, the partition of the link's path. */
+  partition: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  /** Of a read that a replica may answer: what it must be to do so. */
+  freshness: v.optional(
+    v.object({
+      consistency: v.picklist(['session', 'bounded', 'eventual']),
+      maxStalenessMs: v.exactOptional(milliseconds),
+      atLeast: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+      atLeastTime: v.exactOptional(v.pipe(v.string(), v.maxLength(64))),
+    }),
+  ),
+});
 export type CarriedCall = v.InferOutput<typeof CarriedCall>;
 
 /** Head of the reply to a {@link CarriedCall}; the answer's body is the reply's data. */
