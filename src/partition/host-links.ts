@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { removeFollower } from '../core/replica/followers.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { HostCheck, HostCheckReply } from '../protocol/hosts.ts';
@@ -146,6 +147,8 @@ export class HostLinks {
       (await this.#options.peers.call<HostCheckReply>(database, SYSTEM_PARTITION, 'host-check', request));
     if (!member) {
       this.#members.delete(host);
+      // The log waits for members only.
+      removeFollower(this.#replica.port, host);
       throw new AtollError(
         'forbidden',
         `host ${host} is no member of this cluster: its status is ${status}`,
