@@ -18,6 +18,8 @@ const program = new Command('atoll')
   .description('Atoll: a SQL database spread over Cloudflare Durable Objects and your own machines')
   .version(version(), '-V, --version')
   .helpCommand('help [command]')
+  // A subcommand's options are its own, also where its parent has some of the same name.
+  .enablePositionalOptions()
   .configureHelp({ showGlobalOptions: false })
   .showSuggestionAfterError()
   .showHelpAfterError('Run with --help for the options and examples.')

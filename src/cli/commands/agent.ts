@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Agent, AgentStage } from '../../node-agent/agent.ts';
 import { onStop } from '../cluster/stop-signal.ts';
@@ -6,6 +7,8 @@ import { CliError, EXIT } from '../failure.ts';
 import { integer } from '../options.ts';
 import { styleFor } from '../terminal/style.ts';
 import { version } from '../version.ts';
+import { leadFrom } from './agent-leading.ts';
+import { agentRecoverCommand } from './agent-recover.ts';
 
 interface Options {
   readonly join?: string;
@@ -21,7 +24,7 @@ interface Options {
 export function agentCommand(): Command {
   return new Command('agent')
     .description('join a cluster with this machine: a host that keeps replicas and answers the API')
-    .option('--join <url,...>', 'the cluster: where its Worker is; several are tried in turn')
+    .option('--join <url,...>', 'the cluster: where its Worker is; left out to lead one that was recovered')
     .option('--data <dir>', 'where its data is kept, {database}/{partition}.sqlite')
     .option('--port <port>', 'where to serve; 0 takes a free port', integer(0, 65_535), 8788)
     .option('--host <address>', 'the address to listen on; 0.0.0.0 for all', '127.0.0.1')
@@ -40,12 +43,16 @@ Examples:
   $ atoll agent --join https://atoll.example.workers.dev --data /var/lib/atoll --host 0.0.0.0 \\
       --address https://db1.example.com:8788 --tls-cert cert.pem --tls-key key.pem`,
     )
-    .action(runAgent);
+    .action(runAgent)
+    .enablePositionalOptions()
+    .addCommand(agentRecoverCommand());
 }
 
 async function runAgent(options: Options): Promise<void> {
-  const seeds = seedsOf(options.join);
   const data = needed(options.data, '--data', 'name a directory for its files: --data ./a1');
+  if (options.join === undefined && existsSync(join(data, 'host.json')))
+    return leadFrom(data, { ...options, tls: tlsOf(options) });
+  const seeds = seedsOf(options.join);
   const secret = needed(
     process.env.ATOLL_SECRET || undefined,
     'ATOLL_SECRET',

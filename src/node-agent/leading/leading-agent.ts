@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import type { PartitionId } from '../../base/brand.ts';
 import { readHead } from '../../core/log/tables.ts';
+import { readFormat } from '../../core/replica/format.ts';
 import { leadingHost } from '../../core/replica/leading-host.ts';
 import { createGateway } from '../../gateway/app.ts';
 import { linkClose } from '../../protocol/link.ts';
 import { importHostKey } from '../../rpc/host-key.ts';
 import { AgentError } from '../agent-error.ts';
-import { DataDirectory } from '../data-directory.ts';
+import { DataDirectory, partitionFile } from '../data-directory.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http-server.ts';
 import type { LogEvent } from '../log.ts';
+import { NodeSqlitePort } from '../sqlite-port.ts';
 import { LedPartitions } from './led-partitions.ts';
 
 const SYSTEM_PARTITION = 0 as PartitionId;
@@ -64,6 +67,7 @@ export class LeadingAgent {
       const cluster = record?.cluster ?? null;
       if (record === null || cluster === null) throw notLeading(directory);
       const key = await importHostKey(record.key);
+      if (!isLedBy(directory, cluster.database, key.host)) throw notLeading(directory);
       const led = new LedPartitions({
         directory,
         database: cluster.database,
@@ -72,8 +76,6 @@ export class LeadingAgent {
         log,
       });
       partitions = led;
-      if (led.all[0]?.partition !== SYSTEM_PARTITION) throw notLeading(directory);
-      if (!isLedBy(led, key.host)) throw notLeading(directory);
       const gateway = createGateway({
         transport: led,
         staticToken: token,
@@ -88,6 +90,8 @@ export class LeadingAgent {
         fetch: (request) => gateway.fetch(request),
         onLink: (socket, partition) => {
           const there = led.all.find((each) => each.partition === partition);
+          // What an error means comes with 'close'.
+          socket.on('error', () => undefined);
           if (there === undefined) socket.close(1008, `there is no partition ${partition} here`);
           else if (sockets >= SOCKETS_MAX) socket.close(linkClose.slow, 'too many hosts are here');
           else {
@@ -124,11 +128,16 @@ export class LeadingAgent {
   }
 }
 
-/** What follows another leader must not be written here. */
-function isLedBy(partitions: LedPartitions, host: string): boolean {
-  const { port } = partitions.of(SYSTEM_PARTITION);
-  const isReplica = port.query(`SELECT 1 FROM sqlite_schema WHERE name = 'atoll_replicas'`).rows.length > 0;
-  return isReplica && leadingHost(port) === host;
+/** Looks without a server, which would write: what follows another leader must not be written here. */
+function isLedBy(directory: DataDirectory, database: string, host: string): boolean {
+  const file = partitionFile(directory.path, { database, partition: SYSTEM_PARTITION });
+  if (!existsSync(file)) return false;
+  const port = new NodeSqlitePort(file);
+  try {
+    return readFormat(port) !== null && leadingHost(port) === host;
+  } finally {
+    port.close();
+  }
 }
 
 function notLeading({ path }: DataDirectory): AgentError {

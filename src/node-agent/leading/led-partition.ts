@@ -73,7 +73,10 @@ export class LedPartition {
     const { partition } = this;
     const { log } = this.#options;
     const { links } = this.server;
+    // The other side speaks first, and nobody listens yet.
+    socket.pause();
     const acceptor = await links.acceptor();
+    socket.resume();
     if (acceptor === null) {
       socket.close(linkClose.notAuthentic, 'this host takes no others: it was started without ATOLL_SECRET');
       return;

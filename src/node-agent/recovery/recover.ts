@@ -81,6 +81,9 @@ export async function recover(options: RecoverOptions): Promise<RecoveryReport> 
     try {
       clear(working.path);
       report = await recoverInto(working, sources, options);
+    } catch (error) {
+      rmSync(working.path, { recursive: true, force: true });
+      throw error;
     } finally {
       working.close();
     }
