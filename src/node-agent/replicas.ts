@@ -76,6 +76,8 @@ export class Replicas {
     const { directory, database } = this.#options;
     const here = directory.partitions().filter((each) => each.database === database);
     await Promise.all(here.map(({ partition }) => this.#hold(partition).load()));
+    // What has no data is of a replica that was let go of, or is assigned again.
+    for (const { partition, position } of this.copies) if (position === null) this.#copies.delete(partition);
     // A newcomer has nothing to follow yet, and asks there to be taken in.
     for (const partition of new Set([SYSTEM_PARTITION, ...this.#copies.keys()])) this.#reach(partition);
   }

@@ -135,4 +135,16 @@ describe('a partition on a storage thread', () => {
     await expect(storage.call(third, 'state')).rejects.toMatchObject({ kind: 'corrupt' });
     expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
   });
+
+  test('that the cluster wants elsewhere is let go of, its file kept, and loaded anew when it is wanted again', async () => {
+    await copying.snapshot();
+    const aside = await storage.call(file, 'release');
+    expect(aside).toMatch(/1\.sqlite\.released-\d{8}T\d+Z$/);
+    expect(await storage.call(file, 'state')).toMatchObject({ position: null });
+    const database = new DatabaseSync(String(aside), { readOnly: true });
+    expect(database.prepare('SELECT count(*) AS n FROM note').get()).toEqual({ n: 100 });
+    database.close();
+    await copying.snapshot();
+    expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
+  });
 });

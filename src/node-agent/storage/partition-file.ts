@@ -27,6 +27,8 @@ import {
 const CHECKED_BYTES_MAX = 64 << 20;
 /** Pages kept in memory for each file (chosen: a hundred open files then take at most 50 MB for them). */
 const CACHE_KILOBYTES = 512;
+/** Files that this process has found whole: one that was closed for want of use is not read again. */
+const checked = new Set<string>();
 /**
  * Of a snapshot that is arriving: pages that a power failure takes are asked for again, so only the last step, when the
  * file is closed, waits for the disk.
@@ -265,9 +267,12 @@ function openChecked(
     if (isDamage(error)) throw damaged(file, null, (error as Error).message);
     throw error;
   }
-  if (isNew || statSync(file).size > CHECKED_BYTES_MAX) return port;
+  if (isNew || checked.has(file) || statSync(file).size > CHECKED_BYTES_MAX) return port;
   const found = guarded(file, port, () => port.query('PRAGMA quick_check(1)').rows[0]?.[0]);
-  if (found === 'ok') return port;
+  if (found === 'ok') {
+    checked.add(file);
+    return port;
+  }
   throw damaged(file, port, String(found));
 }
 
@@ -285,6 +290,7 @@ function guarded<T>(file: string, port: NodeSqlitePort, body: () => T): T {
 
 function damaged(file: string, port: NodeSqlitePort | null, what: string): StorageError {
   port?.close();
+  checked.delete(file);
   const aside = moveAside(file, 'corrupt');
   return new StorageError({ kind: 'corrupt', message: `${file} is damaged (${what}); it is now ${aside}` });
 }
