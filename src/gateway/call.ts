@@ -1,12 +1,13 @@
 import type { Context } from 'hono';
 import { parseJson } from '../protocol/json-text.ts';
+import { FORWARDED_HEADER } from '../protocol/rpc.ts';
 import type { Principal } from './auth/principal.ts';
 import { readBody } from './body.ts';
 import type { CallContext, Database } from './database.ts';
 import type { Gateway } from './gateway.ts';
 import { splitPath } from './path.ts';
 import { TIMEOUT_MS_DEFAULT } from './request.ts';
-import type { Session } from './statements.ts';
+import type { Session, WayOut } from './statements.ts';
 import { newTrace, traceOf } from './trace.ts';
 
 /** One request to the router. */
@@ -30,6 +31,19 @@ export class Call {
   get database(): Database {
     this.#database ??= this.gateway.database(splitPath(this.request.url).database);
     return this.#database;
+  }
+
+  /** For a read that its partition cannot answer now: see Elsewhere. Null: there is no other way. */
+  wayOut(body: string): WayOut | null {
+    const { elsewhere } = this.gateway;
+    const { headers, url } = this.request;
+    if (elsewhere === null) return null;
+    return (information, context) => {
+      const { pathname } = new URL(url);
+      const forwarded = headers.has(FORWARDED_HEADER);
+      const request = { authorization: headers.get('authorization'), path: pathname, body, forwarded };
+      return elsewhere.ask(information, request, context);
+    };
   }
 
   /** A segment of the path that its route names. */

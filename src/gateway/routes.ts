@@ -64,10 +64,11 @@ function hrana(): never {
 
 async function statements(call: Call, read: (body: unknown) => ClientRequest): Promise<Response> {
   const principal = await call.principal();
-  const client = read(parseJson(await readBody(call.request)));
+  const body = await readBody(call.request);
+  const client = read(parseJson(body));
   const session = { database: call.database, principal, context: call.context(client.timeoutMs) };
   try {
-    return await runStatements(session, client);
+    return await runStatements(session, client, call.wayOut(body));
   } finally {
     logIfSlow(call, client);
   }

@@ -21,8 +21,18 @@ export interface Session {
   readonly context: CallContext;
 }
 
+/** Has a read answered by another host, which the network names; null if none does. */
+export type WayOut = (
+  information: KnownNetwork['information'],
+  context: CallContext,
+) => Promise<Response | null>;
+
 /** Runs a client's statements: plans them, sends them where they belong, and answers. */
-export async function runStatements(session: Session, request: ClientRequest): Promise<Response> {
+export async function runStatements(
+  session: Session,
+  request: ClientRequest,
+  wayOut: WayOut | null = null,
+): Promise<Response> {
   const { database, context } = session;
   const present = database.network(context);
   let known = present instanceof Promise ? await present : present;
@@ -45,9 +55,21 @@ export async function runStatements(session: Session, request: ClientRequest): P
           throw new AtollError('stale', 'the schema or the partitions keep changing; try again', 'none');
         }
         known = await database.network(context);
-      } else throw error;
+      } else {
+        const other = maySomebodyElse(error, request, planned) ? wayOut : null;
+        const answer = (await other?.(known.information, context)) ?? null;
+        if (answer === null) throw error;
+        database.metrics.retried('elsewhere');
+        return answer;
+      }
     }
   }
+}
+
+/** Whether a replica may answer what its partition's object could not be asked. */
+function maySomebodyElse(error: unknown, { demand }: ClientRequest, planned: readonly Planned[]): boolean {
+  if (!(error instanceof AtollError) || error.code !== 'unavailable') return false;
+  return demand.consistency !== 'strong' && planned.every((each) => neededRole(each.plan) === 'read');
 }
 
 /** Partitions refuse it too; here the message comes before any about tables. */

@@ -34,3 +34,5 @@ export const TRACE_HEADER = 'traceparent';
 export const TRACE_REPLY_HEADER = 'traceresponse';
 /** Absolute end of the caller's patience, Unix milliseconds. */
 export const DEADLINE_HEADER = 'atoll-deadline';
+/** On a client's request that a router has sent on to another host: that one sends it no further. */
+export const FORWARDED_HEADER = 'atoll-forwarded';

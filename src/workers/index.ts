@@ -16,6 +16,7 @@ export default {
     gateway ??= createGateway({
       transport: new DurableObjectTransport(environment.PARTITION),
       staticToken: environment.ATOLL_TOKEN ?? null,
+      fetch: (url, init) => fetch(url, init),
       corsOrigins: (environment.ATOLL_CORS_ORIGINS ?? '').split(',').filter((origin) => origin !== ''),
     });
     return gateway.fetch(request, environment, context);

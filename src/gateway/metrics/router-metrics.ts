@@ -13,7 +13,9 @@ export type RetryReason =
   /** A read's answer was lost. */
   | 'lost-read'
   /** It was to be refused, and the router made sure that its schema is the newest. */
-  | 'refused';
+  | 'refused'
+  /** A read's object could not be reached, and an agent has answered it. */
+  | 'elsewhere';
 
 /** What one router has done since it started. In a Worker each isolate is a router, and ends without notice. */
 export class RouterMetrics {
