@@ -1,4 +1,5 @@
 import { COVERAGE, type Coverage } from './coverage.ts';
+import type { Mutant } from './mutants.ts';
 import { Simulation } from './simulation.ts';
 
 /** Events in one run (chosen: tens of milliseconds, several schema changes). */
@@ -10,8 +11,8 @@ export interface Report {
 }
 
 /** One seed. @throws with the seed, how to run it again, and what led there */
-export function runSeed(seed: number, steps = STEPS): Report {
-  const simulation = new Simulation(seed);
+export function runSeed(seed: number, steps = STEPS, mutant: Mutant | null = null): Report {
+  const simulation = new Simulation(seed, mutant);
   try {
     const hash = simulation.run(steps);
     return { hash, coverage: simulation.coverage };

@@ -15,6 +15,8 @@ import { Host } from './host.ts';
 import { checkHost, checkLog, checkRows } from './invariants.ts';
 import { type Message, Messages } from './messages.ts';
 import { Model } from './model.ts';
+import type { Mutant } from './mutants.ts';
+import { SimulatedOutside } from './outside.ts';
 import { Random } from './random.ts';
 import { randomWrite, type Write } from './workload.ts';
 
@@ -28,11 +30,12 @@ export class Simulation {
   readonly #model = new Model();
   readonly #messages: Messages;
   readonly #coordinator: SimulatedCoordinator;
+  readonly #outside: SimulatedOutside;
   #now = 1_700_000_000_000;
   /** Whether anything goes wrong: off at the end, so that everything comes to rest. */
   #trouble = true;
 
-  constructor(seed: number) {
+  constructor(seed: number, mutant: Mutant | null = null) {
     this.#random = new Random(seed);
     const partitions = 1 + this.#random.below(4);
     const system = new Host(0 as PartitionId, (port) => {
@@ -44,7 +47,17 @@ export class Simulation {
     for (const host of this.#partitions()) founded.confirmCreated(host.id, this.#now);
     this.#model.reference.set(0, system.fingerprint(true));
     this.#messages = new Messages(this.#random, this.coverage);
-    this.#coordinator = new SimulatedCoordinator(this.#world());
+    const world = this.#world();
+    this.#coordinator = new SimulatedCoordinator(world);
+    this.#outside = new SimulatedOutside({
+      world,
+      system: () => this.#system,
+      systemRestarted: () => this.#coordinator.restarted(),
+      mutant,
+      sleep: (ms) => {
+        this.#now += ms;
+      },
+    });
   }
 
   /** The last events, for a report. */
@@ -58,11 +71,16 @@ export class Simulation {
       // First a few tables, then whatever comes.
       if (i < 12) this.#changeSchema();
       else this.#step();
+      this.#outside.grown();
+      for (let j = this.#random.below(5); j > 0; j--) this.#outside.step();
       if (i % 40 === 39) this.#checkAll();
     }
     this.#settle();
     this.#checkAll();
+    this.#outside.settle();
+    for (const host of this.#hosts) checkHost(host, this.#model);
     for (const host of this.#hosts) checkLog(host);
+    this.#outside.close();
     return this.#trace.digest('hex');
   }
 
@@ -219,6 +237,7 @@ export class Simulation {
 
   #acknowledge(writes: readonly Write[], body: string): void {
     this.coverage.writes++;
+    if (this.#random.chance(0.3)) this.#outside.readers.wrote(body);
     const { results } = JSON.parse(body) as { results: { columns: string[]; rows: number[][] }[] };
     writes.forEach((write, index) => {
       const result = results[index];

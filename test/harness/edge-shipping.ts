@@ -1,0 +1,123 @@
+import { readHead } from '../../src/core/log/tables.ts';
+import type { Replica } from '../../src/core/replica/replica.ts';
+import type { Position } from '../../src/core/replication/position.ts';
+import { Shipper } from '../../src/core/replication/shipper.ts';
+import type { Outside } from './agent-copy.ts';
+import type { Host } from './host.ts';
+import type { Link, Reply, Request, ToEdge, Wire } from './wire.ts';
+
+export interface ShippingBytes {
+  readonly batchBytes: number;
+  readonly pageBytes: number;
+}
+
+/** A leader's links, as its object has them: what survives an eviction, and what does not. */
+export class EdgeShipping {
+  readonly host: Host;
+  readonly #outside: Outside;
+  readonly #wire: Wire;
+  readonly #bytes: ShippingBytes;
+  readonly links = new Set<Link>();
+  #shipper: Shipper<Link>;
+  #replica: Replica;
+  /** Where hosts were before: for the defect of that name. */
+  readonly #former = new Map<string, Position>();
+
+  constructor(host: Host, outside: Outside, wire: Wire, bytes: ShippingBytes) {
+    this.host = host;
+    this.#outside = outside;
+    this.#wire = wire;
+    this.#bytes = bytes;
+    this.#replica = host.replica;
+    this.#shipper = new Shipper<Link>(() => this.host.replica, bytes);
+  }
+
+  /** The object was evicted since: its memory is gone, and its sockets are or sleep. */
+  #awake(): void {
+    if (this.#replica === this.host.replica) return;
+    this.#replica = this.host.replica;
+    this.#shipper = new Shipper<Link>(() => this.host.replica, this.#bytes);
+    const survive = this.#outside.random.chance(0.4);
+    for (const link of this.links) {
+      if (survive) this.#wire.send({ to: 'agent', link, message: { type: 'follow-again' } });
+      else this.closed(link);
+    }
+  }
+
+  opened(link: Link): void {
+    this.#awake();
+    this.links.add(link);
+  }
+
+  closed(link: Link): void {
+    link.edgeOpen = false;
+    this.links.delete(link);
+    this.#shipper.forget(link);
+  }
+
+  receive(link: Link, message: ToEdge): Reply | null {
+    this.#awake();
+    // The eviction may have closed it.
+    if (!link.edgeOpen) return null;
+    const { now } = this.#outside;
+    if (message.type === 'appended') {
+      this.#shipper.answered(link, link.host, message.answer, now);
+      if (message.answer.kind !== 'diverged') this.#former.set(link.host, message.answer.position);
+      this.ship();
+      return null;
+    }
+    const reply = this.#reply(link, message.request, now);
+    return reply;
+  }
+
+  #reply(link: Link, request: Request, now: number): Reply | null {
+    const { mutant } = this.#outside;
+    if (request.type === 'follow') {
+      let { position } = request;
+      const former = this.#former.get(link.host);
+      if (
+        mutant === 'old-matched-kept' &&
+        former !== undefined &&
+        former.commitId > (position?.commitId ?? -1)
+      )
+        position = former;
+      return { type: 'follow', ...this.#shipper.follow(link, link.host, position, now) };
+    }
+    if (request.type === 'snapshot-open') {
+      return { type: 'snapshot-open', snapshot: this.#shipper.openSnapshot(link.host, now) };
+    }
+    if (request.type === 'snapshot-page') {
+      const page = this.#shipper.snapshotPage(link.host, request.base, request.cursor, now);
+      return { type: 'snapshot-page', page };
+    }
+    return null;
+  }
+
+  /** Sends what may be sent. */
+  ship(): void {
+    this.#awake();
+    for (const shipment of this.#shipper.messages(this.#outside.now)) {
+      const { link } = shipment;
+      if (shipment.type === 'follow-again')
+        this.#wire.send({ to: 'agent', link, message: { type: 'follow-again' } });
+      else {
+        const { head, data } = shipment;
+        this.#wire.send({ to: 'agent', link, message: { type: 'append', head, data } });
+      }
+    }
+  }
+
+  /** Two links of one host: one of them is an old one. */
+  hostsTwice(host: string): boolean {
+    return [...this.links].filter((link) => link.host === host).length > 1;
+  }
+
+  get matched(): ReadonlyMap<string, number> {
+    this.#awake();
+    return this.#shipper.matched;
+  }
+
+  get last(): number {
+    return readHead(this.host.port).lastCommitId;
+  }
+}
