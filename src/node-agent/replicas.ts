@@ -36,6 +36,9 @@ export interface ReplicasOptions {
   readonly onRefused: (error: HandshakeError) => void;
 }
 
+/** Every replica is compared with its leader's this often, one after the other, ms (chosen: reading all rows costs both sides). */
+const COMPARE_MS = 6 * 60 * 60_000;
+
 interface Reached {
   readonly link: StandingLink;
   usedAt: number;
@@ -48,13 +51,17 @@ export class Replicas {
   readonly #links = new Map<PartitionId, Reached>();
   readonly #tidying: ReturnType<typeof setInterval>;
   #stopped = false;
+  #comparing = false;
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
-    this.#tidying = setInterval(() => this.#closeIdle(), IDLE_LINK_MS);
+    this.#tidying = setInterval(() => {
+      this.#closeIdle();
+      void this.#compareOne();
+    }, IDLE_LINK_MS);
   }
 
-  get copies(): readonly PartitionCopy[] {
+  get copies(): PartitionCopy[] {
     return [...this.#copies.values()];
   }
 
@@ -177,6 +184,14 @@ export class Replicas {
 
   #follow(partition: PartitionId, open: OpenLink): void {
     void this.#copies.get(partition)?.follow(open);
+  }
+
+  async #compareOne(): Promise<void> {
+    const [oldest] = this.copies.sort((a, b) => a.comparedAt - b.comparedAt);
+    if (this.#comparing || oldest === undefined || Date.now() - oldest.comparedAt < COMPARE_MS) return;
+    this.#comparing = true;
+    await oldest.compare();
+    this.#comparing = false;
   }
 
   #closeIdle(): void {

@@ -13,10 +13,11 @@ import type { Link, Message } from '../../rpc/link.ts';
 import { readHead } from '../../rpc/read-head.ts';
 import { backoffMs } from '../../rpc/reconnect.ts';
 import type { OpenLink } from '../links/open-link.ts';
-import { causeOf, type LogEvent } from '../log.ts';
+import { causeOf, type LogEvent, messageOf } from '../log.ts';
 import { pause } from '../pause.ts';
 import { type PartitionState, StorageError } from '../storage/calls.ts';
 import type { Storage } from '../storage/storage.ts';
+import { compareWithLeader } from './compare.ts';
 import { fetchSnapshot } from './snapshot.ts';
 
 /**
@@ -58,6 +59,7 @@ export class PartitionCopy {
   #leaderLast = 0;
   /** Unix ms: the replica had all that its leader had then; null: never, as far as this process knows. */
   #caughtUpAt: number | null = null;
+  #comparedAt = Date.now();
   #defects = 0;
   /** Attempts in a row that have brought nothing. */
   #failures = 0;
@@ -171,6 +173,33 @@ export class PartitionCopy {
       this.#asking = null;
     });
     return this.#asking;
+  }
+
+  /** Looks whether the rows here are the leader's, and makes the replica anew if they are not. */
+  async compare(): Promise<void> {
+    const open = this.#open;
+    if (open === null || !this.isInSync) return;
+    this.#comparedAt = Date.now();
+    const { partition, file } = this;
+    try {
+      const differing = await compareWithLeader(this.#storage, file, partition, open.link);
+      this.#log('info', 'compared', { partition, differing: differing?.length ?? null });
+      if (differing === null || differing.length === 0 || !this.#isCurrent(open)) return;
+      const tables = [...new Set(differing.map(({ table }) => table))];
+      // What is on its way belongs to a replica that is about to go.
+      this.phase = 'waiting';
+      const aside = await this.#storage.call(file, 'condemn');
+      this.#log('error', 'replica-differs', { partition, tables, ranges: differing.length, aside });
+      this.#lose();
+      this.followAgain();
+    } catch (error) {
+      this.#log('warn', 'comparison-failed', { partition, message: messageOf(error) });
+    }
+  }
+
+  /** Unix ms: when it was last compared, or this process began. */
+  get comparedAt(): number {
+    return this.#comparedAt;
   }
 
   async #ask(link: Link, deadline: number): Promise<void> {

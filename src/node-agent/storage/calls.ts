@@ -1,4 +1,6 @@
+import type { CommitId } from '../../base/brand.ts';
 import type { AppendResult } from '../../core/replication/follower.ts';
+import type { Comparison } from '../../core/replication/merkle.ts';
 import type { Position } from '../../core/replication/position.ts';
 
 /** What a partition's file holds. */
@@ -49,6 +51,12 @@ export interface StorageCalls {
   exportPage(request: string): LocalAnswer | null;
   /** Of the system partition: the network as this copy knows it. */
   network(): LocalAnswer | null;
+  /** Begins a comparison with the leader's rows, as of the last commit now; an earlier one is forgotten. Null: no replica. */
+  beginComparison(): CommitId | null;
+  /** Counts some of the rows; again while it gives `counting`. `gone`: begin anew, later. */
+  countRows(): 'counting' | 'counted' | 'gone';
+  /** What to ask the leader next, after its digests of what was asked last; null begins. */
+  compare(theirs: readonly (string | null)[] | null): Comparison;
   /** Moves the replica's file aside, so that it is made anew from a snapshot. Gives where it is now. */
   condemn(): string | null;
   /** The same for a replica that the cluster no longer wants here. */

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { present } from '../../base/assert.ts';
+import type { CommitId } from '../../base/brand.ts';
 import { exportPage } from '../../core/replica/export.ts';
 import type { ExecuteOutcome } from '../../core/replica/outcome.ts';
 import { System } from '../../core/replica/system.ts';
 import { type AppendResult, Follower } from '../../core/replication/follower.ts';
+import type { Comparison } from '../../core/replication/merkle.ts';
 import { decodeBatch } from '../../core/replication/shipping.ts';
 import type { SnapshotHead, SnapshotPageHead } from '../../core/replication/snapshot-format.ts';
 import { SnapshotTarget } from '../../core/replication/snapshot-target.ts';
@@ -22,6 +24,7 @@ import {
   type StorageCalls,
   StorageError,
 } from './calls.ts';
+import { Comparing } from './comparing.ts';
 
 /** A file up to this size is read whole when it is opened, bytes (measured: some 100 ms; damage in larger ones shows in use). */
 const CHECKED_BYTES_MAX = 64 << 20;
@@ -46,6 +49,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   #port: NodeSqlitePort;
   #follower: Follower | null;
   #incoming: Incoming | null;
+  #comparing: Comparing | null = null;
 
   /** @throws StorageError `corrupt`, when the file was damaged: it is aside then, and opening again finds none */
   constructor(file: string) {
@@ -86,6 +90,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   finishSnapshot(): PartitionState {
     present(this.#incoming, 'a snapshot that has begun').finish();
     this.#incoming = null;
+    this.#comparing = null;
     this.#port.close();
     promote(this.#file);
     this.#port = openChecked(this.#file);
@@ -122,6 +127,21 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
     return { status: 200, body: JSON.stringify(reply) };
   }
 
+  beginComparison(): CommitId | null {
+    const replica = this.#follower?.replica ?? null;
+    this.#comparing = replica === null ? null : new Comparing(replica);
+    return this.#comparing?.at ?? null;
+  }
+
+  countRows(): 'counting' | 'counted' | 'gone' {
+    // The file was closed meanwhile, or its replica replaced.
+    return this.#guarded(() => this.#comparing?.count() ?? 'gone');
+  }
+
+  compare(theirs: readonly (string | null)[] | null): Comparison {
+    return present(this.#comparing, 'a comparison that has begun').compare(theirs);
+  }
+
   condemn(): string | null {
     return this.#empty('corrupt');
   }
@@ -137,6 +157,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
 
   #empty(why: Aside): string | null {
     if (this.#follower === null) return null;
+    this.#comparing = null;
     this.#port.close();
     const aside = moveAside(this.#file, why);
     this.#follower = null;

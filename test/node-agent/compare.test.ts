@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CommitId, PartitionId } from '../../src/base/brand.ts';
+import type { Replica } from '../../src/core/replica/replica.ts';
+import { answer } from '../../src/core/replication/merkle.ts';
+import { MerkleScan } from '../../src/core/replication/merkle-scan.ts';
+import { compareWithLeader } from '../../src/node-agent/replication/compare.ts';
+import type { CompareReply, CompareRequest } from '../../src/node-agent/replication/compare-message.ts';
+import { Storage } from '../../src/node-agent/storage/storage.ts';
+import type { Link } from '../../src/rpc/link.ts';
+import { LocalCluster } from '../harness/local-cluster.ts';
+import { Copying } from './copy.ts';
+
+const PARTITION = 1 as PartitionId;
+
+let directory: string;
+let file: string;
+let storage: Storage;
+let cluster: LocalCluster;
+let copying: Copying;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'atoll-compare-'));
+  file = join(directory, 'main', '1.sqlite');
+  storage = new Storage(() => undefined, 1);
+  cluster = new LocalCluster();
+  cluster.schema('CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)');
+  for (let i = 0; i < 300; i++) cluster.run('INSERT INTO note (text) VALUES (?)', [`note ${i} `.repeat(200)]);
+  copying = new Copying(storage, file, cluster.replica(1));
+  await copying.snapshot();
+});
+afterEach(async () => {
+  await storage.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A leader as `compare` asks one, which writes between any two questions. */
+function leaderOf(replica: Replica): Link {
+  const scans = new Map<number, MerkleScan>();
+  const reply = ({ at, question }: CompareRequest): CompareReply => {
+    cluster.run("UPDATE note SET text = text || '.' WHERE id % 50 = 0");
+    const scan = scans.get(at) ?? new MerkleScan(replica, at as CommitId);
+    scans.set(at, scan);
+    const tree = scan.step(64 * 1024);
+    if (tree === null) return { kind: 'counting' };
+    return tree === 'gone' ? { kind: 'gone' } : { kind: 'answer', digests: answer(tree, question) };
+  };
+  const call = async (_type: string, head: unknown) => ({
+    head: reply(head as CompareRequest),
+    data: new Uint8Array(0),
+  });
+  return { call } as unknown as Link;
+}
+
+const compared = () => compareWithLeader(storage, file, PARTITION, leaderOf(cluster.replica(1)));
+
+test('a replica is equal to its leader’s, which goes on writing', async () => {
+  expect(await compared()).toEqual([]);
+  await copying.tail();
+  expect(await compared()).toEqual([]);
+});
+
+test('a row that differs is found, and its neighbours are not', async () => {
+  await storage.call(file, 'close');
+  const database = new DatabaseSync(file);
+  // Past the triggers that log changes: as a disk that has changed a byte.
+  for (const name of database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'note'")
+    .all()
+    .map((row) => String(row.name)))
+    database.exec(`DROP TRIGGER "${name}"`);
+  database.exec("UPDATE note SET text = 'rotten' WHERE id = (SELECT id FROM note LIMIT 1 OFFSET 77)");
+  database.close();
+  const differing = await compared();
+  expect(differing).toEqual([expect.objectContaining({ table: 'note' })]);
+});
+
+test('what cannot be compared any more is not said to differ', async () => {
+  const leader = leaderOf(cluster.replica(1));
+  const slow = {
+    ...leader,
+    call: async (...args: Parameters<Link['call']>) => {
+      cluster.schema('CREATE TABLE IF NOT EXISTS other (id INTEGER PRIMARY KEY)');
+      return leader.call(...args);
+    },
+  } as unknown as Link;
+  expect(await compareWithLeader(storage, file, PARTITION, slow)).toBeNull();
+});
