@@ -3,7 +3,7 @@ import type { Freshness } from '../gateway/freshness.ts';
 import { askInOrder, qualifies } from '../gateway/replica-choice.ts';
 import type { PartitionMessage, PartitionTransport } from '../gateway/transport.ts';
 import { AtollError } from '../protocol/error.ts';
-import { CarriedReply, EDGE_HOST } from '../protocol/link.ts';
+import { CarriedReply } from '../protocol/link.ts';
 import type { Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import type { Reply } from './gossip/newest-network.ts';
@@ -27,7 +27,9 @@ export interface Reach {
 /** Other members of the cluster, and what they make known. */
 export interface Others {
   /** Hosts but this one that a read of the partition may be sent to, the first one first; the leader among them. */
-  candidates(partition: PartitionId): readonly string[];
+  candidates(partition: PartitionId): Promise<readonly string[]>;
+  /** Among them the one that leads. */
+  readonly leader: string;
   /** Sends a read to another agent. Its reply's head is a CarriedReply. */
   ask(host: string, partition: PartitionId, message: PartitionMessage, deadline: number): Promise<Message>;
   /** The newest network information that this host can find; null: it has none. */
@@ -103,14 +105,14 @@ export class AgentTransport implements PartitionTransport {
   }
 
   /** By other replicas or the leader, the closest first; one that hangs leaves the next one half of the time. */
-  #elsewhere(partition: PartitionId, message: PartitionMessage): Promise<Response> {
+  async #elsewhere(partition: PartitionId, message: PartitionMessage): Promise<Response> {
     const { trace, type } = message;
-    const candidates = this.#others.candidates(partition);
+    const candidates = await this.#others.candidates(partition);
     const ask = async (host: string): Promise<Response> => {
       const isLast = host === candidates.at(-1);
       const now = Date.now();
       const deadline = isLast ? message.deadline : now + (message.deadline - now) / 2;
-      if (host === EDGE_HOST) return this.#atLeader(partition, { ...message, deadline });
+      if (host === this.#others.leader) return this.#atLeader(partition, { ...message, deadline });
       this.counts.peer++;
       return responseOf(type, await this.#others.ask(host, partition, message, deadline));
     };

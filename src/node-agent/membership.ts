@@ -10,7 +10,6 @@ import {
   VoteReply,
   VoteRequest,
 } from '../protocol/hosts.ts';
-import { EDGE_HOST } from '../protocol/link.ts';
 import type { Dialler } from '../rpc/dial.ts';
 import type { Link, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
@@ -134,7 +133,7 @@ export class Membership {
     return HEARTBEAT_MS;
   }
 
-  async #heartbeat({ latencyMs }: OpenLink): Promise<Heartbeat> {
+  async #heartbeat({ latencyMs, peer }: OpenLink): Promise<Heartbeat> {
     const { directory, replicas, offer, latencies } = this.#options;
     const now = Date.now();
     const { copies } = replicas;
@@ -144,7 +143,7 @@ export class Membership {
       heldBytes: await measureHeld(copies.map(({ file }) => file)),
       cpuRating: offer.cpuRating,
       addresses: offer.addresses,
-      latencies: { ...latencies(), ...(latencyMs !== null && { [EDGE_HOST]: latencyMs }) },
+      latencies: { ...latencies(), ...(latencyMs !== null && { [peer.host]: latencyMs }) },
       // Of what is not loaded yet there is nothing to say.
       replicas: copies.flatMap((copy) => {
         const { partition, position, leaderLast } = copy;

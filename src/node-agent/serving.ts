@@ -2,7 +2,7 @@ import type { PartitionId } from '../base/brand.ts';
 import type { Freshness } from '../gateway/freshness.ts';
 import { AtollError } from '../protocol/error.ts';
 import { type HostList, hostMessage, Probe, type ProbeReply, Relayed } from '../protocol/hosts.ts';
-import { CarriedCall, EDGE_HOST } from '../protocol/link.ts';
+import { CarriedCall } from '../protocol/link.ts';
 import type { CallHandler, LinkHandlers, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import type { AgentTransport } from './agent-transport.ts';
@@ -33,7 +33,8 @@ export class Serving {
   readonly atEdge: Readonly<Record<string, CallHandler>> = {
     [hostMessage.probe]: (message) => this.#probe(message),
     [hostMessage.relayed]: ({ head, data }, { host }, deadline) => {
-      if (host !== EDGE_HOST) throw new AtollError('forbidden', 'only the edge hands calls on', 'none');
+      if (host !== this.#options.neighbours.leader)
+        throw new AtollError('forbidden', 'only the host that leads hands calls on', 'none');
       const { from, type, head: inner } = readHead(Relayed, hostMessage.relayed, head);
       return this.#serve(type, { head: inner, data }, from, deadline);
     },

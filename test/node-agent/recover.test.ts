@@ -200,6 +200,17 @@ describe('the recovery drill', () => {
         : null,
     );
 
+    const fourth = startAgent({ url } as TestEdge, path('a4'));
+    running.push(fourth.running);
+    await fourth.ready();
+    const [leading] = view.hosts;
+    const { hosts } = await until('distances are known', async () => {
+      const now = await call(url, '/v1/hosts');
+      const others = now.hosts.slice(1) as { distanceMs: number | null }[];
+      return others.length === 2 && others.every(({ distanceMs }) => distanceMs !== null) ? now : null;
+    });
+    for (const { votes } of hosts.slice(1)) expect(votes[leading.host]).toBe(true);
+
     // Agents of the former cluster are not let in with their data.
     const former = await startAgent({ url } as TestEdge, path('a1')).running.ended;
     expect(former.code).toBe(1);

@@ -111,13 +111,19 @@ export class Neighbours implements Others {
     this.#gossiper.receive(from, head);
   }
 
-  candidates(partition: PartitionId): readonly string[] {
+  /** The host that leads all partitions: the edge, or an agent where the cluster was recovered. */
+  get leader(): string {
+    return this.network.reply?.network.partitions[0]?.host ?? EDGE_HOST;
+  }
+
+  async candidates(partition: PartitionId): Promise<readonly string[]> {
+    await this.look();
     const { reply } = this.network;
     if (reply === null) return [];
     const { host, control } = this.#options;
     const latencies = new Map(this.#roundTrips.latencies);
     const edgeMs = control()?.latencyMs ?? null;
-    if (edgeMs !== null) latencies.set(EDGE_HOST, edgeMs);
+    if (edgeMs !== null) latencies.set(this.leader, edgeMs);
     return candidatesFor(partition, reply.network, host, latencies).filter((each) => each !== host);
   }
 
@@ -159,13 +165,13 @@ export class Neighbours implements Others {
     this.network.take(JSON.parse(answer.body) as Reply, 'replica');
   }
 
-  /** Agents that a message may get to: by an address, over a link that is open, and if need be handed on. */
+  /** Agents that follow and that a message may get to: by an address, over a link that is open, and if need be handed on. */
   #reachable(handedOn: boolean): readonly string[] {
     const linked = new Set(this.#links.open);
     return this.network.agents
       .filter(({ host, addresses = [] }) => handedOn || addresses.length > 0 || linked.has(host))
       .map(({ host }) => host)
-      .filter((each) => each !== this.#options.host);
+      .filter((each) => each !== this.#options.host && each !== this.leader);
   }
 
   #tick(): void {
