@@ -12,7 +12,7 @@ export interface HostEntry {
   /** Unix milliseconds. */
   readonly seenAt: number | undefined;
   readonly replicas: readonly ReplicaEntry[];
-  /** Round trip to the edge, ms: as it measures it itself, and as the network has it. */
+  /** Round trip to the host that leads, ms: as it measures it itself, and as the network has it. */
   readonly latencyMs: number | undefined;
   readonly distanceMs: number | undefined;
   readonly directionDegrees: number | undefined;
@@ -35,10 +35,12 @@ export interface ReplicaEntry {
   readonly awaitingPurge: number | undefined;
 }
 
-/** The edge first, the others as people sort what they are called. */
+/** The host that leads first (the edge, or an agent), the others as people sort what they are called. */
 export function hostList(reply: unknown): readonly HostEntry[] {
-  const hosts = array(record(reply).hosts).map(record).map(hostEntry);
-  const rank = ({ kind }: HostEntry): number => (kind === 'edge' ? 0 : 1);
+  const entries = array(record(reply).hosts).map(record);
+  const leader = text(entries.find(leads)?.host) ?? 'edge';
+  const hosts = entries.map((entry) => hostEntry(entry, leader));
+  const rank = ({ id }: HostEntry): number => (id === leader ? 0 : 1);
   return hosts.sort((a, b) => rank(a) - rank(b) || ORDER.compare(hostLabel(a), hostLabel(b)));
 }
 
@@ -50,12 +52,16 @@ export function hostLabel({ name, id }: HostEntry): string {
   return name ?? id;
 }
 
-function hostEntry(host: Record<string, unknown>): HostEntry {
+function leads(host: Record<string, unknown>): boolean {
+  return array(host.replicas).some((replica) => record(replica).role === 'leader');
+}
+
+function hostEntry(host: Record<string, unknown>, leader: string): HostEntry {
   const direction = number(host.direction);
   const seen = Date.parse(text(host.seenAt) ?? '');
   const duties = array(host.responsibility).map(record);
-  // The edge is what distances are measured from.
-  const isEdge = host.kind === 'edge';
+  // It is what distances are measured from.
+  const isLeader = host.host === leader;
   return {
     id: text(host.host) ?? '',
     name: text(host.name),
@@ -68,12 +74,12 @@ function hostEntry(host: Record<string, unknown>): HostEntry {
     replicas: array(host.replicas)
       .map(record)
       .map((replica) => replicaEntry(replica, duties)),
-    latencyMs: number(record(host.latencies).edge),
-    distanceMs: isEdge ? undefined : number(host.distanceMs),
+    latencyMs: number(record(host.latencies)[leader]),
+    distanceMs: isLeader ? undefined : number(host.distanceMs),
     directionDegrees: direction === undefined ? undefined : (direction * 180) / Math.PI,
     freeBytes: number(host.freeBytes),
     cpuRating: number(host.cpuRating),
-    unreliability: isEdge ? undefined : number(host.unreliability),
+    unreliability: isLeader ? undefined : number(host.unreliability),
     votes: new Map(Object.entries(record(host.votes)).map(([voter, vote]) => [voter, vote === true])),
   };
 }
