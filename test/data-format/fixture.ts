@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
+/** Folder of an agent's data directory in a fixture. */
+export const AGENT = 'agent';
 export const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 
 export async function fixtureNames(): Promise<string[]> {
@@ -28,6 +30,16 @@ export async function partitionFiles(storage: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile() && /^[0-9a-f]{64}\.sqlite$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Paths of the replicas that an unpacked fixture's agent has; none in a fixture from before there were agents. */
+export async function replicaFiles(storage: string): Promise<string[]> {
+  const folder = join(storage, AGENT, 'main');
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names.filter((name) => /^\d+\.sqlite$/.test(name)).map((name) => join(folder, name));
 }
 
 export async function answersOf(name: string): Promise<unknown> {

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { CommitId } from '../../src/base/brand.ts';
 import { BARRIERS } from '../../src/core/log/commit.ts';
@@ -8,8 +9,8 @@ import { readHead } from '../../src/core/log/tables.ts';
 import { undoTo } from '../../src/core/log/undo.ts';
 import { Replica } from '../../src/core/replica/replica.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
-import { ask, startOn } from './cluster.ts';
-import { answersOf, fixtureNames, partitionFiles, unpack } from './fixture.ts';
+import { ask, startAgentOn, startOn, stopAgent } from './cluster.ts';
+import { AGENT, answersOf, fixtureNames, partitionFiles, replicaFiles, unpack } from './fixture.ts';
 import { QUESTIONS } from './story.ts';
 
 const names = await fixtureNames();
@@ -40,10 +41,26 @@ describe.each(names)('data directory %s', (name) => {
     }
   });
 
+  test('an agent goes on with its copies, and answers from them', async () => {
+    const storage = await unpack(name);
+    const data = join(storage, AGENT);
+    const before = await replicaFiles(storage);
+    const cluster = await startOn(storage);
+    const agent = await startAgentOn(cluster.url, data);
+    try {
+      expect(await ask(agent, QUESTIONS, { consistency: 'eventual' })).toEqual(await answersOf(name));
+      for (const file of before) expect(await replicaFiles(storage)).toContain(file);
+    } finally {
+      await stopAgent(agent.running);
+      await cluster.stop();
+      await rm(storage, { recursive: true, force: true });
+    }
+  });
+
   test('undoes its newest commits', async () => {
     const storage = await unpack(name);
     let undone = 0;
-    for (const file of await partitionFiles(storage)) {
+    for (const file of [...(await partitionFiles(storage)), ...(await replicaFiles(storage))]) {
       const port = new NodeSqlitePort(file);
       const replica = Replica.open(port);
       expect(replica).not.toBeNull();
