@@ -49,6 +49,7 @@ export interface AgentOptions {
 /** What its operator sees of an agent that starts. */
 export type AgentStage =
   | { readonly kind: 'proposed'; readonly host: string; readonly proposal: number | null }
+  | { readonly kind: 'unreached'; readonly message: string }
   | { readonly kind: 'turned-away'; readonly message: string }
   | { readonly kind: 'accepted'; readonly status: string };
 
@@ -103,6 +104,7 @@ export class Agent {
       handlers: (partition) => this.#handlers(partition),
       onControl: (link) => this.#control(link),
       onRefused: (error) => this.#refused(error),
+      onUnreached: (message) => options.onStage({ kind: 'unreached', message }),
     });
     const systemCopy = () => this.replicas.copy(DEFAULT_DATABASE, SYSTEM_PARTITION);
     this.#neighbours = new Neighbours({

@@ -34,6 +34,8 @@ export interface ReplicasOptions {
   /** The control link is open. */
   readonly onControl: (link: DialledLink) => void;
   readonly onRefused: (error: HandshakeError) => void;
+  /** The system partition cannot be reached; it is tried again. */
+  readonly onUnreached: (message: string) => void;
 }
 
 /** Every replica is compared with its leader's this often, one after the other, ms (chosen: reading all rows costs both sides). */
@@ -147,7 +149,7 @@ export class Replicas {
   }
 
   #dial(partition: PartitionId): StandingLink {
-    const { seeds, dialler, log, onRefused, onControl, handlers } = this.#options;
+    const { seeds, dialler, log, onRefused, onUnreached, onControl, handlers } = this.#options;
     const isControl = partition === SYSTEM_PARTITION;
     const own = handlers(partition);
     const append = (message: Message): void => {
@@ -171,6 +173,7 @@ export class Replicas {
       pingEveryMs: isControl ? CONTROL_PING_MS : PARTITION_PING_MS,
       log,
       onRefused,
+      ...(isControl && { onUnreached }),
       onOpen: (link) => {
         this.#follow(partition, link.open);
         if (!isControl) return;

@@ -126,6 +126,14 @@ describe('an agent', () => {
     expect(readdirSync(join(data, 'main')).filter((name) => /corrupt|incoming/.test(name))).toEqual([]);
   });
 
+  test('says that the cluster is out of reach, and joins once it is there', async () => {
+    edge.cut();
+    const started = agent();
+    await started.running.seen(/^not reached yet, trying on: /m);
+    edge.mend();
+    await started.ready();
+  });
+
   test('told to stop ends what it has begun, closes its files, and exits with 0', async () => {
     const started = agent();
     await started.ready();

@@ -100,6 +100,7 @@ class Display {
   #pending: AgentStage[] = [];
   #watching: ReturnType<typeof setInterval> | null = null;
   #percent = -1;
+  #isAccepted = false;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -124,10 +125,14 @@ class Display {
       case 'proposed':
         this.#say(`proposed as ${stage.host}: the present hosts vote`);
         break;
+      case 'unreached':
+        if (!this.#isAccepted) this.#say(`not reached yet, trying on: ${stage.message}`);
+        break;
       case 'turned-away':
         this.#say(`not taken in yet: ${stage.message}`);
         break;
       case 'accepted':
+        this.#isAccepted = true;
         this.#say('accepted');
         this.#serves();
         this.#watching ??= setInterval(() => this.#watch(), PROGRESS_MS);

@@ -23,6 +23,8 @@ export interface StandingLinkOptions {
   readonly onOpen: (link: DialledLink) => void;
   /** The other side does not want this host: waiting alone changes nothing. The link is tried again, rarely. */
   readonly onRefused?: (error: HandshakeError) => void;
+  /** An attempt has failed otherwise: nothing is there, or the way is cut. */
+  readonly onUnreached?: (message: string) => void;
 }
 
 /** A link that ends sooner counts as one that was not opened, so that attempts slow down, ms (chosen). */
@@ -140,11 +142,12 @@ export class StandingLink {
   }
 
   #refused(url: string, error: unknown): void {
-    const { partition, log, onRefused } = this.#options;
+    const { partition, log, onRefused, onUnreached } = this.#options;
     const refused = error instanceof HandshakeError && REFUSALS.has(error.closeCode);
     const message = error instanceof Error ? error.message : String(error);
     log(refused ? 'error' : 'warn', refused ? 'link-refused' : 'link-failed', { partition, url, message });
     if (refused) onRefused?.(error);
+    else onUnreached?.(message);
   }
 
   #wait(milliseconds: number): Promise<void> {
