@@ -12,6 +12,8 @@ import { AgentError } from './agent-error.ts';
 const LINK = /^(?:\/[^/]+)?\/v1\/link\/(\d{1,6})\/?$/;
 /** Requests under way when the agent stops have this long to end, ms (chosen: less than service managers wait). */
 const DRAIN_MS = 5_000;
+/** How often connections are looked at meanwhile, ms (chosen). */
+const TIDY_MS = 20;
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -65,8 +67,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     close: () =>
       new Promise((resolve) => {
         const impatient = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+        // A connection that is kept alive is idle once its last answer has left.
+        const tidying = setInterval(() => server.closeIdleConnections(), TIDY_MS);
         server.close(() => {
           clearTimeout(impatient);
+          clearInterval(tidying);
           resolve();
         });
         server.closeIdleConnections();
