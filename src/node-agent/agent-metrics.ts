@@ -51,6 +51,7 @@ export function agentMetrics(replicas: Replicas, counts: TransportCounts): strin
     family('atoll_agent_messages_total', 'counter', 'Messages of the router, by who has answered.', [
       `{by="local"} ${counts.local}`,
       `{by="leader"} ${counts.leader}`,
+      `{by="peer"} ${counts.peer}`,
     ]),
   ].join('');
 }

@@ -46,10 +46,10 @@ export class TestEdge {
     });
   }
 
-  static async start(partitions = 2): Promise<TestEdge> {
+  static async start(partitions = 2, replicas?: number): Promise<TestEdge> {
     const edge = new TestEdge(partitions);
     await edge.listen(0);
-    await edge.post('/v1/init', { partitions });
+    await edge.post('/v1/init', { partitions, ...(replicas !== undefined && { replicas }) });
     return edge;
   }
 
