@@ -3,6 +3,7 @@ import type { Freshness } from '../gateway/freshness.ts';
 import { askInOrder, qualifies } from '../gateway/replica-choice.ts';
 import type { PartitionMessage, PartitionTransport } from '../gateway/transport.ts';
 import { AtollError } from '../protocol/error.ts';
+import { type ExportPageRequest, REPLICA_HEADER } from '../protocol/export.ts';
 import { CarriedReply } from '../protocol/link.ts';
 import type { Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
@@ -75,10 +76,8 @@ export class AgentTransport implements PartitionTransport {
     try {
       return await this.#atLeader(partition, message);
     } catch (error) {
-      const kept = copy === null || type !== 'export-page' || !isOutOfReach(error) ? null : copy;
-      const answer = kept === null ? null : await this.answer(kept, type, textOf(message.body));
-      if (answer !== null) return this.#here(answer);
-      throw error;
+      if (copy === null || type !== 'export-page' || !isOutOfReach(error)) throw error;
+      return this.#pageHere(copy, message);
     }
   }
 
@@ -137,6 +136,24 @@ export class AgentTransport implements PartitionTransport {
     const newest = await this.#others.newest();
     if (newest !== null) return Response.json(newest);
     throw unreached ?? new AtollError('unavailable', 'this host knows no network yet', 'none');
+  }
+
+  /** A page of an export, whose leader is out of reach: as of what this replica has, which the answer says. */
+  async #pageHere(copy: PartitionCopy, { type, body }: PartitionMessage): Promise<Response> {
+    const { partition, position } = copy;
+    // Reference tables are read in the system partition: how far this one has followed them is all the same.
+    const request = { ...(JSON.parse(textOf(body)) as ExportPageRequest), system: 0 };
+    const answer = position === null ? null : await this.answer(copy, type, JSON.stringify(request));
+    if (position === null || answer === null) {
+      throw new AtollError(
+        'unavailable',
+        `the leader of partition ${partition} is out of reach, and the replica here has not applied the schema yet that the others have`,
+        'none',
+      );
+    }
+    const response = this.#here(answer);
+    response.headers.set(REPLICA_HEADER, `${position.commitId} ${position.timestamp}`);
+    return response;
   }
 
   #here({ status, body }: LocalAnswer): Response {

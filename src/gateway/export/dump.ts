@@ -1,5 +1,6 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
+import type { PartitionId } from '../../base/brand.ts';
 import type { Schema } from '../../core/schema/catalogue.ts';
 import type { Table } from '../../core/schema/table.ts';
 import { quoteName } from '../../core/sqlite/quote.ts';
@@ -8,13 +9,37 @@ import type { NetworkInformation } from '../../protocol/network.ts';
 
 /** The text of a dump around its rows. `sqlite3` loads it, and Atoll reads its own clauses out of the comments. */
 
-export function opening({ database, schemaVersion, history }: NetworkInformation, now: Date): string {
+/** How far a replica was that answers in its leader's place. */
+export interface Standing {
+  readonly partition: PartitionId;
+  readonly commit: number;
+  /** Unix milliseconds; null before the first commit. */
+  readonly time: number | null;
+}
+
+/** `standings`: empty if the leaders answer. */
+export function opening(
+  { database, schemaVersion, history }: NetworkInformation,
+  now: Date,
+  standings: readonly Standing[],
+): string {
   return `-- Atoll export of ${database}, schema version ${schemaVersion}, history ${history}, begun ${now.toISOString()}
 -- Partitions are read one after the other, in pages: a page of rows is of one moment, the whole is not. What is
 -- written meanwhile may be here or not. A dump without the COMMIT at its end is not whole.
-PRAGMA foreign_keys=OFF;
+${standings.length === 0 ? '' : outOfReach(standings)}PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
 `;
+}
+
+/** Replicas that answer from here on, as far as they are. */
+export function outOfReach(standings: readonly Standing[]): string {
+  const lines = standings.map(({ partition, commit, time }) => {
+    const at = time === null ? '' : `, ${new Date(time).toISOString()}`;
+    return `-- Partition ${partition}: up to commit ${commit}${at}.\n`;
+  });
+  return `-- Leaders are out of reach: from here on replicas of the host that was asked answer instead of them. What was committed
+-- after the commits below is not here, and of what went to several partitions some may be here and some not.
+${lines.join('')}`;
 }
 
 export function closing(): string {
