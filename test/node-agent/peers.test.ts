@@ -6,6 +6,7 @@ import { call, TestEdge, TOKEN } from './edge.ts';
 import { type AgentProcess, events, startAgent, until } from './process.ts';
 
 // Two agents, each with replicas that the other lacks, and each on a cable to the edge of its own.
+
 /** So many that each agent gets some, whatever their ids. */
 const PARTITIONS = 16;
 const ALL = 'SELECT id, tenant, body FROM post ORDER BY id';

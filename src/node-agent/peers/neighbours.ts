@@ -77,8 +77,9 @@ export class Neighbours implements Others {
       tell: (to, type, head) => this.#calls.tell(to, type, head),
       log,
     });
-    const known = history === null ? null : kept.read(log);
-    if (known !== null) this.network.take(known, 'disk');
+    const known = kept.read(log);
+    // What is left of a former life of the directory belongs to nobody.
+    if (known !== null && known.network.history === history) this.network.take(known, 'disk');
   }
 
   /** Begins to tell and to measure. */
