@@ -18,6 +18,9 @@ const CONNECTIONS = 64;
 /** Of the lag's measurement. */
 const WRITES_PER_SECOND = 1_000;
 const SECONDS = values.quick ? 5 : 15;
+const WIDE_ROWS = values.quick ? 40_000 : 200_000;
+const WIDE_BYTES = 1_000;
+const WIDE_BLOCK = 10_000;
 const IDLE_PARTITIONS = 100;
 const IDLE_MS = 10_000;
 
@@ -25,6 +28,7 @@ const directory = await mkdtemp(join(tmpdir(), 'atoll-bench-agents-'));
 const running: Running[] = [];
 try {
   await cluster();
+  await wide();
   await idle();
 } finally {
   await Promise.all(running.map(({ process }) => process.stop()));
@@ -45,7 +49,24 @@ async function cluster(): Promise<void> {
   await lag(edge, agents[0] as Running);
   await importFollowed(edge, agents[0] as Running);
   const third = await started(startAgent(edge.url, join(directory, 'a3')));
-  snapshotRate(third);
+  snapshotRate(third, `${whole(ROWS)} rows of 20 bytes`, 'none: bound by rows');
+}
+
+/** A new agent of a database whose rows are of everyday size. */
+async function wide(): Promise<void> {
+  const edge = await started(startEdge(join(directory, 'wide'), 4));
+  await query(edge.url, 'CREATE TABLE pages (tenant TEXT NOT NULL, body TEXT) PARTITION BY (tenant)');
+  const body = 'x'.repeat(WIDE_BYTES - 16);
+  for (let from = 0; from < WIDE_ROWS; from += WIDE_BLOCK) {
+    const lines = Array.from(
+      { length: WIDE_BLOCK },
+      (_, index) => `{"tenant":"t${(from + index) % 5000}","body":"${from + index} ${body}"}`,
+    );
+    await importLines(edge, 'pages', `${lines.join('\n')}\n`);
+  }
+  const agent = await started(startAgent(edge.url, join(directory, 'wide-agent')));
+  snapshotRate(agent, `${whole(WIDE_ROWS)} rows of ${WIDE_BYTES} bytes`, '≥ 50 MB/s');
+  await Promise.all([agent, edge].map(({ process }) => process.stop()));
 }
 
 /** Inserts with both agents following, and with both standing still. */
@@ -143,12 +164,7 @@ async function importFollowed(edge: Running, agent: Running): Promise<void> {
   }
   const body = `${lines.join('\n')}\n`;
   const started = performance.now();
-  const reply = await fetch(`${edge.url}/v1/import/visits`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson' },
-    body,
-  });
-  if (!reply.ok) throw new Error(await reply.text());
+  await importLines(edge, 'visits', body);
   const imported = performance.now();
   for (;;) {
     const { rows } = await query(agent.url, 'SELECT count(*) FROM visits', { consistency: 'eventual' }).catch(
@@ -162,8 +178,18 @@ async function importFollowed(edge: Running, agent: Running): Promise<void> {
   print(`import of ${whole(ROWS)} rows, followed`, behind, null, '≥ 50,000/s');
 }
 
+async function importLines({ url }: Running, table: string, body: string): Promise<void> {
+  const reply = await fetch(`${url}/v1/import/${table}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/x-ndjson' },
+    body,
+  });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(text);
+}
+
 /** From its log: what the snapshots of a new agent were, and took. */
-function snapshotRate({ process }: Running): void {
+function snapshotRate({ process }: Running, rows: string, target: string): void {
   const begun = new Map<number, number>();
   let [bytes, first, last] = [0, Number.POSITIVE_INFINITY, 0];
   for (const line of process.output.split('\n')) {
@@ -177,12 +203,8 @@ function snapshotRate({ process }: Running): void {
     last = Math.max(last, time);
   }
   const rate = bytes / 1e6 / ((last - first) / 1000);
-  print(
-    'snapshots of a new agent',
-    `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(0)} MB/s`,
-    null,
-    '≥ 50 MB/s',
-  );
+  const figures = `${(bytes / 1e6).toFixed(0)} MB at ${rate.toFixed(0)} MB/s, ${rows}`;
+  print('snapshots of a new agent', figures, null, target);
 }
 
 /** An agent that holds many partitions and has nothing to do. */
