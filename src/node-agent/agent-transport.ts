@@ -1,9 +1,10 @@
 import type { PartitionId } from '../base/brand.ts';
+import { REPLICA_HEADER } from '../gateway/export/replica-header.ts';
 import type { Freshness } from '../gateway/freshness.ts';
 import { askInOrder, qualifies } from '../gateway/replica-choice.ts';
 import type { PartitionMessage, PartitionTransport } from '../gateway/transport.ts';
 import { AtollError } from '../protocol/error.ts';
-import { type ExportPageRequest, REPLICA_HEADER } from '../protocol/export.ts';
+import type { ExportPageRequest } from '../protocol/export.ts';
 import { CarriedReply } from '../protocol/link.ts';
 import type { Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';

@@ -12,12 +12,6 @@ export interface ExportPageRequest {
   readonly after: string | null;
 }
 
-/**
- * Header of a page that a replica has answered because its leader is out of reach: id of its last commit, a space, and that
- * one's log time.
- */
-export const REPLICA_HEADER = 'atoll-replica';
-
 /** First line of a page's reply, JSON; the statements follow it, a line end after each. */
 export interface ExportPageHead {
   /** Key of the last row, a JSON array of the public API's values as text; null when no row follows. */

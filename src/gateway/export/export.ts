@@ -3,12 +3,7 @@ import type { PartitionId, Timestamp } from '../../base/brand.ts';
 import { parseTimestamp } from '../../core/clock/timestamp.ts';
 import type { Table } from '../../core/schema/table.ts';
 import { AtollError } from '../../protocol/error.ts';
-import {
-  type ExportedDefinition,
-  type ExportPageHead,
-  type ExportPageRequest,
-  REPLICA_HEADER,
-} from '../../protocol/export.ts';
+import type { ExportedDefinition, ExportPageHead, ExportPageRequest } from '../../protocol/export.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import { authorize } from '../auth/principal.ts';
 import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
@@ -27,6 +22,7 @@ import {
   tableStatement,
   tablesInOrder,
 } from './dump.ts';
+import { REPLICA_HEADER } from './replica-header.ts';
 
 /** How long a partition may take for one page, ms (chosen; a page takes some milliseconds). */
 const PAGE_TIMEOUT_MS = 30_000;
