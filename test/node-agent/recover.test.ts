@@ -111,8 +111,8 @@ function dieAt(step: string, to: string, from: readonly string[]): Promise<Ended
   return run([], { program: [process.execPath, '--input-type=module', '--eval', script] });
 }
 
-async function lead(name: string): Promise<string> {
-  const started = start(['agent', '--data', path(name), '--port', '0'], { env: ENVIRONMENT });
+async function lead(name: string, port = '0'): Promise<string> {
+  const started = start(['agent', '--data', path(name), '--port', port], { env: ENVIRONMENT });
   running.push(started);
   return (await started.seen(/^ready (\S+)$/m))[1] as string;
 }
@@ -128,7 +128,7 @@ function contents(name: string): Record<string, string> {
 }
 
 describe('the recovery drill', () => {
-  test('all that was replicated is there, and the cluster goes on', async () => {
+  test('all that was replicated is there, and the cluster goes on', { timeout: 120_000 }, async () => {
     const before = [contents('a1'), contents('a2')];
     for (const step of ['reading', 'bringing', 'writing']) {
       expect((await dieAt(step, 'drill', ['a1', 'a2'])).signal).toBe('SIGKILL');
@@ -216,11 +216,33 @@ describe('the recovery drill', () => {
     expect(former.code).toBe(1);
     expect(former.stderr).toMatch(/belongs to another cluster/);
 
-    // It survives its own death.
+    // It survives its own death, and those who follow it go on.
     const [leader] = running;
     await kill(leader as Running);
-    const again = await lead('drill');
-    expect(await rowsAt(again, POSTS)).toHaveLength(expected.length + 1);
+    await lead('drill', new URL(url).port);
+    expect(await rowsAt(url, POSTS)).toHaveLength(expected.length + 1);
+    await rowsAt(url, `INSERT INTO country VALUES ('ES', 'Spain')`);
+    await until('the agents follow again', () =>
+      ['a3', 'a4'].every((name) => rowsOf(file(name, 0), COUNTRIES).length === 5) ? true : null,
+    );
+
+    // What has come out is a way out again.
+    for (const each of running.splice(0)) await kill(each);
+    expect((await recover('again', ['a3', 'drill', 'a4'])).code).toBe(0);
+    const last = await lead('again');
+    expect(await rowsAt(last, POSTS)).toHaveLength(expected.length + 1);
+    expect(await rowsAt(last, COUNTRIES)).toHaveLength(5);
+    await rowsAt(last, 'CREATE TABLE later (id INTEGER PRIMARY KEY)');
+    await rowsAt(last, `INSERT INTO country VALUES ('PT', 'Portugal')`);
+
+    // And its dump can be restored there.
+    const admin = { authorization: `Bearer ${TOKEN}` };
+    const text = await (await fetch(`${last}/v1/export`, { headers: admin })).text();
+    for (const table of ['later', 'mark', 'post', 'country']) await rowsAt(last, `DROP TABLE ${table}`);
+    const restored = await fetch(`${last}/v1/restore`, { method: 'POST', headers: admin, body: text });
+    expect(await restored.text()).not.toContain('error');
+    expect(await rowsAt(last, POSTS)).toHaveLength(expected.length + 1);
+    expect(await rowsAt(last, COUNTRIES)).toHaveLength(6);
   });
 
   test('a partition whose only copy is old takes what it lacks of the schema and of reference tables', async () => {
