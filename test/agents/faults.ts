@@ -33,7 +33,7 @@ export interface FaultCounts {
 }
 
 /** Most time between two faults, ms, and most time that one lasts. */
-const GAP_MS = 1_500;
+const GAP_MS = 2_000;
 const LAST_MS = 4_000;
 
 /** Kills, cuts and changes, one after another, which last into each other; the seed decides which and when. */

@@ -40,11 +40,16 @@ export class EdgeProcess {
   readonly port: number;
   readonly data: string;
   readonly #running: Running;
+  /** What the Worker, the objects and workerd have logged. */
+  log = '';
 
   private constructor(port: number, data: string, running: Running) {
     this.port = port;
     this.data = data;
     this.#running = running;
+    running.child.stderr?.on('data', (text: string) => {
+      this.log += text;
+    });
   }
 
   static async start(data: string, partitions: number, replicas: number): Promise<EdgeProcess> {
