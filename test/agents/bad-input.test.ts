@@ -1,24 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../src/protocol/frame.ts';
 import { linkClose } from '../../src/protocol/link.ts';
 import { dialHello } from '../../src/rpc/dial.ts';
-import { importHostKey } from '../../src/rpc/host-key.ts';
 import { temporaryDirectory } from '../cli/process.ts';
 import { events, until } from '../node-agent/process.ts';
 import { ask, get, type Json, query, rows } from './api.ts';
-import { AgentProcess, EdgeProcess } from './processes.ts';
+import { AgentProcess, EdgeProcess, hostKeyOf } from './processes.ts';
 import { newHost, rawBytes, Stranger } from './stranger.ts';
 
 const PARTITIONS = 2;
@@ -112,11 +102,7 @@ function agent(
 }
 
 async function idOf({ data }: AgentProcess): Promise<string> {
-  return (await keyOf(data)).host;
-}
-
-async function keyOf(data: string) {
-  return importHostKey(JSON.parse(readFileSync(join(data, 'host.json'), 'utf8')).key);
+  return (await hostKeyOf(data)).host;
 }
 
 /** The same at the edge and at an agent. */
@@ -149,7 +135,7 @@ describe('who is not who it should be', () => {
   });
 
   atBoth('a stolen id with its key, signed by another', async (url) => {
-    const { host, publicKey } = await keyOf(healthy.data);
+    const { host, publicKey } = await hostKeyOf(healthy.data);
     const stranger = await Stranger.at(url);
     await stranger.lie(await newHost(), { host, publicKey });
     expect((await stranger.closed).code).toBe(linkClose.notAuthentic);
@@ -158,7 +144,7 @@ describe('who is not who it should be', () => {
   test('a proposal in the name of another', async () => {
     const dialler = await newHost();
     const { link } = await (await Stranger.at(edge.url)).shakeHands(dialler);
-    const { host, publicKey } = await keyOf(healthy.data);
+    const { host, publicKey } = await hostKeyOf(healthy.data);
     for (const stolen of [{ host }, { publicKey }, { host, publicKey }]) {
       await expect(link.call('join', { ...offer(dialler.key), ...stolen })).rejects.toThrow(
         /under its own key/,

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { workerdOf } from '../../src/cli/cluster/orphan-guard.ts';
+import { type HostKey, importHostKey } from '../../src/rpc/host-key.ts';
 import { type Ended, ROOT, type Running, type RunOptions, start } from '../cli/process.ts';
 
 export const TOKEN = 'admin-of-the-tests';
@@ -75,6 +76,11 @@ export class EdgeProcess {
   async stop(): Promise<Ended> {
     return end(this.#running, 'SIGTERM');
   }
+}
+
+/** Who an agent is, by its data directory. */
+export function hostKeyOf(data: string): Promise<HostKey> {
+  return importHostKey(JSON.parse(readFileSync(join(data, 'host.json'), 'utf8')).key);
 }
 
 export interface AgentOptions {
