@@ -330,7 +330,7 @@ export class SimulatedCopy {
   /** An entry that no leader knows, as a host has that followed a leader that was overruled. */
   stray(): boolean {
     const { follower } = this;
-    if (follower === null || this.#target !== null) return false;
+    if (follower === null || this.#target !== null || follower.position().commitId === 0) return false;
     const { port } = follower.replica;
     const { lastCommitId, lastTimestamp, lastSeq } = readHead(port);
     port.query(

@@ -168,7 +168,7 @@ export class SimulatedAgent implements Speaker {
     // The same whenever it is asked.
     const accept = (proposal * 7 + this.host.length) % 11 !== 0;
     this.#network.cast(this.host, proposal, accept);
-    const times = this.#outside.random.chance(0.3) ? 2 : 1;
+    const times = this.#outside.random.chance(0.5) ? 2 : 1;
     for (let i = 0; i < times; i++) this.call(0, { type: 'vote', proposal, accept }, () => undefined);
   }
 
@@ -185,7 +185,7 @@ export class SimulatedAgent implements Speaker {
       else this.#join();
     }
     for (const copy of this.copies.values()) copy.tick(this);
-    this.#gossipTick();
+    for (let i = this.links.has(0) ? 1 : 3; i > 0; i--) this.#gossipTick();
   }
 
   /** What keeps it waiting is over. */

@@ -1,10 +1,10 @@
 import { readHead } from '../../src/core/log/tables.ts';
 import type { Replica } from '../../src/core/replica/replica.ts';
 import type { Position } from '../../src/core/replication/position.ts';
-import { Shipper } from '../../src/core/replication/shipper.ts';
+import { type Answer, Shipper } from '../../src/core/replication/shipper.ts';
 import type { Outside } from './agent-copy.ts';
 import type { Host } from './host.ts';
-import type { Link, Reply, Request, ToEdge, Wire } from './wire.ts';
+import type { Link, Reply, Request, Wire } from './wire.ts';
 
 export interface ShippingBytes {
   readonly batchBytes: number;
@@ -55,22 +55,19 @@ export class EdgeShipping {
     this.#shipper.forget(link);
   }
 
-  receive(link: Link, message: ToEdge): Reply | null {
+  acknowledged(link: Link, answer: Answer): void {
     this.#awake();
     // The eviction may have closed it.
-    if (!link.edgeOpen) return null;
-    const { now } = this.#outside;
-    if (message.type === 'appended') {
-      this.#shipper.answered(link, link.host, message.answer, now);
-      if (message.answer.kind !== 'diverged') this.#former.set(link.host, message.answer.position);
-      this.ship();
-      return null;
-    }
-    const reply = this.#reply(link, message.request, now);
-    return reply;
+    if (!link.edgeOpen) return;
+    this.#shipper.answered(link, link.host, answer, this.#outside.now);
+    if (answer.kind !== 'diverged') this.#former.set(link.host, answer.position);
+    this.ship();
   }
 
-  #reply(link: Link, request: Request, now: number): Reply | null {
+  receive(link: Link, request: Request): Reply | null {
+    this.#awake();
+    if (!link.edgeOpen) return null;
+    const { now } = this.#outside;
     const { mutant } = this.#outside;
     if (request.type === 'follow') {
       let { position } = request;

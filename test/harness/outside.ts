@@ -17,7 +17,7 @@ import { EdgeShipping } from './edge-shipping.ts';
 import type { Host } from './host.ts';
 import type { Mutant } from './mutants.ts';
 import { Readers } from './readers.ts';
-import { type Link, type Packet, Wire } from './wire.ts';
+import { type Link, type Packet, type Reply, type Request, Wire } from './wire.ts';
 
 /** Rounds of five seconds after which everything must have come to rest (chosen: ten times what it takes). */
 const ROUNDS_MAX = 300;
@@ -62,8 +62,8 @@ export class SimulatedOutside implements Outside {
     this.readers = new Readers(this);
     this.#wire = new Wire(world.random, world.coverage);
     const bytes = {
-      batchBytes: this.random.pick([150, 600, 4000, 100_000]),
-      pageBytes: this.random.pick([300, 1500, 8000]),
+      batchBytes: this.random.pick([200, 4000, 30_000]),
+      pageBytes: this.random.pick([1000, 8000, 30_000]),
     };
     this.#shipping = world.hosts.map((host) => new EdgeShipping(host, this, this.#wire, bytes));
     this.#registry = new EdgeRegistry({
@@ -129,7 +129,15 @@ export class SimulatedOutside implements Outside {
 
   #dial({ host }: SimulatedAgent, partition: number): Link | null {
     if (partition === 0 && this.#systemCut) return null;
-    const link = { number: ++this.#links, host, partition, agentOpen: true, edgeOpen: true };
+    const link: Link = {
+      number: ++this.#links,
+      host,
+      partition,
+      agentOpen: true,
+      edgeOpen: true,
+      replies: new Map(),
+      lastFollow: 0,
+    };
     this.#edge(partition).opened(link);
     return link;
   }
@@ -139,29 +147,29 @@ export class SimulatedOutside implements Outside {
   step(): void {
     const { random } = this;
     const what = random.below(1000);
-    if (what < 520) for (let i = 1 + random.below(5); i > 0; i--) this.#deliver();
-    else if (what < 740) for (let i = 1 + random.below(3); i > 0; i--) this.#tick(random.pick(this.#agents));
-    else if (what < 800) this.#read();
-    else if (what < 850) this.#registry.watch();
-    else if (what < 885) random.pick(this.#shipping).ship();
-    else this.#trouble(what);
+    if (what < 500) for (let i = 2 + random.below(14); i > 0; i--) this.#deliver();
+    else if (what < 780) for (let i = 1 + random.below(3); i > 0; i--) this.#tick(random.pick(this.#agents));
+    else if (what < 850) this.#read();
+    else if (what < 880) this.#registry.watch();
+    else if (what < 920) random.pick(this.#shipping).ship();
+    else this.#trouble(random.below(80));
     this.#look();
   }
 
   #trouble(what: number): void {
     const { random, coverage } = this;
     const agent = random.pick(this.#agents);
-    if (what < 908) this.#crash(agent);
-    else if (what < 930) this.#cut(agent);
-    else if (what < 943) this.#systemCut = random.chance(0.5) && this.#cutSystem();
-    else if (what < 951) this.#leave(agent);
-    else if (what < 957) this.#move(agent);
-    else if (what < 963) this.#wipe(agent);
-    else if (what < 969) this.#stray(agent);
-    else if (what < 984) this.#purge(random.pick(this.#shipping));
-    else if (what < 988) agent.clockOff = random.pick([0, 0, 400, -900, 1500, -1800, 5000, -3_600_000]);
-    else if (what < 992) this.#operate();
-    else if (what < 996) this.#newcomer();
+    if (what < 12) this.#crash(agent);
+    else if (what < 26) this.#cut(agent);
+    else if (what < 33) this.#systemCut = random.chance(0.5) && this.#cutSystem();
+    else if (what < 38) this.#leave(agent);
+    else if (what < 44) this.#move(agent);
+    else if (what < 47) this.#wipe(agent);
+    else if (what < 53) this.#stray(agent);
+    else if (what < 66) this.#purge(random.pick(this.#shipping));
+    else if (what < 69) agent.clockOff = random.pick([0, 0, 400, -900, 1500, -1800, 5000, -3_600_000]);
+    else if (what < 72) this.#operate();
+    else if (what < 76) this.#newcomer();
     else {
       const ms = random.pick([8_000, 20_000, 20_000, 70_000, RETENTION_MS + 60_000, 3 * RETENTION_MS]);
       this.note(`${ms} ms pass`);
@@ -229,20 +237,29 @@ export class SimulatedOutside implements Outside {
         throw new Error(
           `${host} has confirmed commit ${commitId} of partition ${partition}, and never had more than ${reached}`,
         );
-      edge.receive(link, message);
+      edge.acknowledged(link, message.answer);
       this.#checkMatched(edge, link);
       return;
     }
-    const reply = ['join', 'heartbeat', 'vote'].includes(message.request.type)
-      ? this.#registry.receive(link, message.request)
-      : edge.receive(link, message);
-    if (reply !== null && link.edgeOpen) {
-      this.#wire.send({ to: 'agent', link, message: { type: 'reply', call: message.call, reply } });
+    const { call, request } = message;
+    if (request.type === 'follow') {
+      if (call < link.lastFollow) return;
+      link.lastFollow = call;
     }
-    if (message.request.type === 'follow') {
+    const reply = link.replies.get(call) ?? this.#answer(link, request);
+    if (reply === null || !link.edgeOpen) return;
+    link.replies.set(call, reply);
+    this.#wire.send({ to: 'agent', link, message: { type: 'reply', call, reply } });
+    if (request.type === 'follow') {
       edge.ship();
       this.#checkMatched(edge, link);
     }
+  }
+
+  #answer(link: Link, request: Request): Reply | null {
+    if (request.type === 'join' || request.type === 'heartbeat' || request.type === 'vote')
+      return this.#registry.receive(link, request);
+    return this.#edge(link.partition).receive(link, request);
   }
 
   /** What the leader takes for certain of a follower is so. */
@@ -312,9 +329,10 @@ export class SimulatedOutside implements Outside {
       return;
     }
     coverage.cuts++;
-    const { id } = random.pick(this.#shipping).host;
+    // Without the system partition, an agent hears of the network from the others alone.
+    const id = random.chance(0.5) ? 0 : random.pick(this.#shipping).host.id;
     this.note(`cut ${agent.host} from ${id}`);
-    if (random.chance(0.6)) agent.cut.add(id);
+    if (random.chance(0.7)) agent.cut.add(id);
     agent.disconnect(id);
     this.#edgeLearns(agent.host, 0.5);
   }
@@ -456,7 +474,7 @@ export class SimulatedOutside implements Outside {
     const version = networkVersion((this.#world.hosts[0] as Host).port);
     for (const agent of this.#agents) {
       const { host } = agent;
-      if (agent.status !== 'read') return `${host} is ${agent.status}`;
+      if (agent.status !== 'read') return `${host} is ${agent.status}: ${this.#standing(agent)}`;
       if (this.#registry.statusOf(host) !== 'read')
         return `${host} is ${this.#registry.statusOf(host)} in the tables`;
       const wanted = this.#registry.partitionsOf(host);
@@ -471,6 +489,15 @@ export class SimulatedOutside implements Outside {
         return `${host} knows network information ${agent.document?.version} of ${version}`;
     }
     return '';
+  }
+
+  #standing({ copies }: SimulatedAgent): string {
+    return [...copies]
+      .map(
+        ([partition, { phase, position, leaderLast }]) =>
+          `${partition} ${phase} at ${position?.commitId} of ${leaderLast}`,
+      )
+      .join(', ');
   }
 
   #checkEnd(): void {

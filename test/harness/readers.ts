@@ -37,11 +37,11 @@ export class Readers {
 
   /** `copy`: not the leader. */
   read(replica: Replica, copy: boolean, what: string): void {
-    const { random, coverage, digests, now, mutant } = this.#outside;
+    const { random, coverage, digests, now } = this.#outside;
+    const blind = copy && this.#outside.mutant === 'serves-behind';
     const session = random.chance(0.75) ? random.pick(this.#sessions) : null;
     const partition = replica.identity.partition as PartitionId;
-    const demand =
-      session?.token == null || mutant === 'serves-behind' ? {} : demandOn(session.token, partition);
+    const demand = session?.token == null || blind ? {} : demandOn(session.token, partition);
     const table = random.pick([...replica.schema.catalogue.tables, null]);
     const sql = table === null ? 'SELECT 1' : `SELECT * FROM ${table.name}`;
     const text = session?.token == null ? {} : { session: encodeSession(session.token) };
@@ -50,7 +50,7 @@ export class Readers {
         {
           epoch: 1 as Epoch,
           schema: replica.schema.version,
-          system: mutant === 'serves-behind' ? 0 : (session?.token?.system ?? 0),
+          system: blind ? 0 : (session?.token?.system ?? 0),
           shape: 'query',
           read: true,
           statements: [{ sql }],

@@ -2,22 +2,33 @@ import { COVERAGE, type Coverage } from './coverage.ts';
 import type { Mutant } from './mutants.ts';
 import { Simulation } from './simulation.ts';
 
-/** Events in one run (chosen: tens of milliseconds, several schema changes). */
-export const STEPS = 150;
+/** Events in one run at the edge (chosen: tenths of a second, several schema changes); others come between. */
+export const STEPS = 120;
 
 export interface Report {
   readonly hash: string;
   readonly coverage: Coverage;
 }
 
+export interface RunOptions {
+  readonly steps?: number;
+  /** A planted defect. */
+  readonly mutant?: Mutant | null;
+  /** How many of the last events a failure tells. */
+  readonly events?: number;
+}
+
 /** One seed. @throws with the seed, how to run it again, and what led there */
-export function runSeed(seed: number, steps = STEPS, mutant: Mutant | null = null): Report {
+export function runSeed(
+  seed: number,
+  { steps = STEPS, mutant = null, events = 60 }: RunOptions = {},
+): Report {
   const simulation = new Simulation(seed, mutant);
   try {
     const hash = simulation.run(steps);
     return { hash, coverage: simulation.coverage };
   } catch (error) {
-    const story = simulation.events.join('\n  ');
+    const story = simulation.lastEvents(events).join('\n  ');
     throw new Error(
       `seed ${seed}: ${error instanceof Error ? error.message : String(error)}\n  again: npm run simulate -- --seeds 1 --from ${seed}\n  ${story}`,
       { cause: error },

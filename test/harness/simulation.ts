@@ -61,8 +61,8 @@ export class Simulation {
   }
 
   /** The last events, for a report. */
-  get events(): readonly string[] {
-    return this.#events.slice(-60);
+  lastEvents(count: number): readonly string[] {
+    return this.#events.slice(-count);
   }
 
   /** The same for the same seed. */
@@ -72,7 +72,7 @@ export class Simulation {
       if (i < 12) this.#changeSchema();
       else this.#step();
       this.#outside.grown();
-      for (let j = this.#random.below(5); j > 0; j--) this.#outside.step();
+      for (let j = this.#random.below(8); j > 0; j--) this.#outside.step();
       if (i % 40 === 39) this.#checkAll();
     }
     this.#settle();
