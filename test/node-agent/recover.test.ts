@@ -19,6 +19,8 @@ let both: unknown[][];
 let second: unknown[][];
 let everything: unknown[][];
 let session: string | undefined;
+/** A session of before that has seen nothing but what both agents have. */
+let covered: string | undefined;
 let written = 0;
 const running: Running[] = [];
 
@@ -38,6 +40,7 @@ beforeAll(async () => {
   await Promise.all([first.ready(), other.ready()]);
   await Promise.all([follows(edge, 'a1'), follows(edge, 'a2')]);
   both = await edge.rows(POSTS);
+  covered = session;
   await kill(first.running);
   await edge.rows(`INSERT INTO country VALUES ('FR', 'France')`);
   await edge.rows('ALTER TABLE post ADD COLUMN note TEXT');
@@ -154,9 +157,16 @@ describe('the recovery drill', () => {
     ]);
 
     // Nothing of before is mistaken for the present.
-    await expect(call(url, '/v1/query', { sql: POSTS, session, consistency: 'session' })).rejects.toThrow(
-      'history-gone',
-    );
+    for (const former of [session, covered]) {
+      const read = { sql: POSTS, session: former };
+      await expect(call(url, '/v1/query', read)).rejects.toThrow('history-gone');
+      await expect(call(url, '/v1/query', { ...read, consistency: 'session' })).rejects.toThrow(
+        'history-gone',
+      );
+    }
+    const begun = await call(url, '/v1/query', { sql: `INSERT INTO post (tenant, body) VALUES ('s', 's')` });
+    const seen = { sql: `SELECT count(*) FROM post WHERE tenant = 's'`, session: begun.session };
+    expect((await call(url, '/v1/query', { ...seen, consistency: 'session' })).rows).toEqual([[1]]);
     const issued = new Set(everything.map(([id]) => id));
     for (let i = 0; i < 20; i++) {
       const sql = 'INSERT INTO post (tenant, body, note) VALUES (?, ?, ?) RETURNING id';
@@ -188,7 +198,7 @@ describe('the recovery drill', () => {
     running.push(joined.running);
     const third = await joined.ready();
     const expected = await rowsAt(url, POSTS);
-    expect(expected).toHaveLength(second.length + 22);
+    expect(expected).toHaveLength(second.length + 23);
     expect(await rowsAt(third, POSTS)).toEqual(expected);
     const [[id]] = (await rowsAt(
       third,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Epoch, PartitionId } from '../../../src/base/brand.ts';
+import { applyFeed, readFeed } from '../../../src/core/replica/feed.ts';
 import {
   emptyPartitionFrom,
   RECOVERY_GAP,
@@ -129,6 +130,37 @@ describe('recovery', () => {
       ['published', 3],
       ['published', 4],
     ]);
+  });
+
+  test('the feed goes on where all have met, whatever numbers its entries had', () => {
+    const made = cluster();
+    const system = new Copy(made.replica(0));
+    const ahead = new Copy(made.replica(1));
+    // What nobody follows takes numbers, too.
+    const token = { role: 'read', databases: [], createdAt: '', expiresAt: null, revokedAt: null };
+    for (let i = 0; i < 50; i++) made.system.recordToken({ id: `t${i}`, ...token } as never, made.now + i);
+    countries(made, 'FR');
+    const replica = ahead.follow().replica();
+    const opened = System.open(system.replica());
+    const from = opened.replica.feedIndex;
+    const feed = assembleFeed([feedRunOf(replica)], from, replica.systemIndex);
+    if (!('entries' in feed)) throw new Error('missing');
+    catchUpSystem(opened, feed.entries, NOW);
+    const recovery = { history: 'n', host: 'h', feedIndex: opened.replica.feedIndex };
+    recoverPartition(replica, recovery, NOW);
+    recoverSystem(opened, recovery, [], NOW);
+    const { schema, identity } = opened.replica;
+    const request = {
+      epoch: identity.epoch,
+      schema: schema.version,
+      system: 0,
+      shape: 'query',
+      read: false,
+      statements: [{ sql: `INSERT INTO c VALUES ('IT', 'n')` }],
+    } as const;
+    expect(opened.replica.execute([request], NOW)[0]?.kind).toBe('done');
+    applyFeed(replica, readFeed(opened.replica, replica.systemIndex), NOW);
+    expect(rows(replica, 'SELECT code FROM c ORDER BY code')).toEqual([['FR'], ['IT']]);
   });
 
   test('what no copy has is named', () => {
