@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cable } from '../agents/cable.ts';
@@ -15,6 +17,8 @@ const INSERT = 'INSERT INTO post (tenant, body) VALUES (?, ?)';
 let edge: TestEdge;
 let directory: ReturnType<typeof temporaryDirectory>;
 const cables: Cable[] = [];
+/** By which they reach each other. */
+const between: Cable[] = [];
 const agents: AgentProcess[] = [];
 const urls: string[] = [];
 
@@ -26,7 +30,11 @@ beforeAll(async () => {
   for (const name of ['a', 'b']) {
     const cable = await Cable.start(Number(new URL(edge.url).port));
     cables.push(cable);
-    const agent = startAgent(edge, join(directory.path, name), ['--join', cable.url, '--name', name]);
+    const port = await freePort();
+    const way = await Cable.start(port);
+    between.push(way);
+    const more = ['--join', cable.url, '--name', name, '--port', `${port}`, '--address', way.url];
+    const agent = startAgent(edge, join(directory.path, name), more);
     agents.push(agent);
     urls.push(await agent.ready());
   }
@@ -45,10 +53,20 @@ afterAll(async () => {
     running.child.kill('SIGKILL');
     await running.ended;
   }
-  for (const cable of cables) await cable.close();
+  for (const cable of [...cables, ...between]) await cable.close();
   await edge.close();
   directory.remove();
 });
+
+/** For a host whose address others must know before it listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 /** Replicas of users' partitions that agents have in sync. */
 async function holders(): Promise<{ name: string; partition: number }[]> {
@@ -125,6 +143,25 @@ describe('two agents', () => {
       expect(learnt.schemaVersion).toBe((await call(edge.url, '/v1/network')).schemaVersion);
     } finally {
       cables[1]?.set('open');
+    }
+  });
+
+  test('that one does not hear from the other any more asks the edge, and not first the other again', async () => {
+    const [a] = urls as [string];
+    // Whatever else there is to tell has been told: from here on the way between them is asked for by reads alone.
+    const read = async () => (await call(a, '/v1/query', { sql: ALL, consistency: 'eventual' })).rows;
+    await until('a way to the edge', async () =>
+      (await metric(a, /atoll_agent_link_open\{partition="0"\} (\d)/)) === 1 ? true : null,
+    );
+    const rows = await edge.rows(ALL);
+    for (const way of between) way.set('frozen');
+    try {
+      expect(await read()).toEqual(rows);
+      const asked = await byPeer(a);
+      expect(await read()).toEqual(rows);
+      expect(await byPeer(a)).toBe(asked);
+    } finally {
+      for (const way of between) way.set('open');
     }
   });
 

@@ -2,6 +2,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import { HEARTBEAT_MS } from '../../core/network/heartbeat.ts';
 import { candidatesFor } from '../../gateway/replica-choice.ts';
 import type { PartitionMessage } from '../../gateway/transport.ts';
+import { AtollError } from '../../protocol/error.ts';
 import type { CarriedCall } from '../../protocol/link.ts';
 import { EDGE_HOST } from '../../protocol/link.ts';
 import type { Dialler } from '../../rpc/dial.ts';
@@ -20,6 +21,8 @@ import { RoundTrips } from './round-trips.ts';
 
 /** How often this host sees whether there is something to tell others or to measure, ms (chosen: as often as it is heard from). */
 const TICK_MS = HEARTBEAT_MS;
+/** What another replica may take to answer while the leader could be asked, ms (chosen: longer reads are the leader's then). */
+const PATIENCE_MS = 3_000;
 
 export interface NeighboursOptions {
   /** This host's id. */
@@ -128,11 +131,26 @@ export class Neighbours implements Others {
     return candidatesFor(partition, reply.network, host, latencies).filter((each) => each !== host);
   }
 
-  ask(host: string, partition: PartitionId, message: PartitionMessage, deadline: number): Promise<Message> {
+  async ask(
+    host: string,
+    partition: PartitionId,
+    message: PartitionMessage,
+    deadline: number,
+  ): Promise<Message> {
     const { type, body, trace, freshness } = message;
     const head = { traceparent: trace, partition, ...(freshness && { freshness }) } satisfies CarriedCall;
     const data = typeof body === 'string' ? Buffer.from(body) : body;
-    return this.#calls.call(host, type, head, data, deadline);
+    // With the leader in reach, nobody needs to wait long for a host that may be gone without a word.
+    const isLast = deadline === message.deadline;
+    const patient = isLast || this.#options.control() === null;
+    const until = patient ? deadline : Math.min(deadline, Date.now() + PATIENCE_MS);
+    try {
+      return await this.#calls.call(host, type, head, data, until);
+    } catch (error) {
+      if (error instanceof AtollError && (error.code === 'timeout' || error.outcome === 'unknown'))
+        this.#roundTrips.forget(host);
+      throw error;
+    }
   }
 
   async newest(): Promise<Reply | null> {

@@ -34,6 +34,14 @@ export class RoundTrips {
     return new Map(known);
   }
 
+  /** It has not answered: nobody knows how far it is until it is measured again. */
+  forget(host: string): void {
+    this.#windows.delete(host);
+    const dueAt = this.#dueAt.get(host);
+    if (dueAt !== undefined && dueAt !== Number.POSITIVE_INFINITY)
+      this.#dueAt.set(host, Math.min(dueAt, Date.now() + AGAIN_MS));
+  }
+
   /** Measures those of `hosts` whose turn it is, and forgets the others. */
   measure(hosts: readonly string[]): void {
     for (const known of [this.#windows, this.#dueAt]) {
