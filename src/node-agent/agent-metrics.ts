@@ -4,7 +4,7 @@ import type { Replicas } from './replicas.ts';
 
 /** What an agent adds to `/metrics`: https://prometheus.io/docs/instrumenting/exposition_formats/. */
 export function agentMetrics(replicas: Replicas, counts: TransportCounts): string {
-  const { copies, links } = replicas;
+  const { copies, links, comparisons } = replicas;
   const now = Date.now();
   const of = (partition: number) => `{partition="${partition}"}`;
   return [
@@ -48,6 +48,12 @@ export function agentMetrics(replicas: Replicas, counts: TransportCounts): strin
       `{direction="received"} ${linkTraffic.received}`,
       `{direction="sent"} ${linkTraffic.sent}`,
     ]),
+    family(
+      'atoll_agent_comparisons_total',
+      'counter',
+      'Comparisons of replicas with their leaders, by result.',
+      Object.entries(comparisons.counts).map(([result, count]) => `{result="${result}"} ${count}`),
+    ),
     family('atoll_agent_messages_total', 'counter', 'Messages of the router, by who has answered.', [
       `{by="local"} ${counts.local}`,
       `{by="leader"} ${counts.leader}`,

@@ -24,6 +24,7 @@ import { measureCpu } from './measures.ts';
 import { Membership } from './membership.ts';
 import { Neighbours } from './peers/neighbours.ts';
 import { Replicas, SYSTEM_PARTITION } from './replicas.ts';
+import { COMPARE_MS } from './replication/comparisons.ts';
 import { Serving } from './serving.ts';
 import { Storage } from './storage/storage.ts';
 
@@ -43,6 +44,8 @@ export interface AgentOptions {
   /** The static admin token. */
   readonly token: string | null;
   readonly log: LogEvent;
+  /** How often each replica is compared with its leader's, ms; left out: every six hours. */
+  readonly compareMs?: number;
   readonly onStage: (stage: AgentStage) => void;
 }
 
@@ -99,6 +102,7 @@ export class Agent {
       directory,
       storage,
       log,
+      compareMs: options.compareMs ?? COMPARE_MS,
       seeds: options.seeds,
       dialler: () => this.#dialler(),
       handlers: (partition) => this.#handlers(partition),

@@ -124,7 +124,10 @@ export class Membership {
 
   async #beat(open: OpenLink): Promise<number> {
     const { replicas, onMember } = this.#options;
-    const reply = await open.link.call(hostMessage.heartbeat, await this.#heartbeat(open));
+    const { untold } = replicas.comparisons;
+    const beat = { ...(await this.#heartbeat(open)), ...(untold.length > 0 && { differing: [...untold] }) };
+    const reply = await open.link.call(hostMessage.heartbeat, beat);
+    replicas.comparisons.told(untold);
     const { status, replicas: wanted } = readHead(HeartbeatReply, hostMessage.heartbeat, reply.head);
     this.status = status;
     if (!ACCEPTED.has(status)) return 0;

@@ -9,6 +9,7 @@ import type { DialledLink } from './links/dial.ts';
 import type { OpenLink } from './links/open-link.ts';
 import { StandingLink } from './links/standing-link.ts';
 import type { LogEvent } from './log.ts';
+import { Comparisons } from './replication/comparisons.ts';
 import { PartitionCopy } from './replication/partition-copy.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -26,6 +27,8 @@ export interface ReplicasOptions {
   readonly directory: DataDirectory;
   readonly storage: Storage;
   readonly log: LogEvent;
+  /** How often each replica is compared with its leader's, ms. */
+  readonly compareMs: number;
   /** Base URLs of the edge. */
   readonly seeds: readonly string[];
   readonly dialler: () => Dialler;
@@ -37,9 +40,6 @@ export interface ReplicasOptions {
   /** The system partition cannot be reached; it is tried again. */
   readonly onUnreached: (message: string) => void;
 }
-
-/** Every replica is compared with its leader's this often, one after the other, ms (chosen: reading all rows costs both sides). */
-const COMPARE_MS = 6 * 60 * 60_000;
 
 interface Reached {
   readonly link: StandingLink;
@@ -53,14 +53,14 @@ export class Replicas {
   readonly #links = new Map<PartitionId, Reached>();
   readonly #tidying: ReturnType<typeof setInterval>;
   #stopped = false;
-  #comparing = false;
+  readonly #comparing: ReturnType<typeof setInterval>;
+  readonly comparisons: Comparisons;
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
-    this.#tidying = setInterval(() => {
-      this.#closeIdle();
-      void this.#compareOne();
-    }, IDLE_LINK_MS);
+    this.#tidying = setInterval(() => this.#closeIdle(), IDLE_LINK_MS);
+    this.comparisons = new Comparisons(() => this.copies, options.compareMs, options.log);
+    this.#comparing = setInterval(() => void this.comparisons.tick(Date.now()), this.comparisons.tickMs);
   }
 
   get copies(): PartitionCopy[] {
@@ -109,6 +109,7 @@ export class Replicas {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#tidying);
+    clearInterval(this.#comparing);
     await Promise.all([...this.#links.values()].map(({ link }) => link.stop('the agent stops')));
   }
 
@@ -187,14 +188,6 @@ export class Replicas {
 
   #follow(partition: PartitionId, open: OpenLink): void {
     void this.#copies.get(partition)?.follow(open);
-  }
-
-  async #compareOne(): Promise<void> {
-    const [oldest] = this.copies.sort((a, b) => a.comparedAt - b.comparedAt);
-    if (this.#comparing || oldest === undefined || Date.now() - oldest.comparedAt < COMPARE_MS) return;
-    this.#comparing = true;
-    await oldest.compare();
-    this.#comparing = false;
   }
 
   #closeIdle(): void {

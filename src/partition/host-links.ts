@@ -10,6 +10,7 @@ import type { HostKey } from '../rpc/host-key.ts';
 import type { CallHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import { importSecret, type Secret } from '../rpc/secret.ts';
+import { ComparisonDesk } from './comparison-desk.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Peers } from './surroundings.ts';
 
@@ -50,12 +51,14 @@ export class HostLinks {
   readonly #options: HostLinksOptions;
   readonly #links = new Map<string, Link>();
   readonly #shipper: LogShipper;
+  readonly #comparisons: ComparisonDesk;
   readonly #members = new Map<string, { readonly publicKey: string; readonly until: number }>();
   #secret: Promise<Secret> | null = null;
 
   constructor(options: HostLinksOptions) {
     this.#options = options;
     this.#shipper = new LogShipper(() => this.#replica);
+    this.#comparisons = new ComparisonDesk(() => this.#replica);
   }
 
   /** `woken`: it was open before this instance was. */
@@ -103,11 +106,11 @@ export class HostLinks {
         return handler(message, from, deadline);
       };
     };
-    const shipping = Object.entries(this.#shipper.calls(link));
+    const following = Object.entries({ ...this.#shipper.calls(link), ...this.#comparisons.calls });
     const desk = this.#options.desk()?.calls(link, accepted) ?? {};
     return {
       calls: {
-        ...Object.fromEntries(shipping.map(([type, handler]) => [type, forMembers(handler)])),
+        ...Object.fromEntries(following.map(([type, handler]) => [type, forMembers(handler)])),
         ...desk,
       },
       anyCall: async (type, message, _, deadline) => {

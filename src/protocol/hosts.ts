@@ -85,6 +85,12 @@ export const Heartbeat = v.object({
     v.array(v.object({ partition: count, matched: count, leaderLast: count, lagMs: milliseconds })),
     v.maxLength(REPLICAS_MAX),
   ),
+  differing: v.exactOptional(
+    v.pipe(
+      v.array(v.object({ partition: count, at: count, tables: v.pipe(v.array(text(200)), v.maxLength(16)) })),
+      v.maxLength(64),
+    ),
+  ),
 });
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;
 

@@ -18,6 +18,8 @@ export const replicationMessage = {
   snapshotPage: 'snapshot-page',
   /** Call, follower → leader: how far a read must see that is to be as of now. */
   readIndex: 'read-index',
+  /** Call, follower → leader: digests of the rows as of a commit, which are to be the same on both sides. */
+  compare: 'compare',
 } as const;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -99,3 +101,35 @@ export type ReadIndexReply = v.InferOutput<typeof ReadIndexReply>;
 
 export const FollowAgain = v.object({ partition });
 export type FollowAgain = v.InferOutput<typeof FollowAgain>;
+
+/** Digests in one answer. */
+const NODES_MAX = 1024;
+
+export const Compare = v.object({
+  partition,
+  /** The commit that both sides are compared as of. */
+  at: count,
+  /** Nodes of the tree: core/replication/merkle.ts. None: the leader only counts. */
+  question: v.pipe(
+    v.array(v.object({ table: v.string(), level: count, index: count })),
+    v.maxLength(NODES_MAX),
+  ),
+});
+export type Compare = v.InferOutput<typeof Compare>;
+
+export const CompareReply = v.variant('kind', [
+  /** Its rows are not all counted: ask again. */
+  v.object({ kind: v.literal('counting') }),
+  /** It compares with another follower: ask again later. */
+  v.object({ kind: v.literal('busy') }),
+  /** Its log does not reach back to the commit, or the schema has changed since: begin anew at a newer one. */
+  v.object({ kind: v.literal('gone') }),
+  v.object({
+    kind: v.literal('answer'),
+    /** Tables that it has counted. */
+    tables: count,
+    /** In the order of the question; null for a table that is not there. */
+    digests: v.pipe(v.array(v.nullable(v.pipe(v.string(), v.maxLength(64)))), v.maxLength(NODES_MAX)),
+  }),
+]);
+export type CompareReply = v.InferOutput<typeof CompareReply>;

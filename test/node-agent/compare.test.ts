@@ -5,11 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { CommitId, PartitionId } from '../../src/base/brand.ts';
 import type { Replica } from '../../src/core/replica/replica.ts';
-import { answer } from '../../src/core/replication/merkle.ts';
-import { MerkleScan } from '../../src/core/replication/merkle-scan.ts';
+import { ComparisonSource } from '../../src/core/replication/comparison-source.ts';
 import { compareWithLeader } from '../../src/node-agent/replication/compare.ts';
-import type { CompareReply, CompareRequest } from '../../src/node-agent/replication/compare-message.ts';
 import { Storage } from '../../src/node-agent/storage/storage.ts';
+import type { Compare } from '../../src/protocol/replication.ts';
 import type { Link } from '../../src/rpc/link.ts';
 import { LocalCluster } from '../harness/local-cluster.ts';
 import { Copying } from './copy.ts';
@@ -39,17 +38,13 @@ afterEach(async () => {
 
 /** A leader as `compare` asks one, which writes between any two questions. */
 function leaderOf(replica: Replica): Link {
-  const scans = new Map<number, MerkleScan>();
-  const reply = ({ at, question }: CompareRequest): CompareReply => {
+  const source = new ComparisonSource(() => replica);
+  const reply = ({ at, question }: Compare) => {
     cluster.run("UPDATE note SET text = text || '.' WHERE id % 50 = 0");
-    const scan = scans.get(at) ?? new MerkleScan(replica, at as CommitId);
-    scans.set(at, scan);
-    const tree = scan.step(64 * 1024);
-    if (tree === null) return { kind: 'counting' };
-    return tree === 'gone' ? { kind: 'gone' } : { kind: 'answer', digests: answer(tree, question) };
+    return source.ask('follower', at as CommitId, question, Date.now());
   };
   const call = async (_type: string, head: unknown) => ({
-    head: reply(head as CompareRequest),
+    head: reply(head as Compare),
     data: new Uint8Array(0),
   });
   return { call } as unknown as Link;
@@ -58,9 +53,9 @@ function leaderOf(replica: Replica): Link {
 const compared = () => compareWithLeader(storage, file, PARTITION, leaderOf(cluster.replica(1)));
 
 test('a replica is equal to its leader’s, which goes on writing', async () => {
-  expect(await compared()).toEqual([]);
+  expect(await compared()).toMatchObject({ result: 'equal' });
   await copying.tail();
-  expect(await compared()).toEqual([]);
+  expect(await compared()).toMatchObject({ result: 'equal' });
 });
 
 test('a row that differs is found, and its neighbours are not', async () => {
@@ -74,8 +69,7 @@ test('a row that differs is found, and its neighbours are not', async () => {
     database.exec(`DROP TRIGGER "${name}"`);
   database.exec("UPDATE note SET text = 'rotten' WHERE id = (SELECT id FROM note LIMIT 1 OFFSET 77)");
   database.close();
-  const differing = await compared();
-  expect(differing).toEqual([expect.objectContaining({ table: 'note' })]);
+  expect(await compared()).toMatchObject({ result: 'different', tables: ['note'], ranges: 1 });
 });
 
 test('what cannot be compared any more is not said to differ', async () => {
@@ -87,5 +81,5 @@ test('what cannot be compared any more is not said to differ', async () => {
       return leader.call(...args);
     },
   } as unknown as Link;
-  expect(await compareWithLeader(storage, file, PARTITION, slow)).toBeNull();
+  expect(await compareWithLeader(storage, file, PARTITION, slow)).toEqual({ result: 'gone' });
 });

@@ -36,7 +36,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "24427eb9cf51eb34",
+        "hash": "f9ec010323c3d3af",
         "version": 1,
       }
     `);

@@ -36,6 +36,7 @@ export function agentCommand(): Command {
       'after',
       `
 ATOLL_SECRET is the cluster's secret, which every host of it knows; ATOLL_TOKEN, if it is set, the admin token.
+ATOLL_COMPARE_SECONDS is how often each replica is compared with its leader's (default 21600).
 Events go to standard error, one JSON object a line.
 
 Examples:
@@ -77,6 +78,7 @@ async function runAgent(options: Options): Promise<void> {
       address: options.address === undefined ? null : baseUrl(options.address, '--address'),
       secret,
       token: process.env.ATOLL_TOKEN || null,
+      ...compareOf(process.env.ATOLL_COMPARE_SECONDS),
       log: jsonLog((line) => void process.stderr.write(line)),
       onStage: (stage) => display.stage(stage),
     });
@@ -183,6 +185,8 @@ class Display {
 /** How often progress is looked at, ms, and how much more there is in a line where lines stay (chosen). */
 const PROGRESS_MS = 100;
 const PERCENT_STEP = 10;
+/** Thirty days, seconds (chosen). */
+const COMPARE_SECONDS_MAX = 30 * 24 * 60 * 60;
 
 function seedsOf(text: string | undefined): string[] {
   const given = needed(text, '--join', 'name the cluster: --join http://127.0.0.1:8787').split(',');
@@ -201,6 +205,17 @@ function tlsOf({ tlsCert, tlsKey }: Options): { cert: string; key: string } | nu
     throw new CliError('--tls-cert and --tls-key belong together', 'give both, or neither', EXIT.usage);
   }
   return { cert: readFileSync(tlsCert, 'utf8'), key: readFileSync(tlsKey, 'utf8') };
+}
+
+function compareOf(text: string | undefined): { compareMs?: number } {
+  if (text === undefined || text === '') return {};
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= COMPARE_SECONDS_MAX) return { compareMs: seconds * 1000 };
+  throw new CliError(
+    `ATOLL_COMPARE_SECONDS: not a number of seconds: ${text}`,
+    `write it as 3600; at most ${COMPARE_SECONDS_MAX}`,
+    EXIT.usage,
+  );
 }
 
 function needed(value: string | undefined, name: string, hint: string): string {

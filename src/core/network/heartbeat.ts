@@ -15,6 +15,17 @@ export interface Heartbeat {
   /** Round trips to other hosts, ms, by host id. */
   readonly latencies: Readonly<Record<string, number>>;
   readonly replicas: readonly ReplicaReport[];
+  /** Found since the last one; absent: none. A heartbeat that is repeated repeats them. */
+  readonly differing?: readonly ReplicaDifference[];
+}
+
+/** A replica whose rows were not the leader's: it is being made anew. */
+export interface ReplicaDifference {
+  readonly partition: number;
+  /** The commit that both sides were compared as of. */
+  readonly at: number;
+  /** Whose rows differed; some of them. */
+  readonly tables: readonly string[];
 }
 
 export interface ReplicaReport {

@@ -12,6 +12,7 @@ import {
 import { type HostEvent, type HostStatus, isAccepted, isEnd, servesReads } from '../network/status.ts';
 import { closeProposals } from './hosts.ts';
 import { partitionsOf } from './hosts-assignment.ts';
+import { noteDifference } from './hosts-differences.ts';
 import { dismiss } from './hosts-membership.ts';
 import { noteAddresses } from './hosts-profile.ts';
 import { type AgentRow, change, isoOf, raise, readAgent, readAgents, readSeen } from './hosts-rows.ts';
@@ -147,6 +148,7 @@ export class HostMonitor implements Sampled {
     const { beat } = pulse;
     return change(this.#system, now, (port) => {
       const states = readReplicaStates(port, host);
+      for (const difference of beat.differing ?? []) noteDifference(port, agent, difference, states, now);
       const turned: ReplicaReport[] = [];
       for (const report of beat.replicas) {
         const state = states.get(report.partition);

@@ -102,7 +102,7 @@ export function raise(
 
 export interface HostNote {
   readonly host: string;
-  /** A HostEvent, or what else is worth remembering: `new-address`, `draining`. */
+  /** A HostEvent, or what else is worth remembering: `new-address`, `draining`, `differed`. */
   readonly event: string;
   readonly before: HostStatus | null;
   readonly after: HostStatus;

@@ -28,6 +28,8 @@ export class MerkleScan {
   readonly #schema: number;
   readonly #tables: readonly SnapshotTable[];
   readonly #tree = new Map<string, TableDigest>();
+  /** `at` was the last commit when this began: the schema then was that of `at`, whether its entry is kept or not. */
+  readonly #isOfLast: boolean;
   /** The table that is being read, and the key that was read last. */
   #index = 0;
   #after: string | null = null;
@@ -41,6 +43,7 @@ export class MerkleScan {
     this.at = at;
     this.#seen = at;
     this.#schema = replica.schema.version;
+    this.#isOfLast = readHead(replica.port).lastCommitId === at;
     this.#tables = snapshotTables(replica.port).filter(({ layout }) => layout > 0);
     for (const { table } of this.#tables) this.#tree.set(table, new TableDigest(table));
   }
@@ -61,7 +64,7 @@ export class MerkleScan {
   }
 
   #hasSchemaOf(): boolean {
-    if (this.#seen > this.at || this.at < readHead(this.#replica.port).firstCommitId) return true;
+    if (this.#seen > this.at || this.#isOfLast) return true;
     const entry = readEntry(this.#replica.port, this.at);
     return entry !== null && entry.header.schemaVersion === this.#schema;
   }

@@ -130,7 +130,8 @@ function joined(ranges: readonly TokenRange[]): TokenRange[] {
   return result;
 }
 
-function isNode({ level, index }: TreeNode): boolean {
+/** Whether there is such a node in a table's tree. */
+export function isNode({ level, index }: TreeNode): boolean {
   return (
     Number.isInteger(level) &&
     level >= 0 &&

@@ -17,7 +17,7 @@ import { causeOf, type LogEvent, messageOf } from '../log.ts';
 import { pause } from '../pause.ts';
 import { type PartitionState, StorageError } from '../storage/calls.ts';
 import type { Storage } from '../storage/storage.ts';
-import { compareWithLeader } from './compare.ts';
+import { type Comparing, compareWithLeader } from './compare.ts';
 import { fetchSnapshot } from './snapshot.ts';
 
 /**
@@ -33,6 +33,9 @@ export interface CopyOptions {
   readonly storage: Storage;
   readonly log: LogEvent;
 }
+
+/** `failed`: nobody answered, or the file could not be read. */
+export type Compared = Comparing | { readonly result: 'failed'; readonly message: string };
 
 /** Why a following ends that the leader has asked to begin anew: it has slept, or lost count. */
 const FOLLOW_AGAIN = Symbol('follow-again');
@@ -59,7 +62,9 @@ export class PartitionCopy {
   #leaderLast = 0;
   /** Unix ms: the replica had all that its leader had then; null: never, as far as this process knows. */
   #caughtUpAt: number | null = null;
-  #comparedAt = Date.now();
+  #isUnproved = false;
+  /** The replica must not be used again; its file may still be there. */
+  #isCondemned = false;
   #defects = 0;
   /** Attempts in a row that have brought nothing. */
   #failures = 0;
@@ -119,7 +124,9 @@ export class PartitionCopy {
   /** Looks into the file, so that what is there answers before there is a link. */
   async load(): Promise<void> {
     try {
-      this.#take(await this.#storage.call(this.file, 'state'));
+      const state = await this.#storage.call(this.file, 'state');
+      this.#take(state);
+      this.#isUnproved = state.wasCut && state.position !== null;
     } catch (error) {
       this.#report(error);
     }
@@ -175,31 +182,27 @@ export class PartitionCopy {
     return this.#asking;
   }
 
-  /** Looks whether the rows here are the leader's, and makes the replica anew if they are not. */
-  async compare(): Promise<void> {
-    const open = this.#open;
-    if (open === null || !this.isInSync) return;
-    this.#comparedAt = Date.now();
-    const { partition, file } = this;
-    try {
-      const differing = await compareWithLeader(this.#storage, file, partition, open.link);
-      this.#log('info', 'compared', { partition, differing: differing?.length ?? null });
-      if (differing === null || differing.length === 0 || !this.#isCurrent(open)) return;
-      const tables = [...new Set(differing.map(({ table }) => table))];
-      // What is on its way belongs to a replica that is about to go.
-      this.phase = 'waiting';
-      const aside = await this.#storage.call(file, 'condemn');
-      this.#log('error', 'replica-differs', { partition, tables, ranges: differing.length, aside });
-      this.#lose();
-      this.followAgain();
-    } catch (error) {
-      this.#log('warn', 'comparison-failed', { partition, message: messageOf(error) });
-    }
+  /** It came by a snapshot, or through the end of a process, and was not compared with its leader's since. */
+  get isUnproved(): boolean {
+    return this.#isUnproved;
   }
 
-  /** Unix ms: when it was last compared, or this process began. */
-  get comparedAt(): number {
-    return this.#comparedAt;
+  /** Looks whether the rows here are the leader's. If they are not, the replica answers nothing more, and is made anew. */
+  async compare(): Promise<Compared> {
+    const open = this.#open;
+    if (open === null || !this.isInSync) return { result: 'gone' };
+    try {
+      const compared = await compareWithLeader(this.#storage, this.file, this.partition, open.link);
+      if (compared.result === 'equal') this.#isUnproved = false;
+      if (compared.result !== 'different') return compared;
+      const { tables, ranges } = compared;
+      await this.#condemn('replica-differs', { tables, ranges }).finally(() => this.followAgain());
+      return compared;
+    } catch (error) {
+      // The file may be gone.
+      if (error instanceof StorageError && this.#isCurrent(open)) this.#interrupt(error);
+      return { result: 'failed', message: messageOf(error) };
+    }
   }
 
   async #ask(link: Link, deadline: number): Promise<void> {
@@ -212,6 +215,7 @@ export class PartitionCopy {
   }
 
   async #begin(link: Link): Promise<void> {
+    if (this.#isCondemned) await this.#condemn('replica-condemned', {});
     const state = await this.#storage.call(this.file, 'state');
     this.#take(state);
     const ask: Follow = { partition: this.partition, position: state.position };
@@ -247,6 +251,7 @@ export class PartitionCopy {
       bytes: this.#snapshotBytes,
     });
     this.#take(state);
+    this.#isUnproved = true;
     this.#works();
   }
 
@@ -285,11 +290,18 @@ export class PartitionCopy {
     if (error.kind === 'corrupt') this.#lose();
     if (error.kind !== 'defect' || ++this.#defects < DEFECTS_MAX) return;
     this.#defects = 0;
-    const aside = await this.#storage
-      .call(this.file, 'condemn')
-      .catch((failure: unknown) => causeOf(failure));
-    this.#log('error', 'replica-condemned', { partition: this.partition, aside });
+    await this.#condemn('replica-condemned', {}).catch((failure: unknown) => this.#report(failure));
+  }
+
+  /** Nothing is read from the replica from now on, and what is on its way to it is passed over; its file is moved aside. */
+  async #condemn(event: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#isCondemned = true;
+    this.phase = 'waiting';
     this.#lose();
+    const { partition, file } = this;
+    const aside = await this.#storage.call(file, 'condemn');
+    this.#isCondemned = false;
+    this.#log('error', event, { partition, ...fields, aside });
   }
 
   #lose(): void {

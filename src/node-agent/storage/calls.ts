@@ -1,6 +1,6 @@
 import type { CommitId } from '../../base/brand.ts';
 import type { AppendResult } from '../../core/replication/follower.ts';
-import type { Comparison } from '../../core/replication/merkle.ts';
+import type { TokenRange, TreeNode } from '../../core/replication/merkle.ts';
 import type { Position } from '../../core/replication/position.ts';
 
 /** What a partition's file holds. */
@@ -11,6 +11,8 @@ export interface PartitionState {
   readonly history: string | null;
   /** A snapshot that is arriving; null when none is. */
   readonly snapshot: SnapshotState | null;
+  /** The process that had the file open last did not close it: it was killed, or the machine stopped. */
+  readonly wasCut: boolean;
   /** Bytes of the replica's file. */
   readonly sizeBytes: number;
 }
@@ -20,6 +22,15 @@ export interface SnapshotState {
   readonly head: unknown;
   /** Where the next page begins: the leader's, opaque here. Null: all pages are in. */
   readonly cursor: unknown;
+}
+
+/** Where a comparison is: core/replication/merkle.ts. */
+export interface ComparisonStep {
+  /** Tables that were counted here. */
+  readonly tables: number;
+  /** None: it is done. */
+  readonly question: readonly TreeNode[];
+  readonly differing: readonly TokenRange[];
 }
 
 /** An answer as the partition itself would give it to a router: HTTP status and JSON text. */
@@ -55,8 +66,10 @@ export interface StorageCalls {
   beginComparison(): CommitId | null;
   /** Counts some of the rows; again while it gives `counting`. `gone`: begin anew, later. */
   countRows(): 'counting' | 'counted' | 'gone';
-  /** What to ask the leader next, after its digests of what was asked last; null begins. */
-  compare(theirs: readonly (string | null)[] | null): Comparison;
+  /** What to ask the leader next, after its digests of what was asked last; null begins. Null: begin anew, later. */
+  compare(theirs: readonly (string | null)[] | null): ComparisonStep | null;
+  /** Forgets what was counted. */
+  endComparison(): void;
   /** Moves the replica's file aside, so that it is made anew from a snapshot. Gives where it is now. */
   condemn(): string | null;
   /** The same for a replica that the cluster no longer wants here. */

@@ -4,6 +4,7 @@ import type { Replica } from '../../core/replica/replica.ts';
 import { advance, type Comparison, compare, type Tree } from '../../core/replication/merkle.ts';
 import { MerkleScan } from '../../core/replication/merkle-scan.ts';
 import { readPosition } from '../../core/replication/position.ts';
+import type { ComparisonStep } from './calls.ts';
 
 /** A comparison of this replica with another one: its own rows counted, then questions about what differs. */
 export class Comparing {
@@ -26,12 +27,13 @@ export class Comparing {
   }
 
   /** Goes on with the other side's digests; null begins. */
-  compare(theirs: readonly (string | null)[] | null): Comparison {
+  compare(theirs: readonly (string | null)[] | null): ComparisonStep {
     const tree = present(this.#tree, 'rows are counted before they are compared');
     this.#comparison =
       theirs === null
         ? compare(tree)
         : advance(tree, present(this.#comparison, 'a comparison that has begun'), theirs);
-    return this.#comparison;
+    const { question, differing } = this.#comparison;
+    return { tables: tree.size, question, differing };
   }
 }

@@ -6,7 +6,6 @@ import { exportPage } from '../../core/replica/export.ts';
 import type { ExecuteOutcome } from '../../core/replica/outcome.ts';
 import { System } from '../../core/replica/system.ts';
 import { type AppendResult, Follower } from '../../core/replication/follower.ts';
-import type { Comparison } from '../../core/replication/merkle.ts';
 import { decodeBatch } from '../../core/replication/shipping.ts';
 import type { SnapshotHead, SnapshotPageHead } from '../../core/replication/snapshot-format.ts';
 import { SnapshotTarget } from '../../core/replication/snapshot-target.ts';
@@ -18,6 +17,7 @@ import type { NetworkReply } from '../../protocol/network.ts';
 import { syncDirectory } from '../data-directory.ts';
 import { type NodeSqliteOptions, NodeSqlitePort } from '../sqlite-port.ts';
 import {
+  type ComparisonStep,
   type LocalAnswer,
   type PartitionState,
   type SnapshotState,
@@ -50,11 +50,14 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   #follower: Follower | null;
   #incoming: Incoming | null;
   #comparing: Comparing | null = null;
+  readonly #wasCut: boolean;
 
   /** @throws StorageError `corrupt`, when the file was damaged: it is aside then, and opening again finds none */
   constructor(file: string) {
     this.#file = file;
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    // SQLite removes it when the last connection is closed: https://www.sqlite.org/tempfiles.html#write_ahead_log_wal_files.
+    this.#wasCut = existsSync(`${file}-wal`);
     this.#port = openChecked(file);
     this.#follower = guarded(file, this.#port, () => Follower.open(this.#port));
     this.#incoming = this.#resume();
@@ -66,6 +69,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
       position: follower?.position() ?? null,
       history: follower?.replica.identity.history ?? null,
       snapshot: this.#incoming?.state() ?? null,
+      wasCut: this.#wasCut,
       sizeBytes: this.#port.databaseSize(),
     };
   }
@@ -138,8 +142,12 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
     return this.#guarded(() => this.#comparing?.count() ?? 'gone');
   }
 
-  compare(theirs: readonly (string | null)[] | null): Comparison {
-    return present(this.#comparing, 'a comparison that has begun').compare(theirs);
+  compare(theirs: readonly (string | null)[] | null): ComparisonStep | null {
+    return this.#comparing?.compare(theirs) ?? null;
+  }
+
+  endComparison(): void {
+    this.#comparing = null;
   }
 
   condemn(): string | null {
