@@ -22,6 +22,9 @@ export interface Candidate {
   readonly feedIndex: number;
 }
 
+/** A file that no longer is a database: https://www.sqlite.org/rescode.html#corrupt. */
+const DAMAGED: ReadonlySet<string> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
+
 /** A file that is of no use, and why. */
 export interface Unusable {
   readonly source: string;
@@ -32,10 +35,10 @@ export interface Unusable {
 export function examine({ path: source, partition }: SourceFile, to: string): Candidate | Unusable {
   copyDatabase(source, to);
   try {
+    const check = withPort(to, (port) => String(port.query('PRAGMA quick_check(1)').rows[0]?.[0]));
+    if (check !== 'ok') return unusable(source, to, `it is damaged: ${check}`);
     return withReplica(to, (replica) => {
       if (replica === null) return unusable(source, to, 'it holds no whole replica yet');
-      const check = replica.port.query('PRAGMA quick_check(1)').rows[0]?.[0];
-      if (check !== 'ok') return unusable(source, to, `it is damaged: ${String(check)}`);
       const { identity } = replica;
       if (identity.partition !== partition)
         return unusable(source, to, `it is a copy of partition ${identity.partition}`);
@@ -47,7 +50,8 @@ export function examine({ path: source, partition }: SourceFile, to: string): Ca
   } catch (error) {
     if (error instanceof NewerFormatError)
       throw new AgentError(`${source}: ${error.message}`, 'recover with the newer Atoll');
-    if (error instanceof SqliteError) return unusable(source, to, `it is damaged: ${error.message}`);
+    if (error instanceof SqliteError && DAMAGED.has(error.code))
+      return unusable(source, to, `it is damaged: ${error.message}`);
     throw error;
   }
 }
@@ -59,9 +63,13 @@ function unusable(source: string, file: string, reason: string): Unusable {
 
 /** Opens the file as its leader would. */
 export function withReplica<T>(file: string, body: (replica: Replica | null) => T): T {
+  return withPort(file, (port) => body(Replica.open(port)));
+}
+
+function withPort<T>(file: string, body: (port: NodeSqlitePort) => T): T {
   const port = new NodeSqlitePort(file);
   try {
-    return body(Replica.open(port));
+    return body(port);
   } finally {
     port.close();
   }

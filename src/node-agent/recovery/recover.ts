@@ -31,6 +31,7 @@ import {
 } from '../../core/replica/recovery-feed.ts';
 import type { Replica } from '../../core/replica/replica.ts';
 import { System } from '../../core/replica/system.ts';
+import { SqliteError } from '../../core/sqlite/port.ts';
 import type { FeedEntry } from '../../protocol/feed.ts';
 import type { WireRange } from '../../protocol/network.ts';
 import { generateHostKey, importHostKey } from '../../rpc/host-key.ts';
@@ -83,7 +84,7 @@ export async function recover(options: RecoverOptions): Promise<RecoveryReport> 
       report = await recoverInto(working, sources, options);
     } catch (error) {
       rmSync(working.path, { recursive: true, force: true });
-      throw error;
+      throw isFull(error) ? noRoom(working.path) : error;
     } finally {
       working.close();
     }
@@ -93,6 +94,18 @@ export async function recover(options: RecoverOptions): Promise<RecoveryReport> 
   } finally {
     for (const source of sources) source.close();
   }
+}
+
+function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' || (error instanceof SqliteError && error.kind === 'full');
+}
+
+function noRoom(path: string): AgentError {
+  return new AgentError(
+    `there is no room for the copies in ${dirname(path)}; what was written is removed`,
+    'name a --to on a disk that has room for all the files in the --data directories',
+  );
 }
 
 /** What a run that was interrupted has left. */
