@@ -183,13 +183,14 @@ export class SimulatedOutside implements Outside {
     for (const edge of this.#shipping) {
       this.digests.note(edge.host.replica);
     }
-    for (const agent of this.#agents) {
-      const version = agent.document?.version ?? 0;
-      const known = this.#versions.get(agent.host) ?? 0;
-      if (version < known)
-        throw new Error(`${agent.host} went back from network information ${known} to ${version}`);
-      this.#versions.set(agent.host, version);
-    }
+    for (const agent of this.#agents) this.#checkVersion(agent);
+  }
+
+  #checkVersion({ host, document }: SimulatedAgent): void {
+    const version = document?.version ?? 0;
+    const known = this.#versions.get(host) ?? 0;
+    if (version < known) throw new Error(`${host} went back from network information ${known} to ${version}`);
+    this.#versions.set(host, version);
   }
 
   #tick(agent: SimulatedAgent): void {
@@ -208,6 +209,7 @@ export class SimulatedOutside implements Outside {
       if (agent === undefined || !agent.isUp || agent.isolated) return;
       this.note(`peer ${agent.host} ${packet.message.kind}`);
       agent.guarded(() => agent.receiveGossip(packet.from, packet.message));
+      this.#checkVersion(agent);
       return;
     }
     const { link } = packet;
@@ -222,6 +224,7 @@ export class SimulatedOutside implements Outside {
     if (agent === undefined || !agent.isUp || !link.agentOpen) return;
     this.note(`to ${link.host}/${link.partition} ${nameOf(packet)}`);
     agent.guarded(() => agent.receive(link, message));
+    this.#checkVersion(agent);
     const position = agent.copy(link.partition)?.position;
     this.note(`${agent.host}/${link.partition} at ${position?.commitId ?? '-'}`);
   }
@@ -391,6 +394,8 @@ export class SimulatedOutside implements Outside {
     if (!copy.stray()) return;
     this.coverage.strays++;
     this.note(`${agent.host}/${copy.partition} has an entry of its own`);
+    // It finds out when it follows again, or at the leader's next entry.
+    if (this.random.chance(0.5)) this.#crash(agent);
   }
 
   /** The log is short of space, or old. */
@@ -435,6 +440,7 @@ export class SimulatedOutside implements Outside {
       agent.cut.clear();
       agent.isolated = false;
       agent.clockOff = 0;
+      if ([...agent.copies.values()].some(({ strayed }) => strayed)) agent.stop(false);
       if (!agent.isUp) agent.start();
       this.#edgeLearns(agent.host, 1);
       agent.wake();
