@@ -176,9 +176,16 @@ describe('what is kept on disk', () => {
   test('is there again after a restart', () => {
     const kept = new KeptNetwork(directory.path);
     expect(kept.read(silent)).toBeNull();
-    kept.keep(reply(5));
-    kept.keep(reply(6));
+    kept.keep(reply(5), silent);
+    kept.keep(reply(6), silent);
     expect(new KeptNetwork(directory.path).read(silent)?.network.version).toBe(6);
+  });
+
+  test('is what the disk takes: a host goes on without', () => {
+    const events: string[] = [];
+    const kept = new KeptNetwork(join(directory.path, 'not there'));
+    kept.keep(reply(5), (_, event) => void events.push(event));
+    expect(events).toEqual(['network-not-kept']);
   });
 
   test.each(['', 'damaged', '5\n{"network":'])('is worth nothing when it is damaged: %j', (text) => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { documentOf } from '../../core/network/gossip-message.ts';
 import { replaceFile } from '../data-directory.ts';
-import type { LogEvent } from '../log.ts';
+import { type LogEvent, messageOf } from '../log.ts';
 import { networkDocument, readNetworkDocument } from './network-document.ts';
 import type { Reply } from './newest-network.ts';
 
@@ -17,9 +17,14 @@ export class KeptNetwork {
     this.#file = join(directory, 'network.json');
   }
 
-  keep(reply: Reply): void {
+  /** Where the disk takes nothing now, the host has it in memory, and goes on. */
+  keep(reply: Reply, log: LogEvent): void {
     const { version, body } = networkDocument(reply);
-    replaceFile(this.#file, `${version}\n${body}\n`);
+    try {
+      replaceFile(this.#file, `${version}\n${body}\n`);
+    } catch (error) {
+      log('warn', 'network-not-kept', { file: this.#file, version, message: messageOf(error) });
+    }
   }
 
   /** Null if nothing was kept. What cannot be read is worth nothing: the replica is there, and the others are. */

@@ -62,7 +62,7 @@ export class Neighbours implements Others {
     this.#options = options;
     const kept = new KeptNetwork(directory);
     this.network = new NewestNetwork(history, log, (reply, source) => {
-      if (source === 'leader' || source === 'gossip') kept.keep(reply);
+      if (source === 'leader' || source === 'gossip') kept.keep(reply, log);
       this.#gossiper.changed(reply, source);
     });
     this.#links = new PeerLinks({
