@@ -62,7 +62,8 @@ export class LedPartition {
    */
   ring(): void {
     this.#alarm = null;
-    this.server.alarm().catch((error: unknown) => {
+    const work = async (): Promise<void> => this.server.alarm();
+    work().catch((error: unknown) => {
       this.#options.log('error', 'alarm-failed', { partition: this.partition, cause: causeOf(error) });
       this.#setAlarm(Date.now() + ALARM_AGAIN_MS);
     });
@@ -72,16 +73,19 @@ export class LedPartition {
   async accept(socket: WebSocket): Promise<void> {
     const { partition } = this;
     const { log } = this.#options;
-    const { links } = this.server;
-    // The other side speaks first, and nobody listens yet.
-    socket.pause();
-    const acceptor = await links.acceptor();
-    socket.resume();
-    if (acceptor === null) {
-      socket.close(linkClose.notAuthentic, 'this host takes no others: it was started without ATOLL_SECRET');
-      return;
-    }
     try {
+      const { links } = this.server;
+      // The other side speaks first, and nobody listens yet.
+      socket.pause();
+      const acceptor = await links.acceptor();
+      socket.resume();
+      if (acceptor === null) {
+        socket.close(
+          linkClose.notAuthentic,
+          'this host takes no others: it was started without ATOLL_SECRET',
+        );
+        return;
+      }
       const { open, accepted } = await acceptLink(socket, acceptor, (who) => links.handlers(who), log);
       const { host } = accepted;
       this.#links.get(host)?.close(linkClose.superseded, 'the host has opened a new link');
@@ -93,9 +97,12 @@ export class LedPartition {
       links.ended(open.link);
       log('info', 'link-ended', { host, partition, reason });
     } catch (error) {
-      if (!(error instanceof HandshakeError))
-        log('error', 'link-failed', { partition, cause: causeOf(error) });
-      else log('warn', 'link-not-accepted', { partition, message: messageOf(error) });
+      if (error instanceof HandshakeError) {
+        log('warn', 'link-not-accepted', { partition, message: messageOf(error) });
+        return;
+      }
+      socket.terminate();
+      log('error', 'link-failed', { partition, cause: causeOf(error) });
     }
   }
 
