@@ -61,3 +61,9 @@ export async function get(url: string, path: string): Promise<Json> {
   if (outcome.kind !== 'ok') throw new Error(`${path}: ${outcome.code} ${outcome.message}`);
   return outcome.json;
 }
+
+/** `/metrics` as text. */
+export async function metrics(url: string): Promise<string> {
+  const reply = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } });
+  return reply.text();
+}

@@ -7,7 +7,7 @@ import { linkClose } from '../../src/protocol/link.ts';
 import { dialHello } from '../../src/rpc/dial.ts';
 import { temporaryDirectory } from '../cli/process.ts';
 import { events, until } from '../node-agent/process.ts';
-import { ask, get, type Json, query, rows } from './api.ts';
+import { ask, get, type Json, metrics, query, rows } from './api.ts';
 import { AgentProcess, EdgeProcess, hostKeyOf } from './processes.ts';
 import { newHost, rawBytes, Stranger } from './stranger.ts';
 
@@ -431,12 +431,16 @@ describe.skipIf(!hasDisk)('a full disk', () => {
       expect.arrayContaining(old.map((row) => JSON.stringify(row))),
     );
     expect(full.isRunning).toBe(true);
+    expect(await metrics(url)).toMatch(/^atoll_agent_storage_full\{.*\} 1$/m);
     rmSync(filler);
     await until('it has caught up', async () => {
       expect(await rows(url, ALL, [], { consistency: 'eventual' })).toEqual(expected);
       return true;
     });
     expect(events(full.log)).toContainEqual(expect.objectContaining({ event: 'storage-has-space' }));
+    await until('no replica is full', async () =>
+      /^atoll_agent_storage_full\{.*\} 1$/m.test(await metrics(url)) ? null : true,
+    );
     await full.end('SIGKILL');
   });
 

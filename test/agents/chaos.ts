@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Random } from '../harness/random.ts';
 import { until } from '../node-agent/process.ts';
-import { ask, get, type Json, rows } from './api.ts';
+import { ask, get, type Json, metrics, rows } from './api.ts';
 import { Cable } from './cable.ts';
 import { agentDumps, differences, edgeDumps } from './dump.ts';
 import { type FaultCounts, Faults, pause, type Station } from './faults.ts';
@@ -21,6 +21,8 @@ export interface ChaosOptions {
 
 export interface ChaosReport extends LedgerReport {
   readonly writes: Ledger['counts'];
+  /** Longest time in which nobody's write was acknowledged, ms. */
+  readonly longestSilenceMs: number;
   readonly requests: ReadonlyMap<string, number>;
   readonly faults: FaultCounts;
   /** What a session was shown that it must not have been. */
@@ -33,11 +35,13 @@ export interface ChaosReport extends LedgerReport {
   readonly compared: number;
   readonly rows: number;
   readonly quietMs: number;
+  /** Messages of the agents' routers since each was last started, by who has answered. */
+  readonly answeredBy: Readonly<Record<string, number>>;
 }
 
 const PARTITIONS = 3;
 const AGENTS = 3;
-const SESSIONS = 6;
+const SESSIONS = 8;
 /** How long agents may take to have all that the leaders have, once nothing fails any more, ms. */
 const QUIET_MS_MAX = 90_000;
 const TABLES = [
@@ -111,8 +115,12 @@ class Cluster {
     const tally = new Tally();
     const sessions: Session[] = [];
     let over = false;
-    const entries = [this.#edge.url, ...this.#urls];
-    const world: World = { ledger, entries: () => entries, isOver: () => over, tally, sessions };
+    // Clients go by what answers; a process that has just been started does not yet.
+    const entries = (): string[] => [
+      this.#edge.url,
+      ...this.#urls.filter((_, index) => this.#stations[index]?.agent.isRunning),
+    ];
+    const world: World = { ledger, entries, isOver: () => over, tally, sessions };
     for (let number = 1; number <= SESSIONS; number++)
       sessions.push(new Session(`t${number}`, new Random(seed * 1000 + number), world));
     const stations = this.#stations;
@@ -133,6 +141,7 @@ class Cluster {
     const quietAt = Date.now();
     await this.#settle();
     const quietMs = Date.now() - quietAt;
+    const answeredBy = await this.#answeredBy();
     const found = await this.#rows('SELECT tenant, number FROM item');
     const registers = [
       ...(await this.#rows('SELECT tenant, value FROM register')),
@@ -142,6 +151,7 @@ class Cluster {
     return {
       ...ledger.judge(found as [string, number][], registers as [string, number][]),
       writes: ledger.counts,
+      longestSilenceMs: ledger.longestSilenceMs,
       requests: tally.counts,
       faults: faults.counts,
       violations: tally.violations,
@@ -149,6 +159,7 @@ class Cluster {
       ...compared,
       rows: found.length,
       quietMs,
+      answeredBy,
     };
   }
 
@@ -197,6 +208,17 @@ class Cluster {
       },
       QUIET_MS_MAX,
     );
+  }
+
+  async #answeredBy(): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {};
+    for (const url of this.#urls) {
+      for (const [, by = '', count] of (await metrics(url)).matchAll(
+        /^atoll_agent_messages_total\{by="(\w+)"\} (\d+)$/gm,
+      ))
+        sums[by] = (sums[by] ?? 0) + Number(count);
+    }
+    return sums;
   }
 
   async #rows(sql: string): Promise<unknown[][]> {

@@ -14,20 +14,23 @@ export class Ledger {
   /** Highest value that was acknowledged, and that was tried, of each register. */
   readonly #registers = new Map<string, { acknowledged: number; tried: number }>();
   readonly counts: Record<Fate, number> = { acknowledged: 0, unknown: 0, failed: 0 };
+  /** Longest time in which nobody's write was acknowledged, ms. */
+  longestSilenceMs = 0;
+  #acknowledgedAt = Date.now();
 
   inserted(tenant: string, number: number, fate: Fate): void {
-    this.counts[fate]++;
+    this.#count(fate);
     this.#of(tenant).set(number, { insert: fate, delete: null });
   }
 
   deleted(tenant: string, number: number, fate: Fate): void {
-    this.counts[fate]++;
+    this.#count(fate);
     const attempt = this.#of(tenant).get(number);
     if (attempt !== undefined) attempt.delete = fate;
   }
 
   raised(register: string, value: number, fate: Fate): void {
-    this.counts[fate]++;
+    this.#count(fate);
     const { acknowledged = 0, tried = 0 } = this.#registers.get(register) ?? {};
     this.#registers.set(register, {
       acknowledged: fate === 'acknowledged' ? Math.max(acknowledged, value) : acknowledged,
@@ -66,6 +69,14 @@ export class Ledger {
       if (value > tried) report.invented.push(`register ${name}: ${value} > ${tried}`);
     }
     return report;
+  }
+
+  #count(fate: Fate): void {
+    this.counts[fate]++;
+    if (fate !== 'acknowledged') return;
+    const now = Date.now();
+    this.longestSilenceMs = Math.max(this.longestSilenceMs, now - this.#acknowledgedAt);
+    this.#acknowledgedAt = now;
   }
 
   #of(tenant: string): Map<number, Attempt> {

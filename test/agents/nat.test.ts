@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Relay } from '../../src/protocol/hosts.ts';
 import { temporaryDirectory } from '../cli/process.ts';
 import { until } from '../node-agent/process.ts';
-import { ask, get, type Json, rows } from './api.ts';
+import { ask, get, type Json, metrics, rows } from './api.ts';
 import { Cable } from './cable.ts';
-import { AgentProcess, EdgeProcess, hostKeyOf, TOKEN } from './processes.ts';
+import { AgentProcess, EdgeProcess, hostKeyOf } from './processes.ts';
 import { newHost, Stranger } from './stranger.ts';
 
 const ALL = 'SELECT id, tenant, body FROM post ORDER BY id';
@@ -69,10 +69,7 @@ function followed(): Promise<boolean> {
 
 /** `atoll_agent_messages_total{by="…"}`. */
 async function answeredHere(): Promise<number> {
-  const metrics = await (
-    await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } })
-  ).text();
-  return Number(/^atoll_agent_messages_total\{by="local"\} (\d+)$/m.exec(metrics)?.[1]);
+  return Number(/^atoll_agent_messages_total\{by="local"\} (\d+)$/m.exec(await metrics(url))?.[1]);
 }
 
 test('a host without an address joins, and is read from', async () => {
