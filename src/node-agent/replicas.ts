@@ -60,7 +60,7 @@ export class Replicas {
     this.#options = options;
     this.#tidying = setInterval(() => this.#closeIdle(), IDLE_LINK_MS);
     this.comparisons = new Comparisons(() => this.copies, options.compareMs, options.log);
-    this.#comparing = setInterval(() => void this.comparisons.tick(Date.now()), this.comparisons.tickMs);
+    this.#comparing = setInterval(() => void this.comparisons.tick(), this.comparisons.tickMs);
   }
 
   get copies(): PartitionCopy[] {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -70,6 +70,23 @@ test('a row that differs is found, and its neighbours are not', async () => {
   database.exec("UPDATE note SET text = 'rotten' WHERE id = (SELECT id FROM note LIMIT 1 OFFSET 77)");
   database.close();
   expect(await compared()).toMatchObject({ result: 'different', tables: ['note'], ranges: 1 });
+});
+
+test('a table that only the leader has is a difference', async () => {
+  await storage.call(file, 'close');
+  const database = new DatabaseSync(file);
+  database.exec('DROP TABLE note');
+  database.exec("DELETE FROM _atoll_layouts WHERE definition LIKE '%note%'");
+  database.close();
+  expect(await compared()).toMatchObject({ result: 'different', ranges: 0 });
+});
+
+test('a file that its process did not close is known by that', async () => {
+  const cut = `${file}.cut`;
+  for (const end of ['', '-wal']) copyFileSync(file + end, cut + end);
+  expect(await storage.call(cut, 'state')).toMatchObject({ wasCut: true });
+  await storage.call(cut, 'close');
+  expect(await storage.call(cut, 'state')).toMatchObject({ wasCut: false });
 });
 
 test('what cannot be compared any more is not said to differ', async () => {

@@ -103,6 +103,37 @@ describe('a host outside', () => {
     expect((await link.call('follow', { partition: 1, position })).next).toMatch(/entries|snapshot/);
   });
 
+  test('compares rows with the object’s, which goes on serving and counts anew after it has slept', async () => {
+    const router = await Router.found(1);
+    await router.rows('CREATE TABLE note (id INTEGER PRIMARY KEY, owner TEXT) PARTITION BY (owner)');
+    // About 1.5 MB: some steps.
+    for (let i = 0; i < 30; i++)
+      await router.rows('INSERT INTO note (owner) VALUES (?)', `${i}`.repeat(25_000));
+    const { host } = await member();
+    const link = await host.dial(1);
+    const { last: at } = await link.call('follow', { partition: 1, position: null });
+    const question = [{ table: 'note', level: 0, index: 0 }];
+    const counted = async (over: OutsideLink, between: () => Promise<unknown>) => {
+      for (let asked = 1; ; asked++) {
+        const reply = await over.call('compare', { partition: 1, at, question });
+        if (reply.kind !== 'counting') return { asked, reply };
+        await between();
+      }
+    };
+    const quiet = await counted(link, () => scheduler.wait(10));
+    expect(quiet.reply).toMatchObject({ kind: 'answer', digests: [expect.stringMatching(/^[0-9a-f]{32}$/)] });
+    expect(quiet.asked).toBeGreaterThan(2);
+
+    await evictDurableObject(partition(1));
+    const busy = await counted(link, () => router.rows('INSERT INTO note (owner) VALUES (?)', 'more'));
+    expect(busy.reply).toEqual(quiet.reply);
+    expect(busy.asked).toBeGreaterThan(2);
+    const other = await (await member()).host.dial(1);
+    expect(await other.call('compare', { partition: 1, at: at + 1, question })).toEqual({ kind: 'busy' });
+    const nowhere = [{ table: 'note', level: 1, index: 32 }];
+    await expect(link.call('compare', { partition: 1, at, question: nowhere })).rejects.toThrow(/no node/);
+  });
+
   test('asks the leader what any router may ask, but cannot speak for the system partition', async () => {
     const router = await Router.found(1);
     await router.rows('CREATE TABLE note (id INTEGER PRIMARY KEY, owner TEXT) PARTITION BY (owner)');

@@ -15,11 +15,20 @@ const NAME_MAX = 200;
 
 type Result = Compared['result'];
 
+interface Surroundings {
+  /** Unix ms. */
+  readonly clock?: () => number;
+  /** In [0, 1). */
+  readonly chance?: () => number;
+}
+
 /** When the replicas of this host are compared with their leaders', one after the other, and what came of it. */
 export class Comparisons {
   readonly #copies: () => readonly PartitionCopy[];
   readonly #everyMs: number;
   readonly #log: LogEvent;
+  readonly #clock: () => number;
+  readonly #chance: () => number;
   /** Unix ms by replica, jittered: hosts that were started together must not ask together. */
   readonly #due = new WeakMap<PartitionCopy, number>();
   /** Whose next comparison was brought forward. */
@@ -30,7 +39,14 @@ export class Comparisons {
   readonly counts: Record<Result, number> = { equal: 0, different: 0, gone: 0, busy: 0, failed: 0 };
   #isComparing = false;
 
-  constructor(copies: () => readonly PartitionCopy[], everyMs: number, log: LogEvent) {
+  constructor(
+    copies: () => readonly PartitionCopy[],
+    everyMs: number,
+    log: LogEvent,
+    { clock = Date.now, chance = Math.random }: Surroundings = {},
+  ) {
+    this.#clock = clock;
+    this.#chance = chance;
     this.#copies = copies;
     this.#everyMs = everyMs;
     this.#log = log;
@@ -53,10 +69,11 @@ export class Comparisons {
   }
 
   /** Compares the replica that has waited longest, if one is due. Never rejects. */
-  async tick(now: number): Promise<void> {
+  async tick(): Promise<void> {
     if (this.#isComparing) return;
+    const now = this.#clock();
     const due = this.#copies()
-      .filter((copy) => copy.isInSync && this.#dueAt(copy, now) <= now)
+      .filter((copy) => this.#dueAt(copy, now) <= now && copy.isInSync)
       .sort((a, b) => this.#dueAt(a, now) - this.#dueAt(b, now));
     const [copy] = due;
     if (copy === undefined) return;
@@ -71,7 +88,7 @@ export class Comparisons {
   #dueAt(copy: PartitionCopy, now: number): number {
     let due = this.#due.get(copy);
     if (due === undefined) {
-      due = now + this.#everyMs * Math.random();
+      due = now + this.#everyMs * this.#chance();
       this.#due.set(copy, due);
     }
     if (!copy.isUnproved || this.#hastened.has(copy) || (this.#inARow.get(copy) ?? 0) > 1) return due;
@@ -88,7 +105,7 @@ export class Comparisons {
     this.counts[result]++;
     this.#log(result === 'failed' ? 'warn' : 'info', 'compared', { partition, ...compared });
     const isDecided = result === 'equal' || result === 'different';
-    this.#due.set(copy, Date.now() + this.#jittered(isDecided ? this.#everyMs : AGAIN_MS));
+    this.#due.set(copy, this.#clock() + this.#jittered(isDecided ? this.#everyMs : AGAIN_MS));
     this.#hastened.delete(copy);
     if (result === 'equal') this.#inARow.delete(copy);
     if (result !== 'different') return;
@@ -101,6 +118,6 @@ export class Comparisons {
 
   /** Never more than the interval that was asked for. */
   #jittered(milliseconds: number): number {
-    return Math.min(milliseconds, this.#everyMs) * (0.5 + Math.random());
+    return Math.min(milliseconds, this.#everyMs) * (0.5 + this.#chance());
   }
 }

@@ -38,6 +38,33 @@ describe('a heartbeat', () => {
     expect(cluster.beat(A, [lagging(0)])).toMatchObject({ status: 'inactive', changed: true });
   });
 
+  test('that tells of a replica unlike its leader’s is noted once, and the host serves when it has a new one', () => {
+    const cluster = joined(A);
+    cluster.beatInSync(A);
+    const differing = [{ partition: 0, at: 5, tables: ['note', 'post'] }];
+    const noted = () =>
+      cluster.port.query(
+        "SELECT host, status_before, status_after, reason FROM atoll_host_events WHERE event = 'differed'",
+      ).rows;
+    expect(cluster.beat(A, [], { differing })).toMatchObject({ status: 'inactive', changed: true });
+    const note = [
+      A,
+      'read',
+      'read',
+      "its replica of partition 0 was not the leader's as of commit 5: note, post",
+    ];
+    expect(noted()).toEqual([note]);
+    expect(cluster.beat(A, [inSync(0)], { differing })).toMatchObject({ status: 'read' });
+    expect(noted()).toEqual([note]);
+    // It was made anew before it could say so.
+    expect(cluster.beat(A, [inSync(0)], { differing: [{ partition: 0, at: 6, tables: [] }] })).toMatchObject({
+      status: 'read',
+    });
+    expect(noted()).toHaveLength(2);
+    cluster.beat(A, [inSync(0)], { differing: [{ partition: 99, at: 6, tables: [] }] });
+    expect(noted()).toHaveLength(2);
+  });
+
   test('of a proposed host is heard, of a stranger is not', () => {
     const cluster = found();
     expect(cluster.beat(A, [])).toEqual({ kind: 'no-member', status: null });
