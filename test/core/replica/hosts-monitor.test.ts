@@ -47,6 +47,7 @@ describe('a heartbeat', () => {
         "SELECT host, status_before, status_after, reason FROM atoll_host_events WHERE event = 'differed'",
       ).rows;
     expect(cluster.beat(A, [], { differing })).toMatchObject({ status: 'inactive', changed: true });
+    expect(cluster.beat(A, [])).toMatchObject({ status: 'inactive' });
     const note = [
       A,
       'read',
