@@ -137,7 +137,7 @@ export class EdgeRegistry {
   }
 
   #votes(): boolean {
-    return !this.#outside.random.chance(0.05);
+    return !this.#outside.random.chance(0.2);
   }
 
   #statusOf(host: string): string {
