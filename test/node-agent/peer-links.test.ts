@@ -40,19 +40,25 @@ class TestHost {
   history: string | null = null;
   #server: HttpServer | null = null;
 
-  private constructor(key: HostKey) {
+  canBeDialled = true;
+  readonly idleMs: number;
+
+  private constructor(key: HostKey, idleMs: number) {
     this.key = key;
+    this.idleMs = idleMs;
     this.links = new PeerLinks({
       addresses: (host) => this.addresses.get(host) ?? [],
       dialler: () => this.dialler,
       handlers: () => this.handlers,
+      canBeDialled: () => this.canBeDialled,
       log: this.#write,
+      idleMs: this.idleMs,
     });
     ends.push(() => this.links.stop());
   }
 
-  static async make(): Promise<TestHost> {
-    return new TestHost(await importHostKey(await generateHostKey()));
+  static async make(idleMs = 60_000): Promise<TestHost> {
+    return new TestHost(await importHostKey(await generateHostKey()), idleMs);
   }
 
   get id(): string {
@@ -164,6 +170,19 @@ describe('a link between agents', () => {
     await first?.closed;
     const second = await one.links.to(other.id, soon());
     expect([second?.link.isOpen, second === first]).toEqual([true, false]);
+  });
+
+  test('is closed by who has dialled it when nobody uses it, unless that one cannot be dialled', async () => {
+    const [one, hidden, other] = [await TestHost.make(40), await TestHost.make(40), await TestHost.make(40)];
+    hidden.canBeDialled = false;
+    const url = await other.listen();
+    for (const each of [hidden, one]) {
+      each.addresses.set(other.id, [url]);
+      await each.links.to(other.id, soon());
+    }
+    await until('no link of the one', () => (one.links.open.length === 0 ? true : null));
+    await until('nor at the other', () => (other.links.open.includes(one.id) ? null : true));
+    expect([hidden.links.open, other.links.open]).toEqual([[other.id], [hidden.id]]);
   });
 
   test('is not tried again at once where nobody is', async () => {

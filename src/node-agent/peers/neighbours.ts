@@ -69,6 +69,7 @@ export class Neighbours implements Others {
       addresses: (each) => this.network.member(each)?.addresses ?? [],
       dialler,
       handlers,
+      canBeDialled: () => dialler().address !== null,
       log,
     });
     this.#calls = new PeerCalls({ links: this.#links, control, log });

@@ -13,6 +13,8 @@ import { type LogEvent, messageOf } from '../log.ts';
 const ANY_PARTITION = 0 as PartitionId;
 /** A link that carried nothing for this long is closed by who dialled it, ms (chosen). */
 const IDLE_MS = 60_000;
+/** Links that a host without an address keeps open, used or not, so that others reach it (chosen: some kB each, and a ping now and then). */
+const LASTING_MAX = 32;
 /** A member that does not answer the dialler for so long is called another way meanwhile, ms (chosen: of what a read may take). */
 const DIAL_MS = 2_000;
 /** How often an open link is asked whether it lives, ms (chosen: rarely; a call that is not answered asks, too). */
@@ -24,7 +26,10 @@ export interface PeerLinksOptions {
   readonly dialler: () => Dialler;
   /** What this host answers on a link to that member. */
   readonly handlers: (host: string) => LinkHandlers;
+  /** Whether others can dial this host. If not, what it has dialled is the only way to it when no relay is in reach. */
+  readonly canBeDialled: () => boolean;
   readonly log: LogEvent;
+  readonly idleMs?: number;
 }
 
 interface Way {
@@ -46,7 +51,7 @@ export class PeerLinks {
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
-    this.#tidying = setInterval(() => this.#closeIdle(), IDLE_MS / 4);
+    this.#tidying = setInterval(() => this.#closeIdle(), (options.idleMs ?? IDLE_MS) / 4);
   }
 
   /** Hosts with an open link. */
@@ -143,8 +148,12 @@ export class PeerLinks {
   }
 
   #closeIdle(): void {
-    const oldest = Date.now() - IDLE_MS;
-    for (const { open, own, usedAt } of this.#ways.values())
-      if (own && usedAt < oldest) open.close(1000, 'idle');
+    const { canBeDialled, idleMs = IDLE_MS } = this.#options;
+    const oldest = Date.now() - idleMs;
+    let lasting = canBeDialled() ? 0 : LASTING_MAX;
+    for (const { open, own, usedAt } of this.#ways.values()) {
+      if (!own || lasting-- > 0 || usedAt >= oldest) continue;
+      open.close(1000, 'idle');
+    }
   }
 }
