@@ -3,7 +3,7 @@ import { temporaryDirectory } from '../cli/process.ts';
 import { chaos } from './chaos.ts';
 
 /** For minutes rather than seconds: `npm run chaos`. */
-const SECONDS = 12;
+const SECONDS = 10;
 const SEED = 1;
 
 test('agents and workerd that are killed and cut off lose nothing, and end as the leaders are', async () => {

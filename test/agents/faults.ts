@@ -36,6 +36,39 @@ export interface FaultCounts {
 const GAP_MS = 2_000;
 const LAST_MS = 4_000;
 
+type Fault =
+  | 'kill-agent'
+  | 'stop-agent'
+  | 'wipe'
+  | 'kill-workerd'
+  | 'cut'
+  | 'freeze'
+  | 'schema'
+  | 'reference';
+
+/** How often each kind comes, before any comes again. A disk is emptied once, at half of the time. */
+const DECK: readonly Fault[] = [
+  'kill-agent',
+  'kill-agent',
+  'kill-workerd',
+  'cut',
+  'freeze',
+  'stop-agent',
+  'schema',
+  'reference',
+];
+
+/** What a fault is about: one at a time. */
+function targetOf(fault: Fault, { agent, cable }: Station): unknown {
+  if (fault === 'cut' || fault === 'freeze') return cable;
+  return fault === 'kill-agent' || fault === 'stop-agent' || fault === 'wipe' ? agent : fault;
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  return items.map(() => left.splice(random.below(left.length), 1)[0] as T);
+}
+
 /** Kills, cuts and changes, one after another, which last into each other; the seed decides which and when. */
 export class Faults {
   readonly counts: FaultCounts = {
@@ -65,34 +98,51 @@ export class Faults {
   async run(): Promise<void> {
     const { random, until } = this.#options;
     const half = this.#startedAt + (until - this.#startedAt) / 2;
+    let deck: Fault[] = [];
     while (Date.now() < until) {
       await pause(random.below(GAP_MS));
       const lastsMs = random.below(LAST_MS);
-      const dice = random.below(100);
-      const station = random.pick(this.#options.stations);
-      if (this.counts.wipes === 0 && Date.now() >= half)
-        this.#begin(station.agent, () => this.#wipe(station));
-      else if (dice < 30) this.#begin(station.agent, () => this.#killAgent(station, lastsMs));
-      else if (dice < 37) this.#begin(station.agent, () => this.#stopAgent(station));
-      else if (dice < 52) this.#begin(this.#options.edge, () => this.#killWorkerd());
-      else if (dice < 67) this.#begin(station.cable, () => this.#cut(station, 'cut', lastsMs));
-      else if (dice < 78) this.#begin(station.cable, () => this.#cut(station, 'frozen', lastsMs));
-      else if (dice < 90) this.#begin('reference', () => this.#writeReference());
-      else this.#begin('schema', () => this.#changeSchema());
+      const isDue = this.counts.wipes === 0 && Date.now() >= half;
+      if (deck.length === 0) deck = shuffled(DECK, random);
+      const fault = isDue ? 'wipe' : (deck.pop() as Fault);
+      // Every kind comes in turn, at whatever is not in the middle of another one.
+      const stations = this.#options.stations.filter((station) => !this.#busy.has(targetOf(fault, station)));
+      if (stations.length > 0) this.#begin(fault, random.pick(stations), lastsMs);
     }
     await Promise.all(this.#pending);
   }
 
-  #begin(what: unknown, fault: () => Promise<void>): void {
-    if (this.#busy.has(what)) return;
-    this.#busy.add(what);
-    const pending = fault().finally(() => {
-      this.#busy.delete(what);
+  #begin(fault: Fault, station: Station, lastsMs: number): void {
+    const target = targetOf(fault, station);
+    this.#busy.add(target);
+    const pending = this.#happen(fault, station, lastsMs).finally(() => {
+      this.#busy.delete(target);
       this.#pending.delete(pending);
     });
     this.#pending.add(pending);
     // It is awaited in the end.
     pending.catch(() => undefined);
+  }
+
+  #happen(fault: Fault, station: Station, lastsMs: number): Promise<void> {
+    switch (fault) {
+      case 'kill-agent':
+        return this.#killAgent(station, lastsMs);
+      case 'stop-agent':
+        return this.#stopAgent(station);
+      case 'wipe':
+        return this.#wipe(station);
+      case 'kill-workerd':
+        return this.#killWorkerd();
+      case 'cut':
+        return this.#cut(station, 'cut', lastsMs);
+      case 'freeze':
+        return this.#cut(station, 'frozen', lastsMs);
+      case 'schema':
+        return this.#changeSchema();
+      case 'reference':
+        return this.#writeReference();
+    }
   }
 
   async #killAgent({ agent }: Station, awayMs: number): Promise<void> {
