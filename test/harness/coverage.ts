@@ -57,6 +57,8 @@ export const COVERAGE = [
   'sessionReads',
   'eventualReads',
   'behind',
+  'comparisons',
+  'comparisonsGone',
   'compared',
 ] as const;
 export type Coverage = Record<(typeof COVERAGE)[number], number>;

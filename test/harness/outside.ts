@@ -6,10 +6,12 @@ import { readHead } from '../../src/core/log/tables.ts';
 import { EDGE } from '../../src/core/network/votes.ts';
 import { followersFloor, markLost } from '../../src/core/replica/followers.ts';
 import { networkVersion } from '../../src/core/replica/network-version.ts';
+import { forgetOldEntries } from '../../src/core/replica/retention.ts';
 import type { System } from '../../src/core/replica/system.ts';
 import { termAt } from '../../src/core/replication/position.ts';
 import { SimulatedAgent } from './agent.ts';
 import type { Outside, SimulatedCopy } from './agent-copy.ts';
+import { Comparing } from './comparing.ts';
 import type { World } from './coordinator.ts';
 import { checkSameLog, Digests } from './digests.ts';
 import { EdgeRegistry } from './edge-registry.ts';
@@ -36,6 +38,7 @@ export class SimulatedOutside implements Outside {
   readonly mutant: Mutant | null;
   readonly digests = new Digests();
   readonly readers: Readers;
+  readonly #comparing = new Comparing(this);
   readonly #world: World;
   readonly #system: () => System;
   readonly #systemRestarted: () => void;
@@ -146,10 +149,12 @@ export class SimulatedOutside implements Outside {
 
   step(): void {
     const { random } = this;
+    for (let i = 0; i < 4; i++) this.#comparing.step();
     const what = random.below(1000);
     if (what < 500) for (let i = 2 + random.below(14); i > 0; i--) this.#deliver();
     else if (what < 780) for (let i = 1 + random.below(3); i > 0; i--) this.#tick(random.pick(this.#agents));
-    else if (what < 850) this.#read();
+    else if (what < 842) this.#read();
+    else if (what < 850) this.#compare();
     else if (what < 880) this.#registry.watch();
     else if (what < 920) random.pick(this.#shipping).ship();
     else this.#trouble(random.below(80));
@@ -287,11 +292,28 @@ export class SimulatedOutside implements Outside {
     for (const edge of this.#shipping) if (this.random.chance(0.7)) edge.ship();
   }
 
-  #read(): void {
-    const copies = this.#agents.flatMap(({ host, isUp, copies: held }) =>
-      isUp ? [...held.values()].map((copy) => ({ host, copy })) : [],
+  /** Copies that answer, and are not about to find out that they must not. */
+  #readable(): { readonly host: string; readonly copy: SimulatedCopy }[] {
+    return this.#agents
+      .flatMap(({ host, isUp, copies }) => (isUp ? [...copies.values()].map((copy) => ({ host, copy })) : []))
+      .filter(({ copy }) => copy.follower !== null && !copy.strayed);
+  }
+
+  #compare(): void {
+    const readable = this.#readable();
+    if (readable.length === 0) return;
+    const { host, copy } = this.random.pick(readable);
+    const edge = this.#edge(copy.partition);
+    this.#comparing.begin(
+      `${host}/${copy.partition}`,
+      () => edge.host.replica,
+      () =>
+        copy.strayed || this.#copyOf(host, copy.partition) !== copy ? null : (copy.follower?.replica ?? null),
     );
-    const readable = copies.filter(({ copy }) => copy.follower !== null && !copy.strayed);
+  }
+
+  #read(): void {
+    const readable = this.#readable();
     if (readable.length === 0 || this.random.chance(0.15)) {
       const { replica, id } = this.random.pick(this.#shipping).host;
       this.readers.read(replica, false, `leader ${id}`);
@@ -409,8 +431,13 @@ export class SimulatedOutside implements Outside {
     const olderThan = formatTimestamp({ milliseconds, counter: 0, node: replica.identity.node });
     const first = readHead(port).firstCommitId;
     const marks = random.chance(0.5);
+    const asObjectsDo = random.chance(0.3);
     try {
       const step = host.step(this.fault(), () => {
+        if (asObjectsDo) {
+          forgetOldEntries(replica, now, needed, 3);
+          return;
+        }
         if (marks) markLost(port, now, bytesMax);
         const floor = Math.min(needed + 1, followersFloor(port)) as CommitId;
         for (let i = 0; i < 3; i++) if (!purgeStep(port, { olderThan, bytesMax, floor })) break;
