@@ -324,3 +324,12 @@ export class SimulatedAgent implements Speaker {
     );
   }
 }
+
+/** Copies that answer, and are not about to find out that they must not. */
+export function readableCopies(
+  agents: readonly SimulatedAgent[],
+): { readonly host: string; readonly copy: SimulatedCopy }[] {
+  return agents
+    .flatMap(({ host, isUp, copies }) => (isUp ? [...copies.values()].map((copy) => ({ host, copy })) : []))
+    .filter(({ copy }) => copy.follower !== null && !copy.strayed);
+}

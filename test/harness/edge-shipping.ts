@@ -114,6 +114,15 @@ export class EdgeShipping {
     return this.#shipper.matched;
   }
 
+  /** What names an entry of the log that is there. */
+  entry(commit: number): { term: number; timestamp: string } | null {
+    const [row] = this.host.port.inner.query(
+      'SELECT term, timestamp FROM _atoll_commits WHERE commit_id = ?',
+      commit,
+    ).rows;
+    return row === undefined ? null : { term: Number(row[0]), timestamp: String(row[1]) };
+  }
+
   get last(): number {
     return readHead(this.host.port).lastCommitId;
   }

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
 import { isMutant, MUTANTS } from './mutants.ts';
-import { add, missing, noCoverage, runSeed, STEPS } from './run.ts';
+import { add, findMutant, missing, noCoverage, runSeed, STEPS } from './run.ts';
 
 /**
  * `npm run simulate -- --seeds N --from S [--steps K] [--mutant M] [--events E]`: runs seeds S … S + N − 1, and stops at the
  * first failure, of which it tells the last E events. With a planted defect (mutants.ts) that is what shall happen.
+ * `--mutants`: tells of each planted defect by which seed it is found, of the same ones.
  */
 const { values } = parseArgs({
   options: {
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: String(STEPS) },
     mutant: { type: 'string' },
     events: { type: 'string', default: '60' },
+    mutants: { type: 'boolean', default: false },
   },
 });
 const { mutant = null } = values;
@@ -21,6 +23,15 @@ if (mutant !== null && !isMutant(mutant)) throw new Error(`--mutant is one of ${
 const from = Number(values.from);
 const count = Number(values.seeds);
 const options = { steps: Number(values.steps), mutant, events: Number(values.events) };
+if (values.mutants) {
+  for (const each of MUTANTS) {
+    const found = findMutant(each, from, count);
+    console.log(`${each}: ${found ?? 'not found'}`);
+    if (found === null) process.exitCode = 1;
+  }
+  process.exit();
+}
+
 const started = Date.now();
 const total = noCoverage();
 for (let seed = from; seed < from + count; seed++) {

@@ -1,25 +1,21 @@
-import type { CommitId } from '../../src/base/brand.ts';
-import { formatTimestamp } from '../../src/core/clock/timestamp.ts';
-import { failureOf } from '../../src/core/execution/failure.ts';
-import { purgeStep, RETENTION_MS } from '../../src/core/log/purge.ts';
+import { RETENTION_MS } from '../../src/core/log/purge.ts';
 import { readHead } from '../../src/core/log/tables.ts';
-import { EDGE } from '../../src/core/network/votes.ts';
-import { followersFloor, markLost } from '../../src/core/replica/followers.ts';
 import { networkVersion } from '../../src/core/replica/network-version.ts';
-import { forgetOldEntries } from '../../src/core/replica/retention.ts';
 import type { System } from '../../src/core/replica/system.ts';
-import { termAt } from '../../src/core/replication/position.ts';
-import { SimulatedAgent } from './agent.ts';
+import { readableCopies, SimulatedAgent } from './agent.ts';
 import type { Outside, SimulatedCopy } from './agent-copy.ts';
+import { Arrivals } from './arrivals.ts';
 import { Comparing } from './comparing.ts';
 import type { World } from './coordinator.ts';
-import { checkSameLog, Digests } from './digests.ts';
+import { Digests } from './digests.ts';
 import { EdgeRegistry } from './edge-registry.ts';
 import { EdgeShipping } from './edge-shipping.ts';
 import type { Host } from './host.ts';
 import type { Mutant } from './mutants.ts';
+import { purge } from './purge.ts';
 import { Readers } from './readers.ts';
-import { type Link, type Packet, type Reply, type Request, Wire } from './wire.ts';
+import { checkCopies, checkNetwork, checkVotes, restless } from './rest.ts';
+import { type Link, newLink, Wire } from './wire.ts';
 
 /** Rounds of five seconds after which everything must have come to rest (chosen: ten times what it takes). */
 const ROUNDS_MAX = 300;
@@ -51,6 +47,7 @@ export class SimulatedOutside implements Outside {
   readonly #versions = new Map<string, number>();
   readonly #durable = new Map<string, number>();
   readonly #cast = new Set<string>();
+  readonly #arrivals: Arrivals;
   #systemCut = false;
   #links = 0;
   #names = 0;
@@ -78,6 +75,14 @@ export class SimulatedOutside implements Outside {
       links: this.#edge(0).links,
       wanted: this.random.pick([1, 2, 2]),
     });
+    this.#arrivals = new Arrivals(this, this.#wire, {
+      agents: this.#agents,
+      registry: this.#registry,
+      edge: (partition) => this.#edge(partition),
+      copyOf: (host, partition) => this.#copyOf(host, partition),
+      reached: (host, partition) => this.#durable.get(`${host}/${partition}`) ?? 0,
+      checkVersion: (agent) => this.#checkVersion(agent),
+    });
     for (let i = 2 + this.random.below(2); i > 0; i--) this.#addAgent();
   }
 
@@ -104,19 +109,12 @@ export class SimulatedOutside implements Outside {
     this.#durable.set(key, Math.max(this.#durable.get(key) ?? 0, commit));
   }
 
-  entryBefore(partition: number, commit: number): { term: number; timestamp: string } | null {
-    const port = this.#edge(partition).host.port.inner;
-    const term = termAt(port, (commit - 1) as CommitId);
-    const [row] = port.query('SELECT timestamp FROM _atoll_commits WHERE commit_id = ?', commit - 1).rows;
-    return term === null || row === undefined ? null : { term, timestamp: String(row[0]) };
+  entryBefore(partition: number, commit: number) {
+    return this.#edge(partition).entry(commit - 1);
   }
 
   #edge(partition: number): EdgeShipping {
     return this.#shipping[partition] as EdgeShipping;
-  }
-
-  #newcomer(): void {
-    if (this.#agents.length < AGENTS_MAX) this.#addAgent();
   }
 
   #addAgent(): SimulatedAgent {
@@ -132,15 +130,7 @@ export class SimulatedOutside implements Outside {
 
   #dial({ host }: SimulatedAgent, partition: number): Link | null {
     if (partition === 0 && this.#systemCut) return null;
-    const link: Link = {
-      number: ++this.#links,
-      host,
-      partition,
-      agentOpen: true,
-      edgeOpen: true,
-      replies: new Map(),
-      lastFollow: 0,
-    };
+    const link = newLink(++this.#links, host, partition);
     this.#edge(partition).opened(link);
     return link;
   }
@@ -171,10 +161,11 @@ export class SimulatedOutside implements Outside {
     else if (what < 44) this.#move(agent);
     else if (what < 47) this.#wipe(agent);
     else if (what < 53) this.#stray(agent);
-    else if (what < 66) this.#purge(random.pick(this.#shipping));
+    else if (what < 66) this.#purge(random.pick(this.#shipping).host);
     else if (what < 69) agent.clockOff = random.pick([0, 0, 400, -900, 1500, -1800, 5000, -3_600_000]);
     else if (what < 72) this.#operate();
-    else if (what < 76) this.#newcomer();
+    else if (what < 76 && this.#agents.length < AGENTS_MAX) this.#addAgent();
+    else if (what < 76) this.note('enough agents');
     else {
       const ms = random.pick([8_000, 20_000, 20_000, 70_000, RETENTION_MS + 60_000, 3 * RETENTION_MS]);
       this.note(`${ms} ms pass`);
@@ -205,81 +196,7 @@ export class SimulatedOutside implements Outside {
 
   #deliver(): void {
     const packet = this.#wire.take();
-    if (packet !== undefined) this.#arrive(packet);
-  }
-
-  #arrive(packet: Packet): void {
-    if (packet.to === 'peer') {
-      const agent = this.#agents.find(({ address }) => address === packet.address);
-      if (agent === undefined || !agent.isUp || agent.isolated) return;
-      this.note(`peer ${agent.host} ${packet.message.kind}`);
-      agent.guarded(() => agent.receiveGossip(packet.from, packet.message));
-      this.#checkVersion(agent);
-      return;
-    }
-    const { link } = packet;
-    if (packet.to === 'edge') {
-      if (!link.edgeOpen) return;
-      this.note(`to edge ${link.host}/${link.partition} ${nameOf(packet)}`);
-      this.#toEdge(packet);
-      return;
-    }
-    const { message } = packet;
-    const agent = this.#agents.find(({ host }) => host === link.host);
-    if (agent === undefined || !agent.isUp || !link.agentOpen) return;
-    this.note(`to ${link.host}/${link.partition} ${nameOf(packet)}`);
-    agent.guarded(() => agent.receive(link, message));
-    this.#checkVersion(agent);
-    const position = agent.copy(link.partition)?.position;
-    this.note(`${agent.host}/${link.partition} at ${position?.commitId ?? '-'}`);
-  }
-
-  #toEdge({ link, message }: Packet & { to: 'edge' }): void {
-    const edge = this.#edge(link.partition);
-    if (message.type === 'appended') {
-      const { host, partition } = link;
-      const { commitId } = message.answer.position;
-      const reached = this.#durable.get(`${host}/${partition}`) ?? 0;
-      const strayed = this.#copyOf(host, partition)?.strayed === true;
-      if (commitId > reached && !strayed)
-        throw new Error(
-          `${host} has confirmed commit ${commitId} of partition ${partition}, and never had more than ${reached}`,
-        );
-      edge.acknowledged(link, message.answer);
-      this.#checkMatched(edge, link);
-      return;
-    }
-    const { call, request } = message;
-    if (request.type === 'follow') {
-      if (call < link.lastFollow) return;
-      link.lastFollow = call;
-    }
-    const reply = link.replies.get(call) ?? this.#answer(link, request);
-    if (reply === null || !link.edgeOpen) return;
-    link.replies.set(call, reply);
-    this.#wire.send({ to: 'agent', link, message: { type: 'reply', call, reply } });
-    if (request.type === 'follow') {
-      edge.ship();
-      this.#checkMatched(edge, link);
-    }
-  }
-
-  #answer(link: Link, request: Request): Reply | null {
-    if (request.type === 'join' || request.type === 'heartbeat' || request.type === 'vote')
-      return this.#registry.receive(link, request);
-    return this.#edge(link.partition).receive(link, request);
-  }
-
-  /** What the leader takes for certain of a follower is so. */
-  #checkMatched(edge: EdgeShipping, { host, partition, agentOpen }: Link): void {
-    const copy = this.#copyOf(host, partition);
-    if (copy === null || copy.strayed || !agentOpen || edge.hostsTwice(host)) return;
-    const matched = edge.matched.get(host);
-    const position = copy.position?.commitId ?? 0;
-    if (matched !== undefined && matched > position)
-      throw new Error(
-        `the leader of partition ${partition} takes ${host} to have ${matched}, and it has ${position}`,
-      );
+    if (packet !== undefined) this.#arrivals.arrive(packet);
   }
 
   #copyOf(host: string, partition: number): SimulatedCopy | null {
@@ -292,15 +209,8 @@ export class SimulatedOutside implements Outside {
     for (const edge of this.#shipping) if (this.random.chance(0.7)) edge.ship();
   }
 
-  /** Copies that answer, and are not about to find out that they must not. */
-  #readable(): { readonly host: string; readonly copy: SimulatedCopy }[] {
-    return this.#agents
-      .flatMap(({ host, isUp, copies }) => (isUp ? [...copies.values()].map((copy) => ({ host, copy })) : []))
-      .filter(({ copy }) => copy.follower !== null && !copy.strayed);
-  }
-
   #compare(): void {
-    const readable = this.#readable();
+    const readable = readableCopies(this.#agents);
     if (readable.length === 0) return;
     const { host, copy } = this.random.pick(readable);
     const edge = this.#edge(copy.partition);
@@ -313,7 +223,7 @@ export class SimulatedOutside implements Outside {
   }
 
   #read(): void {
-    const readable = this.#readable();
+    const readable = readableCopies(this.#agents);
     if (readable.length === 0 || this.random.chance(0.15)) {
       const { replica, id } = this.random.pick(this.#shipping).host;
       this.readers.read(replica, false, `leader ${id}`);
@@ -420,34 +330,10 @@ export class SimulatedOutside implements Outside {
     if (this.random.chance(0.5)) this.#crash(agent);
   }
 
-  /** The log is short of space, or old. */
-  #purge({ host }: EdgeShipping): void {
-    const { random, now } = this;
-    const { port, replica } = host;
-    const bytesMax = random.pick([0, 400, 3000, 2 ** 30]);
+  #purge(host: Host): void {
     const others = this.#world.hosts.slice(1).map((each) => each.replica.systemIndex);
-    const needed = host.id === 0 ? Math.min(...others) : readHead(port).lastCommitId;
-    const milliseconds = now - random.pick([0, 60_000, RETENTION_MS]);
-    const olderThan = formatTimestamp({ milliseconds, counter: 0, node: replica.identity.node });
-    const first = readHead(port).firstCommitId;
-    const marks = random.chance(0.5);
-    const asObjectsDo = random.chance(0.3);
-    try {
-      const step = host.step(this.fault(), () => {
-        if (asObjectsDo) {
-          forgetOldEntries(replica, now, needed, 3);
-          return;
-        }
-        if (marks) markLost(port, now, bytesMax);
-        const floor = Math.min(needed + 1, followersFloor(port)) as CommitId;
-        for (let i = 0; i < 3; i++) if (!purgeStep(port, { olderThan, bytesMax, floor })) break;
-      });
-      if (step.crashed && host.id === 0) this.#systemRestarted();
-    } catch (error) {
-      if (!failureOf(error).message.startsWith('injected')) throw error;
-    }
-    if (readHead(port).firstCommitId > first) this.coverage.purges++;
-    this.note(`purge ${host.id} to ${readHead(port).firstCommitId}`);
+    const needed = host.id === 0 ? Math.min(...others) : readHead(host.port).lastCommitId;
+    if (purge(this, host, needed) === 'crashed' && host.id === 0) this.#systemRestarted();
   }
 
   #operate(): void {
@@ -472,13 +358,13 @@ export class SimulatedOutside implements Outside {
       this.#edgeLearns(agent.host, 1);
       agent.wake();
     }
-    let restless = '';
+    let why = '';
     for (let round = 0; round < ROUNDS_MAX; round++) {
       this.#round(round);
-      restless = this.#restless();
-      if (restless === '') break;
+      why = restless(this.#agents, this.#registry, this.#shipping, networkVersion(this.#edge(0).host.port));
+      if (why === '') break;
     }
-    if (restless !== '') throw new Error(`after ${ROUNDS_MAX} rounds without trouble: ${restless}`);
+    if (why !== '') throw new Error(`after ${ROUNDS_MAX} rounds without trouble: ${why}`);
     this.note('outside rests');
     this.#checkEnd();
   }
@@ -502,73 +388,13 @@ export class SimulatedOutside implements Outside {
     this.#look();
   }
 
-  /** Why it is not over yet; empty if it is. */
-  #restless(): string {
-    const version = networkVersion((this.#world.hosts[0] as Host).port);
-    for (const agent of this.#agents) {
-      const { host } = agent;
-      if (agent.status !== 'read') return `${host} is ${agent.status}: ${this.#standing(agent)}`;
-      if (this.#registry.statusOf(host) !== 'read')
-        return `${host} is ${this.#registry.statusOf(host)} in the tables`;
-      const wanted = this.#registry.partitionsOf(host);
-      const held = [...agent.copies.keys()].sort((a, b) => a - b);
-      if (wanted.join() !== held.join()) return `${host} holds ${held} and shall hold ${wanted}`;
-      for (const [partition, copy] of agent.copies) {
-        const { last } = this.#edge(partition);
-        if (copy.phase !== 'following' || copy.position?.commitId !== last)
-          return `${host}/${partition} is ${copy.phase} at ${copy.position?.commitId} of ${last}`;
-      }
-      if (agent.document?.version !== version)
-        return `${host} knows network information ${agent.document?.version} of ${version}`;
-    }
-    return '';
-  }
-
-  #standing({ copies }: SimulatedAgent): string {
-    return [...copies]
-      .map(
-        ([partition, { phase, position, leaderLast }]) =>
-          `${partition} ${phase} at ${position?.commitId} of ${leaderLast}`,
-      )
-      .join(', ');
-  }
-
   #checkEnd(): void {
-    const bodies = new Set(this.#agents.map(({ document }) => document?.body));
-    if (bodies.size > 1) throw new Error('agents know different network informations of one version');
-    if (!bodies.has(JSON.stringify(this.#system().network())))
-      throw new Error('agents know another network information than the edge');
-    for (const agent of this.#agents) {
-      for (const [partition, copy] of agent.copies) {
-        const what = `at the end, ${agent.host}/${partition}`;
-        const { port, replica } = this.#edge(partition).host;
-        const follower = copy.follower;
-        if (follower === null) throw new Error(`${what} has no replica`);
-        if (!this.digests.check(follower.replica, what))
-          throw new Error(`${what}: its leader was not looked at`);
-        checkSameLog(port, follower.replica.port, what);
-        if (replica.schema.version !== follower.replica.schema.version)
-          throw new Error(`${what}: another schema`);
-        this.coverage.compared++;
-      }
-    }
-    const { rows } = (this.#world.hosts[0] as Host).port.query(
-      'SELECT proposal, voter, accept FROM atoll_votes',
-    );
-    for (const [proposal, voter, accept] of rows) {
-      if (voter !== EDGE && !this.#cast.has(`${voter}/${proposal}/${accept}`))
-        throw new Error(`${voter} never voted ${accept} on ${proposal}`);
-    }
+    checkNetwork(this.#agents, JSON.stringify(this.#system().network()));
+    this.coverage.compared += checkCopies(this.#agents, this.#shipping, this.digests);
+    checkVotes(this.#edge(0).host.port, this.#cast);
   }
 
   close(): void {
     for (const agent of this.#agents) for (const copy of agent.copies.values()) copy.close();
   }
-}
-
-function nameOf({ message }: Packet & { to: 'edge' | 'agent' }): string {
-  if (message.type === 'call') return message.request.type;
-  if (message.type === 'reply') return `reply ${message.reply.type}`;
-  if (message.type === 'appended') return `${message.answer.kind} ${message.answer.position.commitId}`;
-  return message.type;
 }

@@ -48,3 +48,15 @@ export function noCoverage(): Coverage {
 export function missing(total: Coverage): string[] {
   return COVERAGE.filter((name) => total[name] === 0);
 }
+
+/** What the first of these seeds says that fails with the planted defect; null: none does. */
+export function findMutant(mutant: Mutant, from: number, count: number): string | null {
+  for (let seed = from; seed < from + count; seed++) {
+    try {
+      runSeed(seed, { mutant });
+    } catch (error) {
+      return (error as Error).message.split('\n')[0] ?? '';
+    }
+  }
+  return null;
+}

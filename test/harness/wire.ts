@@ -25,6 +25,10 @@ export interface Link {
   lastFollow: number;
 }
 
+export function newLink(number: number, host: string, partition: number): Link {
+  return { number, host, partition, agentOpen: true, edgeOpen: true, replies: new Map(), lastFollow: 0 };
+}
+
 export type Request =
   | { readonly type: 'follow'; readonly position: Position | null }
   | { readonly type: 'snapshot-open' }
