@@ -176,9 +176,7 @@ export class SimulatedOutside implements Outside {
 
   /** Whatever the leaders have become, copies will be compared with. */
   #look(): void {
-    for (const edge of this.#shipping) {
-      this.digests.note(edge.host.replica);
-    }
+    for (const { host } of this.#shipping) this.digests.note(host.replica);
     for (const agent of this.#agents) this.#checkVersion(agent);
   }
 
@@ -232,8 +230,6 @@ export class SimulatedOutside implements Outside {
     const { host, copy } = this.random.pick(readable);
     if (copy.follower !== null) this.readers.read(copy.follower.replica, true, `${host}/${copy.partition}`);
   }
-
-  // --- Trouble -------------------------------------------------------------------------------------------
 
   #crash(agent: SimulatedAgent): void {
     if (!agent.isUp) return;
