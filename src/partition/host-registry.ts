@@ -203,14 +203,12 @@ export class HostRegistry implements HostDesk {
     this.#remind(host);
     if (outcome.kind === 'heard' && outcome.changed) this.#assign(now);
     this.#changed();
-    const version = networkVersion(this.#system.replica.port);
-    if (outcome.kind !== 'heard') {
-      // It sees by its status, or by the time, what is wrong.
-      const status = outcome.status ?? 'unknown';
-      return message({ time: now, status, version, replicas: [] } satisfies HeartbeatReply);
-    }
-    const replicas = partitionsOf(this.#system.replica.port, host);
-    return message({ time: now, status: outcome.status, version, replicas } satisfies HeartbeatReply);
+    const { port } = this.#system.replica;
+    // Of one whose clock is off as well: it keeps what it has, and sees by the time what is wrong.
+    const replicas = partitionsOf(port, host);
+    const status = outcome.status ?? 'unknown';
+    const reply: HeartbeatReply = { time: now, status, version: networkVersion(port), replicas };
+    return message(reply);
   }
 
   #assign(now: number): void {

@@ -4,6 +4,7 @@ import { present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import { exportPage } from '../../core/replica/export.ts';
 import type { ExecuteOutcome } from '../../core/replica/outcome.ts';
+import { forgetOldEntries } from '../../core/replica/retention.ts';
 import { System } from '../../core/replica/system.ts';
 import { type AppendResult, Follower } from '../../core/replication/follower.ts';
 import { decodeBatch } from '../../core/replication/shipping.ts';
@@ -30,6 +31,10 @@ import { Comparing } from './comparing.ts';
 const CHECKED_BYTES_MAX = 64 << 20;
 /** Pages kept in memory for each file (chosen: a hundred open files then take at most 50 MB for them). */
 const CACHE_KILOBYTES = 512;
+/** Batches between two times that old entries are forgotten (chosen). */
+const FORGET_APPENDS = 16;
+/** Bytes of batches for each step of forgetting, which takes 2,048 images (chosen: fewer images come in as many bytes). */
+const FORGET_STEP_BYTES = 16 * 1024;
 /** Files that this process has found whole: one that was closed for want of use is not read again. */
 const checked = new Set<string>();
 /**
@@ -50,6 +55,9 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   #follower: Follower | null;
   #incoming: Incoming | null;
   #comparing: Comparing | null = null;
+  /** Since the file was opened, and bytes since old entries were last forgotten. */
+  #appends = 0;
+  #unforgotten = 0;
   readonly #wasCut: boolean;
 
   /** @throws StorageError `corrupt`, when the file was damaged: it is aside then, and opening again finds none */
@@ -75,7 +83,20 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   }
 
   append(head: unknown, data: Uint8Array): AppendResult {
-    return this.#guarded(() => this.#here.append(decodeBatch(head, data)));
+    return this.#guarded(() => {
+      const result = this.#here.append(decodeBatch(head, data));
+      this.#forget(data.byteLength);
+      return result;
+    });
+  }
+
+  /** The log here is forgotten as the leader's is, behind what comes. */
+  #forget(bytes: number): void {
+    this.#unforgotten += bytes;
+    if (++this.#appends % FORGET_APPENDS !== 0) return;
+    const steps = 1 + Math.ceil(this.#unforgotten / FORGET_STEP_BYTES);
+    this.#unforgotten = 0;
+    forgetOldEntries(this.#here.replica, Date.now(), null, steps);
   }
 
   beginSnapshot(head: unknown): SnapshotState {
