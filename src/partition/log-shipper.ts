@@ -20,7 +20,7 @@ import { readHead } from '../rpc/read-head.ts';
  * Writes that follow each other so closely travel together, ms (chosen: a fifth of what a learner may lag; measured: at 5 ms
  * two learners cost inserts a tenth more).
  */
-const GATHER_MS = 10;
+const GATHER_MS = 15;
 
 /** Sends the log of the partition that is led here to the hosts that follow it: {@link Shipper} over links and timers. */
 export class LogShipper {

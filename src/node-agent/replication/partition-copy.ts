@@ -17,6 +17,7 @@ import { causeOf, type LogEvent, messageOf } from '../log.ts';
 import { pause } from '../pause.ts';
 import { type PartitionState, StorageError } from '../storage/calls.ts';
 import type { Storage } from '../storage/storage.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import { type Comparing, compareWithLeader } from './compare.ts';
 import { fetchSnapshot } from './snapshot.ts';
 
@@ -69,6 +70,9 @@ export class PartitionCopy {
   /** Attempts in a row that have brought nothing. */
   #failures = 0;
   #open: OpenLink | null = null;
+  readonly #acknowledgements = new Acknowledgements(({ kind, position }) => {
+    this.#open?.link.event('appended', { partition: this.partition, kind, position });
+  });
   /** Ends the following that goes on, to begin anew. */
   #interrupt: (error: unknown) => void = () => undefined;
   #asking: Promise<void> | null = null;
@@ -135,6 +139,7 @@ export class PartitionCopy {
   /** Follows the leader over a link until it ends. */
   async follow(open: OpenLink): Promise<void> {
     this.#open = open;
+    this.#acknowledgements.clear();
     while (this.#isCurrent(open)) {
       const interrupted = Promise.withResolvers<never>();
       interrupted.promise.catch(() => undefined);
@@ -153,6 +158,7 @@ export class PartitionCopy {
     }
     if (this.#open === open) {
       this.#open = null;
+      this.#acknowledgements.clear();
       this.phase = 'waiting';
     }
   }
@@ -271,11 +277,12 @@ export class PartitionCopy {
       this.#position = position;
       this.#works();
       if (position.commitId >= last) this.#caughtUp(receivedAt);
-      open.link.event('appended', { partition, kind, position });
+      this.#acknowledgements.add({ kind, position }, data.byteLength, receivedAt);
       if (kind === 'diverged') this.#interrupt(new Error('the log differs from the leader’s'));
     } catch (error) {
       if (!this.#isCurrent(open) || this.phase !== 'following') return;
       this.phase = 'waiting';
+      this.#acknowledgements.clear();
       if (this.#position !== null)
         open.link.event('appended', { partition, kind: 'failed', position: this.#position });
       this.#interrupt(error);
