@@ -11,6 +11,7 @@ import type { ExecuteRequest } from '../../src/protocol/execute.ts';
 import { SimulatedCoordinator, type World } from './coordinator.ts';
 import { COVERAGE, type Coverage } from './coverage.ts';
 import type { Fault } from './faulty-port.ts';
+import { isHeldBack } from './held-back.ts';
 import { Host } from './host.ts';
 import { checkHost, checkLog, checkRows } from './invariants.ts';
 import { type Message, Messages } from './messages.ts';
@@ -151,12 +152,13 @@ export class Simulation {
       return;
     }
     const first = randomWrite(this.#random, catalogue);
+    if (isHeldBack(first.sql, this.#system.replica.schema)) return;
     const host = this.#homeOf(first);
     const writes = [first];
     const more = this.#random.chance(0.4) ? this.#random.below(4) : 0;
     for (let i = 0; i < more; i++) {
       const next = randomWrite(this.#random, catalogue);
-      if (this.#fits(next, host)) writes.push(next);
+      if (this.#fits(next, host) && !isHeldBack(next.sql, this.#system.replica.schema)) writes.push(next);
     }
     // A group of requests, some of several statements.
     const requests: Write[][] = [];
