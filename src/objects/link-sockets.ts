@@ -1,8 +1,9 @@
+import type { HostLinks } from '../partition/host-links.ts';
 import { linkClose } from '../protocol/link.ts';
-import { type Accepted, type Acceptor, type AcceptState, acceptHello, acceptProve } from '../rpc/accept.ts';
+import { type Accepted, type AcceptState, acceptHello, acceptProve } from '../rpc/accept.ts';
 import { closeReason } from '../rpc/close-reason.ts';
 import { HandshakeError } from '../rpc/handshake.ts';
-import { Link, type LinkHandlers } from '../rpc/link.ts';
+import { Link } from '../rpc/link.ts';
 
 /** Sockets whose other side has not proved yet who it is (chosen: what strangers can make an object hold). */
 const STRANGERS_MAX = 64;
@@ -16,39 +17,20 @@ type Attachment =
   | { readonly phase: 'prove'; readonly state: AcceptState }
   | { readonly phase: 'open'; readonly accepted: Accepted };
 
-export interface LinkSocketsOptions {
-  /** Null while this host cannot take anybody: no secret, or no data. */
-  readonly acceptor: () => Promise<Acceptor | null>;
-  readonly handlers: (accepted: Accepted) => LinkHandlers;
-  /** `woken`: it was open before this object slept. */
-  readonly opened: (link: Link, accepted: Accepted, woken: boolean) => void;
-  readonly ended: (link: Link) => void;
-}
-
 /** The links that other hosts have opened to this object. Sockets outlive the object's sleep, and links are made anew. */
 export class LinkSockets {
   readonly #state: DurableObjectState;
-  readonly #options: LinkSocketsOptions;
+  readonly #hosts: HostLinks;
   readonly #links = new Map<WebSocket, Link>();
 
-  constructor(state: DurableObjectState, options: LinkSocketsOptions) {
+  constructor(state: DurableObjectState, hosts: HostLinks) {
     this.#state = state;
-    this.#options = options;
+    this.#hosts = hosts;
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     for (const socket of state.getWebSockets()) {
       const attachment = socket.deserializeAttachment() as Attachment | null;
       if (attachment?.phase === 'open') this.#open(socket, attachment.accepted, true);
     }
-  }
-
-  /** The link of a host; null if it has none. */
-  of(host: string): Link | null {
-    for (const link of this.#links.values()) if (link.peer.host === host) return link;
-    return null;
-  }
-
-  get all(): readonly Link[] {
-    return [...this.#links.values()];
   }
 
   /** Takes a new socket, whose other side is a stranger until it has proved who it is. */
@@ -91,7 +73,7 @@ export class LinkSockets {
 
   async #greet(socket: WebSocket, frame: Uint8Array): Promise<void> {
     const attachment = socket.deserializeAttachment() as Attachment;
-    const acceptor = await this.#options.acceptor();
+    const acceptor = await this.#hosts.acceptor();
     if (acceptor === null) throw new HandshakeError(linkClose.notAuthentic, 'this object takes no hosts');
     if (attachment.phase === 'hello') {
       const { state, send } = await acceptHello(acceptor, frame);
@@ -104,7 +86,10 @@ export class LinkSockets {
     keep(socket, { phase: 'hello' });
     const { accepted, send } = await acceptProve(acceptor, attachment.state, frame, Date.now());
     keep(socket, { phase: 'open', accepted });
-    this.of(accepted.host)?.close(linkClose.superseded, 'the host has opened a new link');
+    for (const link of this.#links.values()) {
+      if (link.peer.host !== accepted.host) continue;
+      link.close(linkClose.superseded, 'the host has opened a new link');
+    }
     socket.send(send);
     this.#open(socket, accepted, false);
   }
@@ -120,17 +105,17 @@ export class LinkSockets {
         },
       },
       { host, publicKey },
-      this.#options.handlers(accepted),
+      this.#hosts.handlers(accepted),
       {
         failed: (thrown, type) => console.error(`'${type}' of host ${host}: defect`, thrown),
         ended: () => {
           this.#links.delete(socket);
-          this.#options.ended(link);
+          this.#hosts.ended(link);
         },
       },
     );
     this.#links.set(socket, link);
-    this.#options.opened(link, accepted, woken);
+    this.#hosts.opened(link, accepted, woken);
   }
 }
 

@@ -27,13 +27,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       // Not before the answer that says so has left.
       abandon: () => ctx.waitUntil(scheduler.wait(0).then(() => ctx.abort('defect'))),
     });
-    const { links } = this.#server;
-    this.#sockets = new LinkSockets(ctx, {
-      acceptor: () => links.acceptor(),
-      handlers: (accepted) => links.handlers(accepted),
-      opened: (link, accepted, woken) => links.opened(link, accepted, woken),
-      ended: (link) => links.ended(link),
-    });
+    this.#sockets = new LinkSockets(ctx, this.#server.links);
   }
 
   override async fetch(request: Request): Promise<Response> {

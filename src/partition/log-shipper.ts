@@ -34,11 +34,6 @@ export class LogShipper {
     this.#shipper = new Shipper(replica);
   }
 
-  /** Followers by host, and up to which commit each has the log durably. */
-  get matched(): ReadonlyMap<string, CommitId> {
-    return this.#shipper.matched;
-  }
-
   /** A link on which this object may have shipped before it slept: the follower says where it is by following again. */
   resume(link: Link): void {
     link.event(replicationMessage.followAgain, { partition: this.#replica().identity.partition });

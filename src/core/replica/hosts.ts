@@ -30,7 +30,7 @@ import {
 import type { SqlitePort } from '../sqlite/port.ts';
 import { insertBallot, insertVote, nextProposal, readBallot, readOpenBallots } from './hosts-ballots.ts';
 import { admit, dismiss, turnAway } from './hosts-membership.ts';
-import { insertAgent, noteAddresses, updateProfile } from './hosts-profile.ts';
+import { insertAgent, updateProfile } from './hosts-profile.ts';
 import {
   type AgentRow,
   change,
@@ -264,19 +264,6 @@ export function removeHost(system: System, host: string, now: number): HostDecis
     const retryAt = isoOf(now + PROPOSE_AGAIN_MAX_MS);
     port.query('UPDATE atoll_host_profiles SET retry_at = ? WHERE host = ?', retryAt, host);
     return dismiss(port, agent, 'removed', 'by hand', now);
-  });
-}
-
-/** A member is reached elsewhere now; false: it was there before, or is no member. */
-export function recordAddresses(
-  system: System,
-  host: string,
-  addresses: readonly string[],
-  now: number,
-): boolean {
-  return change(system, now, (port) => {
-    const agent = readAgent(port, host);
-    return agent !== null && isAccepted(agent.status) && noteAddresses(port, agent, addresses, now);
   });
 }
 

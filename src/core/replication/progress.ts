@@ -97,11 +97,6 @@ export function snapshotSent(progress: Progress, base: CommitId): Progress {
   return { ...progress, snapshot: base };
 }
 
-/** The follower has finished a snapshot and says where its log ends now. */
-export function snapshotDone(position: After): Progress {
-  return startProgress(position);
-}
-
 function inflightBytes(inflight: Progress['inflight']): number {
   return inflight.reduce((sum, [, , bytes]) => sum + bytes, 0);
 }
