@@ -9,10 +9,10 @@ import { addLayout, type Layout, readLayouts, retireLayout } from './layout.ts';
 
 /**
  * Starts to log a table: its layout and its triggers. Call it when the table exists, in the transaction
- * that creates it and before its first row.
+ * that creates it and before its first row. `number`: of the layout of an internal table (INTERNAL_LAYOUTS_START).
  */
-export function createLog(port: SqlitePort, table: Table): Layout {
-  const layout = addLayout(port, table);
+export function createLog(port: SqlitePort, table: Table, number?: number): Layout {
+  const layout = addLayout(port, table, number);
   createTriggers(port, layout);
   return layout;
 }

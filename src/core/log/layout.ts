@@ -126,12 +126,21 @@ export function changeStamp(port: SqlitePort): void {
   port.query('UPDATE _atoll_head SET layouts_stamp = ?', stampMax);
 }
 
+/**
+ * From here on, layouts of internal tables that a format step has added: this number plus the table's id. Below, numbers
+ * follow from each other by DDL, in log order; a step is no part of that order, and its place differs between replicas.
+ */
+export const INTERNAL_LAYOUTS_START = 2 ** 28;
+
 /** Adds a layout and makes it its table's current one; widens the log where it is too narrow. */
-export function addLayout(port: SqlitePort, table: Table): Layout {
+export function addLayout(port: SqlitePort, table: Table, number?: number): Layout {
   const definition = definitionOf(table);
   retireLayout(port, table.id);
   const { rows } = port.query(
-    'INSERT INTO _atoll_layouts(table_id, definition) VALUES (?, ?) RETURNING layout',
+    'INSERT INTO _atoll_layouts(layout, table_id, definition) VALUES ' +
+      `(coalesce(?, (SELECT coalesce(max(layout), 0) + 1 FROM _atoll_layouts WHERE layout < ${INTERNAL_LAYOUTS_START})), ` +
+      '?, ?) RETURNING layout',
+    number ?? null,
     table.id,
     JSON.stringify(definition),
   );
@@ -156,7 +165,7 @@ export function retireLayout(port: SqlitePort, tableId: TableId): void {
 export function forgetLayouts(port: SqlitePort): void {
   const { rows } = port.query(
     'DELETE FROM _atoll_layouts WHERE retired_seq < coalesce((SELECT min(seq) FROM _atoll_log), retired_seq + 1) ' +
-      'AND layout < (SELECT max(layout) FROM _atoll_layouts) RETURNING layout',
+      `AND layout < (SELECT max(layout) FROM _atoll_layouts WHERE layout < ${INTERNAL_LAYOUTS_START}) RETURNING layout`,
   );
   if (rows.length > 0) changeStamp(port);
 }

@@ -57,7 +57,52 @@ export const PROGRESS = internalTable(3, '_atoll_progress', [
   ['value', 'INTEGER', 0],
 ]);
 
-export const BOOKKEEPING: readonly Table[] = [MARKS, IMPORTS, PROGRESS];
+/**
+ * Transactions over several partitions that are prepared here and not decided yet. `anchor` is the partition that
+ * decides, `term` its leader's; `started_ms` is when the transaction was first tried, which orders those that wait
+ * (core/transaction/lock-table.ts); `prepared_at` is log time; `locks` is JSON.
+ */
+export const PREPARED = internalTable(4, '_atoll_prepared', [
+  ['transaction_id', 'TEXT', 1],
+  ['anchor', 'INTEGER', 0],
+  ['term', 'INTEGER', 0],
+  ['started_ms', 'INTEGER', 0],
+  ['prepared_at', 'TEXT', 0],
+  ['locks', 'TEXT', 0],
+]);
+
+/** What a prepared transaction will change here, in the encoding of the log, in pieces since a value is bounded. */
+export const PREPARED_CHANGES = internalTable(7, '_atoll_prepared_changes', [
+  ['transaction_id', 'TEXT', 1],
+  ['piece', 'INTEGER', 2],
+  ['changes', 'BLOB', 0],
+]);
+
+/**
+ * Transactions that this partition, as their anchor, has decided to commit, until every participant has confirmed that
+ * it has applied them. `participants`: JSON, those that have not.
+ */
+export const DECISIONS = internalTable(5, '_atoll_decisions', [
+  ['transaction_id', 'TEXT', 1],
+  ['commit_timestamp', 'TEXT', 0],
+  ['participants', 'TEXT', 0],
+]);
+
+/**
+ * Requests with an idempotency key that were applied here, until their retention is over. `request_id` stands for database,
+ * principal and key, `request_hash` for what was asked; `reply` is the answer; `issued_ms` the key's time of issue.
+ */
+export const REQUESTS = internalTable(6, '_atoll_requests', [
+  ['request_id', 'TEXT', 1],
+  ['request_hash', 'TEXT', 0],
+  ['reply', 'TEXT', 0],
+  ['issued_ms', 'INTEGER', 0],
+]);
+
+/** Since format version 3. */
+export const TRANSACTION_TABLES: readonly Table[] = [PREPARED, PREPARED_CHANGES, DECISIONS, REQUESTS];
+
+export const BOOKKEEPING: readonly Table[] = [MARKS, IMPORTS, PROGRESS, ...TRANSACTION_TABLES];
 
 export function createInternalTable(port: SqlitePort, table: Table): void {
   const columns = table.columns.map((each) => `${each.name} ${each.declaredType}`);

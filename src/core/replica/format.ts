@@ -1,8 +1,9 @@
 import { assert } from '../../base/assert.ts';
 import { createLog } from '../log/capture.ts';
+import { INTERNAL_LAYOUTS_START } from '../log/layout.ts';
 import { createLogTables } from '../log/tables.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { BOOKKEEPING, createInternalTable } from './bookkeeping.ts';
+import { BOOKKEEPING, createInternalTable, TRANSACTION_TABLES } from './bookkeeping.ts';
 import { IDENTITY_DDL } from './identity.ts';
 import { LOCAL_DDL } from './local-tables.ts';
 import { SCHEMA_DDL } from './schema-versions.ts';
@@ -11,11 +12,13 @@ import { upgradeSystemTables } from './system-upgrade.ts';
 /**
  * Version of what a partition's file holds besides users' tables. History, newest first:
  *
+ * - 3: transactions over partitions, and requests with an idempotency key (bookkeeping.ts). Their layouts have numbers
+ *   of their own, since replicas of one partition upgrade at different places of its log.
  * - 2: replication: who follows, and pieces of entries that are received (local-tables.ts); hosts that join
  *   (system-upgrade.ts).
  * - 1: first version.
  */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Step n upgrades a file of version n + 1 to n + 2, in one transaction. */
 const UPGRADES: readonly ((port: SqlitePort) => void)[] = [
@@ -23,6 +26,7 @@ const UPGRADES: readonly ((port: SqlitePort) => void)[] = [
     port.query(LOCAL_DDL);
     upgradeSystemTables(port);
   },
+  (port) => createTransactionTables(port),
 ];
 assert(UPGRADES.length === FORMAT_VERSION - 1, 'every version but the first has a step that leads to it');
 
@@ -54,8 +58,17 @@ export function createFormat(port: SqlitePort): void {
   port.query(LOCAL_DDL);
   createLogTables(port);
   for (const table of BOOKKEEPING) {
+    if (TRANSACTION_TABLES.includes(table)) continue;
     createInternalTable(port, table);
     createLog(port, table);
+  }
+  createTransactionTables(port);
+}
+
+function createTransactionTables(port: SqlitePort): void {
+  for (const table of TRANSACTION_TABLES) {
+    createInternalTable(port, table);
+    createLog(port, table, INTERNAL_LAYOUTS_START + table.id);
   }
 }
 

@@ -3,7 +3,11 @@ import type { CommitId, Epoch, PartitionId } from '../../../src/base/brand.ts';
 import { createLog } from '../../../src/core/log/capture.ts';
 import { RETENTION_MS } from '../../../src/core/log/purge.ts';
 import { readHead } from '../../../src/core/log/tables.ts';
-import { createInternalTable, internalTable } from '../../../src/core/replica/bookkeeping.ts';
+import {
+  createInternalTable,
+  internalTable,
+  TRANSACTION_TABLES,
+} from '../../../src/core/replica/bookkeeping.ts';
 import {
   addFollower,
   awaitingPurge,
@@ -50,6 +54,10 @@ function note(host: string, matched: number, seenMs = LATER): void {
 }
 
 test('a file of the first format gets the tables that replication needs', () => {
+  for (const { name, id } of TRANSACTION_TABLES) {
+    port.query(`DROP TABLE ${name}`);
+    port.query('DELETE FROM _atoll_layouts WHERE table_id = ?', id);
+  }
   port.query(
     'DROP TABLE _atoll_followers; DROP TABLE _atoll_staged; UPDATE _atoll_format SET format_version = 1',
   );
