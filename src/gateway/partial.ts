@@ -1,35 +1,17 @@
 import type { PartitionId } from '../base/brand.ts';
-import type { SqlValue } from '../base/sql-value.ts';
-import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
-import { parseStatement } from '../core/sql/parse.ts';
 import { AtollError, type ErrorDetail, type Outcome, toAtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
-import { decodeRow, decodeValue, encodeRow, encodeValue } from '../protocol/json-value.ts';
 import type { SessionToken } from '../protocol/session.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
-
-/** One statement's part in one partition. */
-interface Part {
-  /** Index of the client's statement. */
-  readonly index: number;
-  readonly statement: WireStatement;
-}
-
-/** Of one statement in one partition; values as parseJson gives them. */
-interface PartResult {
-  readonly columns: readonly string[];
-  readonly rows: readonly unknown[][];
-  readonly rowsAffected: number;
-  readonly lastInsertRowid: unknown;
-}
 
 /** Partitions written at a time (chosen: as for reads). */
 const PARALLEL_MAX = 32;
@@ -44,14 +26,7 @@ export async function executePartial(
   request: ClientRequest,
   planned: readonly Planned[],
 ): Promise<Response> {
-  const work = new Map<PartitionId, Part[]>();
-  planned.forEach((each, index) => {
-    for (const [partition, statement] of partsOf(known, each)) {
-      const parts = work.get(partition);
-      if (parts === undefined) work.set(partition, [{ index, statement }]);
-      else parts.push({ index, statement });
-    }
-  });
+  const work = partsByPartition(planned, (each) => partsOf(known, each));
   const entries = [...work];
   const partitions = entries.map(([partition]) => partition);
   // One that fails does not end the others: what it leaves undone is told, by partition.
@@ -97,36 +72,12 @@ async function executeParts(
 }
 
 function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId, WireStatement])[] {
-  const { plan, args, statement } = planned;
-  if (plan.kind === 'route') {
-    const bound = bindPin(plan.pin, args, known.tokens);
-    if (bound.kind === 'one') return [[bound.partition, statement]];
-    if (bound.kind === 'any') return [[known.tokens.partitions()[0] as PartitionId, statement]];
-    throw new PlanRefusal(
-      'unsupported',
-      'insert the rows in separate statements: their keys cannot be taken apart here',
-    );
-  }
-  if (plan.kind !== 'scatter-write') {
-    throw new PlanRefusal(
-      'unsupported',
-      `atomicity "partition" is for writes of partitioned tables; send this ${plan.kind} by itself`,
-    );
-  }
-  if (!plan.perPartition.sound) throw new PlanRefusal('multi-partition-write', plan.perPartition.message);
-  if (plan.rows !== null) {
-    return bindRows(plan.rows, args, known.tokens).map(({ partition, sql }) => [
-      partition,
-      partOf(sql, args),
-    ]);
-  }
-  return bindTargets(plan.targets, args, known.tokens).map((partition) => [partition, statement]);
-}
-
-/** Some rows of an INSERT, whose parameters kept their numbers: those behind its last one are not its own. */
-function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
-  const own = args.slice(0, parseStatement(sql).parameterCount);
-  return { sql, args: parseJson(`[${own.map(encodeValue).join()}]`) };
+  const { kind } = planned.plan;
+  if (kind === 'route' || kind === 'scatter-write') return writeParts(known, planned);
+  throw new PlanRefusal(
+    'unsupported',
+    `atomicity "partition" is for writes of partitioned tables; send this ${kind} by itself`,
+  );
 }
 
 /** All or some failed: says which. Never "failed" where it is not known. */
@@ -167,11 +118,5 @@ function combine(
       part.index === index && 'results' in answer ? [answer.results[place] as PartResult] : [],
     );
   });
-  const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
-  const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
-  const id = encodeValue(decodeValue(own.at(-1)?.lastInsertRowid ?? null));
-  return (
-    `"columns":${JSON.stringify(own[0]?.columns ?? [])},"rows":[${rows.join()}],` +
-    `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`
-  );
+  return combineResults(own);
 }

@@ -11,6 +11,7 @@ import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
 import { changeSchema } from './schema-change.ts';
+import { executeTransaction } from './transact.ts';
 
 /** How often one request is planned anew because the network has changed under it (chosen). */
 const PLANS_MAX = 5;
@@ -122,7 +123,7 @@ async function dispatch(
     return executeIn(session.database, known, work, session.context);
   }
   if (request.atomicity === 'partition') return executePartial(session, known, request, planned);
-  throw home;
+  return executeTransaction(session, known, request, planned);
 }
 
 function refusal(code: string, message: string, request: ClientRequest, index: number): AtollError {

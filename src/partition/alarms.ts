@@ -1,5 +1,5 @@
-export type AlarmReason = 'deliver' | 'watch';
-const REASONS: readonly AlarmReason[] = ['deliver', 'watch'];
+export type AlarmReason = 'deliver' | 'watch' | 'settle';
+const REASONS: readonly AlarmReason[] = ['deliver', 'watch', 'settle'];
 
 /** Several alarms in the one that a partition has. */
 export class Alarms {
@@ -13,7 +13,10 @@ export class Alarms {
 
   /** By then at the latest. */
   want(reason: AlarmReason, at: number): void {
-    this.#wanted.set(reason, Math.min(at, this.#wanted.get(reason) ?? at));
+    const before = this.#wanted.get(reason);
+    // Setting an alarm is a write: what rings early enough stays.
+    if (before !== undefined && before <= at) return;
+    this.#wanted.set(reason, at);
     this.#arm();
   }
 

@@ -1,8 +1,8 @@
+import type { Work } from '../core/replica/group.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
-import type { ExecuteRequest } from '../protocol/execute.ts';
 
 interface Waiting {
-  readonly request: ExecuteRequest;
+  readonly work: Work;
   readonly resolve: (outcome: ExecuteOutcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -12,24 +12,21 @@ interface Waiting {
  * writes that arrive form the next. A lone write does not wait.
  */
 export class ExecutionQueue {
-  readonly #execute: (requests: readonly ExecuteRequest[]) => ExecuteOutcome[];
+  readonly #execute: (works: readonly Work[]) => ExecuteOutcome[];
   readonly #durable: () => Promise<void>;
   #waiting: Waiting[] = [];
   #running = false;
 
   /** `durable` resolves when all that was written is on disk. */
-  constructor(
-    execute: (requests: readonly ExecuteRequest[]) => ExecuteOutcome[],
-    durable: () => Promise<void>,
-  ) {
+  constructor(execute: (works: readonly Work[]) => ExecuteOutcome[], durable: () => Promise<void>) {
     this.#execute = execute;
     this.#durable = durable;
   }
 
   /** Rejects when the group could not be committed: then it is not known whether the request was applied. */
-  run(request: ExecuteRequest): Promise<ExecuteOutcome> {
+  run(work: Work): Promise<ExecuteOutcome> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
+      this.#waiting.push({ work, resolve, reject });
       if (!this.#running) {
         this.#running = true;
         // Requests that arrived in the same turn of the event loop join this group.
@@ -43,7 +40,7 @@ export class ExecutionQueue {
       const group = this.#waiting;
       this.#waiting = [];
       try {
-        const outcomes = this.#execute(group.map(({ request }) => request));
+        const outcomes = this.#execute(group.map(({ work }) => work));
         // The output gate holds the replies until the write is durable: they may leave as they are.
         for (const [index, { resolve }] of group.entries()) resolve(outcomes[index] as ExecuteOutcome);
         await this.#durable();

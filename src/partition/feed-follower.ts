@@ -1,12 +1,17 @@
 import type { PartitionId } from '../base/brand.ts';
 import { failureOf } from '../core/execution/failure.ts';
-import { applyFeed, checkSchemaChange, setHold } from '../core/replica/feed.ts';
+import { applyFeed, checkSchemaChange, feedHolders, setHold } from '../core/replica/feed.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
+import type { Holder } from '../core/transaction/lock-table.ts';
+import { AtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { LockWaits } from './lock-waits.ts';
 import type { Peers, Surroundings } from './surroundings.ts';
 
+/** How long the feed waits for prepared transactions, ms (chosen: below the system partition's patience, 10 s). */
+const DRAIN_MS = 5_000;
 const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** What a partition takes from the system partition's log: schema changes, and writes of reference tables. */
@@ -15,14 +20,25 @@ export class FeedFollower {
   readonly #peers: Peers;
   readonly #pause: Surroundings['pause'];
 
-  constructor(replica: () => Replica, { peers, pause }: Surroundings) {
+  readonly #locks: LockWaits;
+  /** Those that wait for prepared transactions to end, last one last. */
+  #drained: Promise<void> = Promise.resolve();
+
+  constructor(replica: () => Replica, { peers, pause }: Surroundings, locks: LockWaits) {
     this.#replica = replica;
     this.#peers = peers;
     this.#pause = pause;
+    this.#locks = locks;
+  }
+
+  /** Resolves when nothing of the feed waits for transactions: none is prepared before it, or it might wait for ever. */
+  idle(): Promise<void> {
+    return this.#drained;
   }
 
   /** Takes what the system partition has pushed; pulls what lies before it. */
   async follow(feed: Feed): Promise<{ system: number }> {
+    await this.#drain(() => feedHolders(this.#replica(), feed));
     if (!applyFeed(this.#replica(), feed, Date.now())) await this.catchUp();
     return { system: this.#replica().systemIndex };
   }
@@ -34,6 +50,7 @@ export class FeedFollower {
     for (;;) {
       const from = replica.systemIndex;
       const feed = await this.#ask<Feed>('feed-read', { from });
+      await this.#drain(() => feedHolders(this.#replica(), feed));
       applyFeed(replica, feed, Date.now());
       if (feed.entries.length === 0 || replica.systemIndex === from) return replica.systemIndex > start;
     }
@@ -42,6 +59,8 @@ export class FeedFollower {
   /** @throws AtollError for which the change cannot be made here */
   async check({ proposal, change, system }: SchemaCheck): Promise<{ passed: true }> {
     if (this.#replica().systemIndex < system) await this.catchUp();
+    // A schema change is a barrier: what is prepared was executed under the schema before it.
+    await this.#drain(() => this.#replica().locks.holders);
     const result = checkSchemaChange(this.#replica(), proposal, change as SchemaChange, Date.now());
     if (result.kind === 'failed') throw failureOf(result.error);
     return { passed: true };
@@ -60,6 +79,27 @@ export class FeedFollower {
     const fate = await this.#ask<SchemaFate>('schema-state', { proposal });
     if (fate.state === 'published') await this.catchUp();
     else this.learnFate(fate);
+  }
+
+  /** Waits until nobody holds what stands in the way. */
+  #drain(holders: () => readonly Holder[]): Promise<void> {
+    if (holders().length === 0) return Promise.resolve();
+    const until = Date.now() + DRAIN_MS;
+    const waiting = async (): Promise<void> => {
+      for (let present = holders(); present.length > 0; present = holders()) {
+        const patience = until - Date.now();
+        if (patience <= 0)
+          throw new AtollError(
+            'busy',
+            'transactions over several partitions are not decided yet; try again',
+            'none',
+          );
+        await this.#locks.wait(present, patience);
+      }
+    };
+    const drained = waiting();
+    this.#drained = drained.catch(() => undefined);
+    return drained;
   }
 
   #ask<Answer>(type: string, message: unknown): Promise<Answer> {

@@ -3,10 +3,10 @@ import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { readHead } from '../core/log/tables.ts';
 import { exportPage } from '../core/replica/export.ts';
 import { readFeed } from '../core/replica/feed.ts';
+import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
-import { finishRestore, restoredIds } from '../core/replica/restored-ids.ts';
 import { forgetOldEntries } from '../core/replica/retention.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
@@ -16,17 +16,11 @@ import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
-import type {
-  RestoreChunkHead,
-  RestoreEnd,
-  RestoreFinishRequest,
-  RestoreIdsRequest,
-  RestoreMessage,
-  RestoreSchema,
-} from '../protocol/restore.ts';
+import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
+import type { TransactionEnd, TransactionInquiry } from '../protocol/transaction.ts';
 import { Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
@@ -34,7 +28,11 @@ import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
+import { LockWaits } from './lock-waits.ts';
+import { RestoreDesk } from './restore-desk.ts';
 import type { Surroundings } from './surroundings.ts';
+import { type Settled, TransactionDesk } from './transaction-desk.ts';
+import { Transactions } from './transactions.ts';
 
 /** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
 const HOLD_POLL_MS = 200;
@@ -56,6 +54,8 @@ export class PartitionServer {
   readonly #feed: FeedFollower;
   readonly #alarms: Alarms;
   readonly #links: HostLinks;
+  readonly #transactions: Transactions;
+  readonly #locks: LockWaits;
   #registry: HostRegistry | null = null;
   #replica: Replica | null;
   #system: System | null = null;
@@ -71,7 +71,8 @@ export class PartitionServer {
     const { port, peers, secret, key } = surroundings;
     this.#surroundings = surroundings;
     this.#alarms = new Alarms(surroundings.setAlarm);
-    this.#feed = new FeedFollower(() => this.#here, surroundings);
+    this.#locks = new LockWaits(() => this.#here, surroundings.pause);
+    this.#feed = new FeedFollower(() => this.#here, surroundings, this.#locks);
     this.#foreignKeys = new ForeignKeys(surroundings);
     this.#replica = Replica.open(port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
@@ -83,13 +84,22 @@ export class PartitionServer {
       desk: () => this.#registry,
       serve: (request) => this.fetch(request),
     });
-    this.#queue = new ExecutionQueue((requests) => {
-      const outcomes = this.#here.execute(requests, Date.now());
+    this.#queue = new ExecutionQueue((works) => {
+      const held = this.#here.locks.size;
+      const outcomes = this.#here.perform(works, Date.now());
+      if (this.#here.locks.size < held) this.#locks.changed();
       this.#links.shipper.grown();
-      this.#writes += requests.length;
+      this.#writes += works.length;
       if (this.#writes >= FORGET_WRITES) this.#forget(1);
       return outcomes;
     }, surroundings.durable);
+    this.#transactions = new Transactions({
+      replica: () => this.#here,
+      peers,
+      run: (work, deadline) => this.#perform(work, deadline),
+      wantSettling: (at) => this.#alarms.want('settle', at),
+    });
+    if (this.#replica !== null) this.#transactions.wake(Date.now());
     this.#route();
   }
 
@@ -112,6 +122,8 @@ export class PartitionServer {
       create: (body: { identity: Identity }) => this.#create(body.identity),
       feed: (body: Feed) => this.#feed.follow(body),
       'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
+      'transaction-end': (body: TransactionEnd) => desk.end(body),
+      'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
       'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
       'schema-state': (body: { proposal: number }) => ({
@@ -139,9 +151,23 @@ export class PartitionServer {
       'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
       'restore-end': (body: RestoreEnd) => this.#coordinating.endRestore(body.id, body.publish),
     };
-    this.#router.post('/restore-chunk', (request: IRequest) => this.#restoreChunk(request));
-    this.#router.post('/restore-ids', (request: IRequest) => this.#restoredIds(request));
-    this.#router.post('/restore-finish', (request: IRequest) => this.#finishRestore(request));
+    const desk = new TransactionDesk({
+      replica: () => this.#here,
+      transactions: this.#transactions,
+      feed: this.#feed,
+      perform: (work, deadline) => this.#perform(work, deadline),
+    });
+    this.#router.post('/transact', (request: IRequest) => desk.transact(request));
+    this.#router.post('/prepare', (request: IRequest) => desk.prepare(request));
+    const restore = new RestoreDesk({
+      replica: () => this.#here,
+      foreignKeys: this.#foreignKeys,
+      answer: (incoming, writes, attempt) => this.#answer(incoming, writes, attempt),
+      inserted: () => this.#forget(FORGET_STEPS_PER_CHUNK),
+    });
+    this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
+    this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
+    this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
     this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
     this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));
     for (const [type, handle] of Object.entries(messages)) {
@@ -168,10 +194,11 @@ export class PartitionServer {
     return response;
   }
 
-  /** The system partition's: deliver again what some partition has not confirmed. */
+  /** Settles transactions that are in doubt; the system partition's delivers again what some partition has not confirmed. */
   async alarm(): Promise<void> {
-    if (this.#coordinator === null) return;
     const due = this.#alarms.due(Date.now());
+    if (due.has('settle') && this.#replica !== null) await this.#transactions.settle();
+    if (this.#coordinator === null) return;
     if (due.has('watch')) this.#registry?.watch();
     if (!due.has('deliver')) return;
     await this.#coordinator.createPartitions();
@@ -200,53 +227,13 @@ export class PartitionServer {
     return this.#answer(incoming, false, async () => exportPage(this.#here, request));
   }
 
-  /**
-   * A chunk of a restore. Foreign keys are looked at when all rows are in: a row's parent may come after it. Not so in
-   * the system partition, whose entries the others apply one by one, with their keys on.
-   */
-  async #restoreChunk(incoming: Request): Promise<Response> {
-    const { head, rows } = decodeImportChunk(await incoming.text()) as {
-      head: RestoreChunkHead;
-      rows: string[];
-    };
-    const refers = (this.#here.schema.table(head.table)?.foreignKeys.length ?? 0) > 0;
-    const insert = async (): Promise<ExecuteOutcome> => {
-      const outcome = this.#here.importChunk(head, rows, Date.now());
-      this.#forget(FORGET_STEPS_PER_CHUNK);
-      return outcome;
-    };
-    return this.#answer(incoming, true, () =>
-      refers && this.#system === null ? this.#foreignKeys.without(insert) : insert(),
-    );
-  }
-
-  async #restoredIds(incoming: Request): Promise<Response> {
-    const request = (await incoming.json()) as RestoreIdsRequest;
-    return this.#answer(incoming, false, async () => restoredIds(this.#here, request));
-  }
-
-  async #finishRestore(incoming: Request): Promise<Response> {
-    const request = (await incoming.json()) as RestoreFinishRequest;
-    return this.#answer(incoming, false, async () => finishRestore(this.#here, request, Date.now()));
-  }
-
   /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */
   async #answer(
     incoming: Request,
     writes: boolean,
     attempt: () => Promise<ExecuteOutcome>,
   ): Promise<Response> {
-    if (this.#foreignKeys.off) await this.#foreignKeys.back();
-    let outcome = await attempt();
-    while (outcome.kind === 'behind' || outcome.kind === 'held') {
-      const patience = Number(incoming.headers.get(DEADLINE_HEADER)) - Date.now() - REPLY_MS;
-      if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
-      if (outcome.kind === 'held')
-        await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
-      else if (!(await this.#feed.catchUp()))
-        throw new AtollError('stale', 'the request names a schema that is not there');
-      outcome = await attempt();
-    }
+    const outcome = await this.#settled(attempt, Number(incoming.headers.get(DEADLINE_HEADER)));
     if (outcome.kind === 'done') {
       if (this.#coordinator !== null && writes) await this.#deliver(this.#coordinator);
       return new Response(outcome.body, { headers: JSON_HEADERS });
@@ -255,8 +242,33 @@ export class PartitionServer {
     return Response.json(outcome.newer, { status: 421 });
   }
 
+  /** Repeats what waits, until the deadline; an outcome that is none. */
+  async #settled(attempt: () => Promise<ExecuteOutcome>, deadline: number): Promise<Settled> {
+    if (this.#foreignKeys.off) await this.#foreignKeys.back();
+    for (;;) {
+      const outcome = await attempt();
+      if (outcome.kind !== 'behind' && outcome.kind !== 'held' && outcome.kind !== 'locked') return outcome;
+      const patience = deadline - Date.now() - REPLY_MS;
+      if (outcome.kind === 'locked') {
+        if (patience <= 0)
+          throw new AtollError('busy', 'waited too long for transactions that came first; try again');
+        await this.#locks.wait(outcome.holders, patience);
+        continue;
+      }
+      if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
+      if (outcome.kind === 'held')
+        await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
+      else if (!(await this.#feed.catchUp()))
+        throw new AtollError('stale', 'the request names a schema that is not there');
+    }
+  }
+
+  #perform(work: Work, deadline: number): Promise<Settled> {
+    return this.#settled(() => this.#queue.run(work), deadline);
+  }
+
   async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
-    if (!request.read) return this.#queue.run(request);
+    if (!request.read) return this.#queue.run(this.#here.work(request));
     return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
   }
 

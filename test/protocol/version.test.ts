@@ -23,6 +23,7 @@ const MESSAGES = [
   'schema.ts',
   'session.ts',
   'token.ts',
+  'transaction.ts',
 ];
 
 /**
@@ -36,7 +37,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "7f057715e680d21a",
+        "hash": "d8a84daff779f58e",
         "version": 2,
       }
     `);

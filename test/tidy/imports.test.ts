@@ -48,6 +48,7 @@ const CORE = [
   'log',
   'plan',
   'execution',
+  'transaction',
   'replica',
   'replication',
 ];

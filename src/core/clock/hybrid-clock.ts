@@ -81,6 +81,16 @@ export class HybridClock {
     return { kind: 'received', timestamp: this.now(physicalMs) };
   }
 
+  /**
+   * As {@link receive}, without its limit: for a moment that was decided on, which nobody can refuse any more. Whoever
+   * decided has refused clocks that were too far ahead before.
+   */
+  follow(decided: Timestamp, physicalMs: number): void {
+    const parts = present(parseTimestamp(decided), () => `the decided timestamp '${decided}'`);
+    if (this.isBehind(parts)) this.set(parts.milliseconds, parts.counter);
+    this.now(physicalMs);
+  }
+
   /** The last reading, or the floor: what is to be persisted, and nothing that has not happened. */
   last(): Timestamp {
     return formatTimestamp({ milliseconds: this.milliseconds, counter: this.counter, node: this.node });

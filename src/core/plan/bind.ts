@@ -1,4 +1,4 @@
-import type { PartitionId } from '../../base/brand.ts';
+import type { PartitionId, Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import type { TokenMap } from '../schema/token-map.ts';
@@ -68,6 +68,15 @@ export function bindRows(rows: InsertRows, args: Arguments, map: TokenMap): read
   return [...byPartition]
     .sort(([a], [b]) => a - b)
     .map(([partition, texts]) => ({ partition, sql: rows.prefix + texts.join(', ') + rows.suffix }));
+}
+
+/** Tokens of keys, in their order; the same one may come twice. */
+export function tokensOf(
+  columns: readonly KeyClass[],
+  tuples: readonly KeyTuple[],
+  args: Arguments,
+): Token[] {
+  return tuples.map((tuple) => tokenOfKey(valuesOf(tuple, args), columns));
 }
 
 function partitionsOf(

@@ -12,6 +12,8 @@ import { applySchemaChange } from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
+import type { Lock } from '../transaction/lock.ts';
+import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
@@ -81,6 +83,22 @@ export function applyFeed(replica: Replica, feed: Feed, now: number): boolean {
     }
   }
   return true;
+}
+
+/**
+ * Prepared transactions that the feed must wait for: those that have read a reference table which it changes, and all of
+ * them before it changes the schema.
+ */
+export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readonly Holder[] {
+  if (locks.isEmpty) return [];
+  const needed: Lock[] = [];
+  for (const entry of feed.entries) {
+    if (entry.index <= systemIndex) continue;
+    if (entry.kind === 'schema') return locks.holders;
+    for (const { tableId } of decodeChanges(present(fromBase64(entry.changes), 'a feed entry is base64')))
+      needed.push({ table: tableId, token: null, exclusive: true });
+  }
+  return locks.blockers(needed);
 }
 
 function payloadOf(entry: FeedEntry): string {

@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Token } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import type { Change } from '../log/commit.ts';
 import { type Allocation, allocate, allocateOwned } from '../schema/identifier-range.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import type { Table } from '../schema/table.ts';
@@ -128,6 +129,18 @@ export class Identifiers {
       'INSERT INTO _atoll_marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET mark = ?2',
       table.id,
       state.mark,
+    );
+  }
+}
+
+/** Logs marks that were taken in a transaction which is undone otherwise: they never fall. */
+export function logMarks(port: SqlitePort, marks: readonly Change[]): void {
+  for (const { after } of marks) {
+    if (after === null) continue;
+    port.query(
+      'INSERT INTO _atoll_marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET mark = max(mark, ?2)',
+      Number(after[0]),
+      Number(after[1]),
     );
   }
 }

@@ -1,6 +1,7 @@
 import type { AtollError } from '../../protocol/error.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
+import type { Holder } from '../transaction/lock-table.ts';
 
 /** What became of one request. */
 export type ExecuteOutcome =
@@ -16,4 +17,6 @@ export type ExecuteOutcome =
    */
   | { readonly kind: 'behind' }
   /** A schema change is being decided: writes wait until it is published or withdrawn. */
-  | { readonly kind: 'held'; readonly proposal: number };
+  | { readonly kind: 'held'; readonly proposal: number }
+  /** Transactions that are prepared here hold what the request needs: it waits until they are decided. */
+  | { readonly kind: 'locked'; readonly holders: readonly Holder[] };

@@ -2,6 +2,8 @@ import { asciiLower } from '../../base/ascii.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { guardStatement } from '../execution/guard.ts';
 import { type Prepared, prepare } from '../execution/prepare.ts';
+import type { Plan } from '../plan/plan.ts';
+import { planStatement } from '../plan/statement.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { SqlSyntaxError } from '../sql/error.ts';
 import { parseStatement } from '../sql/parse.ts';
@@ -21,6 +23,7 @@ export class PreparedStatements {
   readonly #schema: Schema;
   readonly #isSystem: boolean;
   readonly #ready = new Map<string, Ready>();
+  readonly #plans = new WeakMap<Ready, Plan | null>();
 
   constructor(schema: Schema, isSystem: boolean) {
     this.#schema = schema;
@@ -42,6 +45,21 @@ export class PreparedStatements {
     }
     this.#ready.set(sql, ready);
     return ready;
+  }
+
+  /**
+   * How the statement would be planned here, which tells what it accesses. Made when it is first asked for. Null: what a
+   * router has made of a client's statement cannot always be planned again.
+   */
+  planOf(ready: Ready): Plan | null {
+    let plan = this.#plans.get(ready);
+    if (plan === undefined) {
+      const { parsed, sql } = ready;
+      const made = parsed.statement.kind === 'pragma' ? null : planStatement(parsed, sql, this.#schema);
+      plan = made?.kind === 'refused' ? null : made;
+      this.#plans.set(ready, plan);
+    }
+    return plan;
   }
 
   #prepare(sql: string): Ready {

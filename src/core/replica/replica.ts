@@ -1,7 +1,7 @@
 import { assert, present } from '../../base/assert.ts';
 import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
-import type { ExecuteRequest } from '../../protocol/execute.ts';
+import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { ImportChunkHead } from '../../protocol/import.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import type { RestoreChunkHead } from '../../protocol/restore.ts';
@@ -10,20 +10,27 @@ import { readArguments } from '../execution/arguments.ts';
 import { failureOf } from '../execution/failure.ts';
 import { type ExecutionContext, run, type StatementResult } from '../execution/run.ts';
 import { finishCommit } from '../log/append.ts';
-import type { CommitInput, CommitKind } from '../log/commit.ts';
+import type { Change, CommitInput, CommitKind } from '../log/commit.ts';
+import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { type Catalogue, Schema } from '../schema/catalogue.ts';
-import { SqliteError, type SqliteErrorKind, type SqlitePort } from '../sqlite/port.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { changedLocks, footprintOf, wholePartition } from '../transaction/footprint.ts';
+import type { Lock } from '../transaction/lock.ts';
+import type { LockTable } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
+import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
 import { futureSession, hasApplied, type LastCommit, readLastCommit, replySession } from './last-commit.ts';
+import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
+import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeBatch, encodeQuery } from './reply.ts';
 import { restoreObstacle } from './restoring.ts';
@@ -32,14 +39,7 @@ import { readCatalogue } from './schema-versions.ts';
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
-/** After these SQLite may have undone more than the statement: https://www.sqlite.org/lang_transaction.html section 3. */
-const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
-  'full',
-  'io',
-  'no-memory',
-  'interrupted',
-  'busy',
-]);
+type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
 
 /** What a request says of the network that it was planned with; `restore`: the restore that it is part of. */
 export type Addressed = Pick<
@@ -67,6 +67,9 @@ export class Replica {
   /** Whether its log is another replica's, applied here by whoever sets this. */
   follows = false;
   readonly #context: ExecutionContext;
+  readonly #group: GroupMember;
+  /** Of the transactions that are prepared here: follows the file. */
+  #locks: LockTable;
 
   private constructor(port: SqlitePort) {
     this.port = port;
@@ -83,11 +86,21 @@ export class Replica {
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
     this.#systemIndex = readProgress(port, 'system_index') ?? 0;
     this.#hold = readProgress(port, 'hold');
+    this.#locks = readLocks(port);
     this.#context = {
       port,
       answerBytesMax: ANSWER_BYTES_MAX,
       takeIdentifiers: (table, count, given) => this.#identifiers.take(table, count, given),
       passIdentifiers: (table) => this.#identifiers.pass(table),
+    };
+    this.#group = {
+      port,
+      begin: () => this.#identifiers.begin(),
+      undone: (read) => {
+        this.#last = null;
+        if (!read) this.#identifiers.rollback();
+      },
+      allUndone: () => this.reload(),
     };
   }
 
@@ -115,6 +128,11 @@ export class Replica {
 
   get schema(): Schema {
     return this.#schema;
+  }
+
+  /** What transactions that are prepared here keep others from. */
+  get locks(): LockTable {
+    return this.#locks;
   }
 
   get isSystem(): boolean {
@@ -157,6 +175,7 @@ export class Replica {
     if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
     this.#identifiers = new Identifiers(this.port, this.#identity);
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
+    this.#locks = readLocks(this.port);
     this.progressFollowed();
   }
 
@@ -166,51 +185,48 @@ export class Replica {
    * transaction is durable.
    */
   execute(requests: readonly ExecuteRequest[], now: number): ExecuteOutcome[] {
-    const [only] = requests;
-    // Alone, a request is undone with the transaction itself and needs no savepoint.
-    if (requests.length === 1 && only !== undefined) return [this.#executeAlone(only, now)];
-    let executed = false;
-    try {
-      return this.port.transaction(() => {
-        const outcomes = requests.map((request) => this.#executeOne(request, now));
-        executed = true;
-        return outcomes;
-      });
-    } catch (error) {
-      // The whole group is undone: memory that ran ahead of the file follows it back.
-      this.reload();
-      // A commit that failed while it was written may be on disk nevertheless.
-      if (!(error instanceof SqliteError) || (executed && error.kind === 'io')) throw error;
-      // One request has cost the others their transaction: each by itself, then.
-      return requests.map((request) => this.#executeAlone(request, now));
-    }
+    const works = requests.map((request) => this.work(request));
+    return this.perform(works, now);
   }
 
-  #executeAlone(request: ExecuteRequest, now: number): ExecuteOutcome {
-    try {
-      return this.#executeOne(request, now);
-    } catch (error) {
-      this.reload();
-      const { code, message, detail } = failureOf(error);
-      const outcome =
-        error instanceof SqliteError && error.kind === 'io' && !request.read ? 'unknown' : 'none';
-      return { kind: 'error', error: new AtollError(code, message, outcome, detail ?? undefined) };
-    }
+  /** A client's statements as a piece of work. */
+  work(request: ExecuteRequest): Work {
+    return { read: request.read, run: (now) => this.#serve(request, now) };
   }
 
-  #executeOne(request: ExecuteRequest, now: number): ExecuteOutcome {
+  /** As {@link execute}, for any work. */
+  perform(works: readonly Work[], now: number): ExecuteOutcome[] {
+    return performGroup(this.#group, works, now);
+  }
+
+  #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
-    this.#identifiers.begin();
-    try {
-      if (request.read) return { kind: 'done', body: this.#read(request) };
-      return { kind: 'done', body: this.port.transaction(() => this.#write(request, now)) };
-    } catch (error) {
-      if (error instanceof SqliteError && ENDS_TRANSACTION.has(error.kind)) throw error;
-      this.#last = null;
-      if (!request.read) this.#identifiers.rollback();
-      return { kind: 'error', error: failureOf(error) };
+    const { read, statements } = request;
+    // Nearly always nothing is prepared: whoever works in one partition pays nothing for those who do not.
+    if (!this.follows && !this.locks.isEmpty) {
+      const holders = this.locks.blockers(this.footprint(statements, read));
+      if (holders.length > 0) return { kind: 'locked', holders };
     }
+    return { kind: 'done', body: read ? this.#read(request) : this.#write(request, now) };
+  }
+
+  /** The locks that statements need, as far as their texts tell. */
+  footprint(statements: readonly WireStatement[], read: boolean): Lock[] {
+    return statements.flatMap(({ sql, args }) => {
+      const ready = this.#prepared.get(sql);
+      const plan = this.#prepared.planOf(ready);
+      if (plan === null) return wholePartition(read ? 'read' : 'write');
+      return footprintOf(plan, readArguments(ready.parsed, args), this.#schema);
+    });
+  }
+
+  /** What the open transaction has changed must not be locked by another one. */
+  checkCaptured(changes: readonly Change[], own: string | null = null): Lock[] {
+    const locks = changedLocks(changes, readLayouts(this.port), this.#schema);
+    const holders = this.locks.blockers(locks, own);
+    if (holders.length > 0) throw new LockedError(holders);
+    return locks;
   }
 
   /** One chunk of an import, in a transaction of its own; `body` of the outcome is an ImportChunkReply. */
@@ -226,6 +242,7 @@ export class Replica {
       return { kind: 'done', body: this.port.transaction(() => this.#import(head, rows, now)) };
     } catch (error) {
       this.#identifiers.rollback();
+      if (error instanceof LockedError) return { kind: 'locked', holders: error.holders };
       return { kind: 'error', error: failureOf(error) };
     }
   }
@@ -236,6 +253,7 @@ export class Replica {
     if (this.#schema.triggersOn(head.table).length > 0) {
       checkOwnership(this.port, this.#schema, this.#identity);
     }
+    if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
     else this.append('write', null, now);
     return JSON.stringify(reply);
@@ -265,7 +283,10 @@ export class Replica {
   #lacks(request: Addressed): ExecuteOutcome | null {
     const { atLeast } = request;
     const { last } = this;
-    if (this.follows) return hasApplied(last, request) ? null : { kind: 'behind' };
+    if (this.follows) {
+      // What is prepared may be decided, and confirmed to the session, already.
+      return hasApplied(last, request) && !hasPrepared(this.port) ? null : { kind: 'behind' };
+    }
     if (atLeast === undefined || atLeast <= last.commit) return null;
     return { kind: 'error', error: futureSession(this.#identity, last, atLeast) };
   }
@@ -277,19 +298,31 @@ export class Replica {
   }
 
   #read(request: ExecuteRequest): string {
+    return this.#encode(request, this.runReads(request));
+  }
+
+  /** Runs statements that must not write. */
+  runReads(request: Statements): StatementResult[] {
     const statements = this.#ready(request);
     if (statements.some(({ ready }) => ready.access === 'write')) {
       throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
     }
-    return this.#encode(request, this.#run(statements, request.answerBytesMax));
+    return this.#run(statements, request.answerBytesMax);
   }
 
-  #write(request: ExecuteRequest, now: number): string {
+  /** Runs statements in the transaction that is open; what they change is captured, and belongs here. */
+  runWrites(request: Statements): StatementResult[] {
     const statements = this.#ready(request);
     const results = this.#run(statements, request.answerBytesMax);
     if (statements.some(({ ready }) => ready.mayEscape)) {
       checkOwnership(this.port, this.#schema, this.#identity);
     }
+    return results;
+  }
+
+  #write(request: ExecuteRequest, now: number): string {
+    const results = this.runWrites(request);
+    if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {
@@ -298,7 +331,7 @@ export class Replica {
     return this.#encode(request, results);
   }
 
-  #ready(request: ExecuteRequest): { ready: Ready; args: unknown }[] {
+  #ready(request: Statements): { ready: Ready; args: unknown }[] {
     return request.statements.map(({ sql, args }) => ({ ready: this.#prepared.get(sql), args }));
   }
 
@@ -316,7 +349,12 @@ export class Replica {
     });
   }
 
-  #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
+  /** The answer to a batch, JSON text. */
+  encodeBatch(results: readonly StatementResult[]): string {
+    return this.#encode({ shape: 'batch' }, results);
+  }
+
+  #encode(request: Pick<ExecuteRequest, 'shape' | 'session'>, results: readonly StatementResult[]): string {
     const { partition } = this.#identity;
     const system = this.isSystem ? this.feedIndex : this.#systemIndex;
     const session = replySession(this.#identity, this.last, system, request.session);
@@ -336,17 +374,25 @@ export class Replica {
   }
 
   /** Finishes an entry of the log over what was changed since the last one; see `finishCommit`. */
-  append(kind: CommitKind, payload: CommitInput['payload'], now: number): void {
+  append(
+    kind: CommitKind,
+    payload: CommitInput['payload'],
+    now: number,
+    transaction: Pick<CommitInput, 'transactionId' | 'commitTimestamp'> = NO_TRANSACTION,
+  ): Timestamp {
     this.#last = null;
+    const timestamp = this.clock.now(now);
     finishCommit(this.port, {
       term: this.term,
-      timestamp: this.clock.now(now),
+      timestamp,
       kind,
-      transactionId: null,
-      commitTimestamp: null,
+      ...transaction,
       epoch: this.#identity.epoch as Epoch,
       schemaVersion: this.#schema.version,
       payload,
     });
+    return timestamp;
   }
 }
+
+const NO_TRANSACTION = { transactionId: null, commitTimestamp: null } as const;

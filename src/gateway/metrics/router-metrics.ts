@@ -12,6 +12,8 @@ export type RetryReason =
   | 'stale'
   /** A read's answer was lost. */
   | 'lost-read'
+  /** A transaction lost against an older one. */
+  | 'conflict'
   /** It was to be refused, and the router made sure that its schema is the newest. */
   | 'refused'
   /** A read's object could not be reached, and an agent has answered it. */

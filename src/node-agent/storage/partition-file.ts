@@ -211,6 +211,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
       }
       case 'behind':
       case 'held':
+      case 'locked':
         return null;
     }
   }

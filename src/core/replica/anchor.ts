@@ -1,0 +1,109 @@
+import type { PartitionId, Timestamp } from '../../base/brand.ts';
+import type {
+  TransactionFate,
+  TransactionInquiry,
+  TransactionPart,
+  TransactRequest,
+} from '../../protocol/transaction.ts';
+import { readCaptured } from '../log/read.ts';
+import { mayWait } from '../transaction/wait-die.ts';
+import { deleteDecision, insertDecision, readDecision } from './decisions.ts';
+import type { Work } from './group.ts';
+import { LockedError } from './locked.ts';
+import { takeNotice, wounded } from './participant.ts';
+import type { Replica } from './replica.ts';
+
+/** What an anchor decides with: all participants have voted yes. */
+export interface Deciding {
+  readonly request: TransactRequest;
+  /** The anchor's own part, which it does now; null: it has none. */
+  readonly own: TransactionPart | null;
+  /** Who has something to apply. */
+  readonly participants: readonly PartitionId[];
+  /** The latest of their prepares; null: there are none. */
+  readonly preparedAt: Timestamp | null;
+}
+
+/** Body of the decision's outcome. */
+export interface Decided {
+  /** Null: nobody has anything to apply, and nothing was logged. */
+  readonly commitTimestamp: Timestamp | null;
+  /** The answer to the anchor's own part; null without one. */
+  readonly reply: string | null;
+}
+
+/**
+ * The anchor's piece of work that decides to commit. Its own part is executed in the entry of the decision: by then all
+ * others hold their locks, and nothing can come between it and the decision, so it needs none.
+ */
+export function decideWork(replica: Replica, deciding: Deciding): Work {
+  const read = deciding.participants.length === 0 && (deciding.own?.read ?? true);
+  return { read, run: (now) => decide(replica, deciding, now) };
+}
+
+function decide(
+  replica: Replica,
+  { request, own, participants, preparedAt }: Deciding,
+  now: number,
+): ReturnType<Work['run']> {
+  const { schema, system, transaction } = request;
+  if (own !== null) {
+    const obstacle = replica.obstacle({ epoch: own.epoch, schema, system, read: own.read });
+    if (obstacle !== null) return obstacle;
+    const holders = replica.locks.blockers(replica.footprint(own.statements, own.read));
+    if (holders.length > 0) return waitOrDie(request, holders);
+  }
+  // Before the entry takes its time: it must be above all prepares.
+  if (preparedAt !== null) takeNotice(replica, preparedAt, now);
+  const results = own === null ? null : own.read ? replica.runReads(own) : replica.runWrites(own);
+  if (own?.read === false && !replica.locks.isEmpty) {
+    try {
+      replica.checkCaptured(readCaptured(replica.port));
+    } catch (error) {
+      if (error instanceof LockedError && !mayWait(request, error.holders)) throw wounded();
+      throw error;
+    }
+  }
+  let commitTimestamp: Timestamp | null = null;
+  if (participants.length > 0) {
+    commitTimestamp = replica.clock.now(now);
+    insertDecision(replica.port, { transaction, commitTimestamp, participants });
+    replica.append('decide', null, now, { transactionId: transaction, commitTimestamp });
+  } else if (own?.read === false) {
+    replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
+  }
+  const reply = results === null ? null : replica.encodeBatch(results);
+  const decided: Decided = { commitTimestamp, reply };
+  return { kind: 'done', body: JSON.stringify(decided) };
+}
+
+function waitOrDie(request: TransactRequest, holders: LockedError['holders']): ReturnType<Work['run']> {
+  if (!mayWait(request, holders)) throw wounded();
+  return { kind: 'locked', holders };
+}
+
+/** Every participant has applied the decision: nobody will ask for it. */
+export function forgetWork(replica: Replica, transaction: string): Work {
+  return {
+    read: false,
+    run: (now) => {
+      deleteDecision(replica.port, transaction);
+      replica.append('write', null, now);
+      return { kind: 'done', body: '{}' };
+    },
+  };
+}
+
+/**
+ * What a participant is told that asks. Without a record the attempt is aborted for good, unless this leader is still at
+ * it: whoever leads later cannot commit an attempt that it has not begun.
+ */
+export function fateOf(
+  replica: Replica,
+  { transaction, term }: TransactionInquiry,
+  running: boolean,
+): TransactionFate {
+  const commitTimestamp = readDecision(replica.port, transaction);
+  if (commitTimestamp !== null) return { state: 'committed', commitTimestamp };
+  return running && term === replica.term ? { state: 'pending' } : { state: 'aborted' };
+}

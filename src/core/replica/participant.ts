@@ -1,0 +1,129 @@
+import type { Timestamp } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transaction.ts';
+import type { StatementResult } from '../execution/run.ts';
+import { applyChanges } from '../log/apply.ts';
+import type { Change } from '../log/commit.ts';
+import { readCaptured } from '../log/read.ts';
+import type { Lock } from '../transaction/lock.ts';
+import { mayWait } from '../transaction/wait-die.ts';
+import { MARKS } from './bookkeeping.ts';
+import type { Work } from './group.ts';
+import { logMarks } from './identifiers.ts';
+import { LockedError } from './locked.ts';
+import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { rehearse } from './rehearse.ts';
+import type { Replica } from './replica.ts';
+
+/**
+ * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
+ * everything, taking note of what has changed and undoing it; from then on it holds locks by a logged entry, and does what
+ * the anchor decides.
+ */
+
+const YES = { kind: 'done' } as const;
+
+/** The piece of work that prepares a part; its outcome's body is a {@link Vote}. */
+export function prepareWork(replica: Replica, request: PrepareRequest): Work {
+  return { read: false, run: (now) => prepare(replica, request, now) };
+}
+
+function prepare(replica: Replica, request: PrepareRequest, now: number): ReturnType<Work['run']> {
+  const { part, transaction, anchor, term, startedMs, schema, system } = request;
+  const { read, statements } = part;
+  // A read too is refused while a schema change is being decided: its locks would outlast the decision.
+  const obstacle = replica.obstacle({ epoch: part.epoch, schema, system, read: false });
+  if (obstacle !== null) return obstacle;
+  if (readPreparedOne(replica.port, transaction) !== null)
+    throw new AtollError('conflict', 'the attempt is prepared here already');
+  const needed = replica.footprint(statements, read);
+  refuseLocked(replica, request, needed);
+  takeNotice(replica, request.time, now);
+  const { changes, marks, results } = rehearse(replica.port, () => execute(replica, request));
+  // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
+  logMarks(replica.port, marks);
+  const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
+  const preparedAt = replica.clock.now(now);
+  insertPrepared(replica.port, { transaction, anchor, term, startedMs, preparedAt, locks }, changes);
+  replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
+  replica.locks.add({ transaction, anchor, startedMs }, locks);
+  // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
+  const reply = replica.encodeBatch(results);
+  const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply };
+  return { ...YES, body: JSON.stringify(vote) };
+}
+
+interface Executed {
+  readonly changes: readonly Change[];
+  /** Changes of the marks of issued ids. */
+  readonly marks: readonly Change[];
+  readonly results: readonly StatementResult[];
+}
+
+function execute(replica: Replica, { part }: PrepareRequest): Executed {
+  const results: StatementResult[] = part.read ? replica.runReads(part) : replica.runWrites(part);
+  const captured = readCaptured(replica.port);
+  return {
+    changes: captured.filter(({ tableId }) => tableId !== MARKS.id),
+    marks: captured.filter(({ tableId }) => tableId === MARKS.id),
+    results,
+  };
+}
+
+/** The older waits, the younger dies: it may be that others wait for locks that it holds elsewhere. */
+function refuseLocked(replica: Replica, request: PrepareRequest, locks: readonly Lock[]): void {
+  const holders = replica.locks.blockers(locks, request.transaction);
+  if (holders.length === 0) return;
+  if (mayWait(request, holders)) throw new LockedError(holders);
+  throw wounded();
+}
+
+function refuseChanged(replica: Replica, request: PrepareRequest, changes: readonly Change[]): Lock[] {
+  try {
+    return replica.checkCaptured(changes, request.transaction);
+  } catch (error) {
+    if (error instanceof LockedError && !mayWait(request, error.holders)) throw wounded();
+    throw error;
+  }
+}
+
+/** Expected while transactions contend: whoever began this one tries it again, with its age. */
+export function wounded(): AtollError {
+  return new AtollError('conflict', 'another transaction came first; run the transaction again', 'none', {
+    reason: 'wait-die',
+  });
+}
+
+/** The piece of work that does what was decided; a repeat does nothing. */
+export function endWork(replica: Replica, end: TransactionEnd): Work {
+  return { read: false, run: (now) => finish(replica, end, now) };
+}
+
+function finish(
+  replica: Replica,
+  { transaction, commitTimestamp }: TransactionEnd,
+  now: number,
+): ReturnType<Work['run']> {
+  const { port } = replica;
+  if (readPreparedOne(port, transaction) === null) return { ...YES, body: '{}' };
+  const changes = commitTimestamp === null ? [] : readPreparedChanges(port, transaction);
+  // Log time is above the commit timestamps of what is in the log.
+  if (commitTimestamp !== null) replica.clock.follow(commitTimestamp, now);
+  applyChanges(port, changes);
+  deletePrepared(port, transaction);
+  const kind = commitTimestamp === null ? 'abort' : 'apply';
+  replica.append(kind, null, now, { transactionId: transaction, commitTimestamp });
+  replica.locks.remove(transaction);
+  return { ...YES, body: '{}' };
+}
+
+/** This clock is above the other's from now on, or the two are too far apart for a transaction. */
+export function takeNotice(replica: Replica, timestamp: Timestamp, now: number): void {
+  const receipt = replica.clock.receive(timestamp, now);
+  if (receipt.kind === 'received') return;
+  throw new AtollError(
+    'unavailable',
+    `the clocks of two partitions are further apart than ${replica.clock.skewLimitMs} ms: set them right`,
+    'none',
+  );
+}

@@ -1,0 +1,63 @@
+import type { PartitionId, Timestamp } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type { StalePartition } from '../../protocol/network.ts';
+import type { Vote } from '../../protocol/transaction.ts';
+
+export type Ruling =
+  | { readonly kind: 'waiting' }
+  /** All have voted yes. `participants`: who has something to apply; `preparedAt`: the latest prepare. */
+  | {
+      readonly kind: 'commit';
+      readonly participants: readonly PartitionId[];
+      readonly preparedAt: Timestamp | null;
+    }
+  /** For good, whatever the others vote. */
+  | { readonly kind: 'abort'; readonly reason: AtollError | StalePartition };
+
+/**
+ * An anchor's tally of one attempt: all must vote yes, and the first that does not ends it. In memory alone, for without a
+ * logged decision an attempt counts as aborted (presumed abort: Mohan, Lindsay, Obermarck, "Transaction Management in
+ * the R* Distributed Database Management System", ACM TODS 11(4), 1986, section 3).
+ */
+export class Coordination {
+  readonly #missing: Set<PartitionId>;
+  readonly #participants: PartitionId[] = [];
+  readonly #replies = new Map<PartitionId, string>();
+  #preparedAt: Timestamp | null = null;
+  #abort: Ruling | null = null;
+
+  constructor(participants: readonly PartitionId[]) {
+    this.#missing = new Set(participants);
+  }
+
+  /** A participant has voted, or it is not known whether it has: an error stands for no. */
+  voted(partition: PartitionId, vote: Vote | AtollError): Ruling {
+    this.#missing.delete(partition);
+    if (vote instanceof AtollError) this.#abort ??= { kind: 'abort', reason: refused(vote) };
+    else if (vote.vote === 'stale') this.#abort ??= { kind: 'abort', reason: vote.newer };
+    else {
+      this.#replies.set(partition, vote.reply);
+      if (!vote.read) this.#participants.push(partition);
+      if (this.#preparedAt === null || vote.preparedAt > this.#preparedAt) this.#preparedAt = vote.preparedAt;
+    }
+    return this.ruling;
+  }
+
+  get ruling(): Ruling {
+    if (this.#abort !== null) return this.#abort;
+    if (this.#missing.size > 0) return { kind: 'waiting' };
+    return { kind: 'commit', participants: this.#participants, preparedAt: this.#preparedAt };
+  }
+
+  /** What the participant has answered. */
+  replyOf(partition: PartitionId): string | undefined {
+    return this.#replies.get(partition);
+  }
+}
+
+/** Whatever a participant has failed with, nothing is applied: there is no decision. */
+function refused({ code, message, detail }: AtollError): AtollError {
+  const shown =
+    code === 'internal' || code === 'unknown-outcome' || code === 'timeout' ? 'unavailable' : code;
+  return new AtollError(shown, message, 'none', detail ?? undefined);
+}

@@ -1,0 +1,168 @@
+import { asciiLower } from '../../base/ascii.ts';
+import type { TableId, Token } from '../../base/brand.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
+import type { Change } from '../log/commit.ts';
+import { type Layouts, layoutOf } from '../log/layout.ts';
+import { tokensOf } from '../plan/bind.ts';
+import type { Plan, Tables } from '../plan/plan.ts';
+import { FIRST_USER_TABLE_ID, type Schema } from '../schema/catalogue.ts';
+import { tokenOfKey } from '../schema/partition-key.ts';
+import { keyColumns } from '../schema/placement.ts';
+import type { Table } from '../schema/table.ts';
+import { type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
+
+/** Keys that one transaction locks one by one in a partition; of more, it locks the tables (chosen). */
+const KEYS_MAX = 1_000;
+
+/** The locks that a statement needs before it runs, as far as its plan proves what it accesses; else the whole partition. */
+export function footprintOf(plan: Plan, args: readonly SqlValue[], schema: Schema): Lock[] {
+  switch (plan.kind) {
+    case 'route': {
+      const tokens = plan.pin.kind === 'key' ? tokensOf(plan.pin.columns, plan.pin.tuples, args) : [];
+      if (plan.access === 'read')
+        return readLocks(plan.tables, plan.pin.kind === 'key' ? tokens : null, schema);
+      return writeLocks(plan.tables, plan.reaches, tokens, schema);
+    }
+    case 'scatter':
+      return readLocks(plan.tables, tokensOfTargets(plan, args), schema);
+    case 'scatter-write':
+      return writeLocks(plan.tables, plan.reaches, tokensOfTargets(plan, args), schema);
+    case 'pragma':
+    case 'system':
+      return [];
+    default:
+      return [WHOLE_EXCLUSIVE];
+  }
+}
+
+/** For what cannot be planned here: parts of a statement that another router has taken apart. */
+export function wholePartition(access: 'read' | 'write'): Lock[] {
+  return [access === 'read' ? WHOLE_SHARED : WHOLE_EXCLUSIVE];
+}
+
+function tokensOfTargets(
+  { targets }: Extract<Plan, { kind: 'scatter' | 'scatter-write' }>,
+  args: readonly SqlValue[],
+): Token[] | null {
+  return targets.kind === 'all' ? null : tokensOf(targets.columns, targets.tuples, args);
+}
+
+/** `tokens` null: of every key. */
+function readLocks(
+  { partitioned, reference }: Tables,
+  tokens: readonly Token[] | null,
+  schema: Schema,
+): Lock[] {
+  const keys = tokens === null || tokens.length > KEYS_MAX ? [null] : tokens;
+  return [
+    ...partitioned.flatMap((name) => keys.map((token) => shared(schema, name, token))),
+    ...reference.map((name) => shared(schema, name, null)),
+  ];
+}
+
+/**
+ * Of a write every table is locked at its keys, since foreign keys look at rows of other tables with the same key; what
+ * triggers reach is not proved to have it.
+ */
+function writeLocks(
+  { partitioned, reference }: Tables,
+  reaches: readonly string[],
+  tokens: readonly Token[] | null,
+  schema: Schema,
+): Lock[] {
+  const touched = [...partitioned, ...reaches];
+  if (touched.some((name) => schema.triggersOn(name).length > 0)) return [WHOLE_EXCLUSIVE];
+  const related = touched.some((name) => isRelated(schema, name));
+  if (related && !touched.every((name) => staysWithKey(schema, name))) return [WHOLE_EXCLUSIVE];
+  const own: Lock[] = reference.map((name) => shared(schema, name, null));
+  if (tokens !== null && tokens.length <= KEYS_MAX) {
+    for (const token of tokens) own.push({ table: null, token, exclusive: true });
+  } else if (related) return [WHOLE_EXCLUSIVE];
+  else for (const name of touched) own.push({ table: idOf(schema, name), token: null, exclusive: true });
+  return own;
+}
+
+/** Locks of what a transaction has changed; for rows whose keys its plan did not know. */
+export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
+  const tokens = new Set<Token>();
+  const tables = new Set<TableId>();
+  const byId = new Map(schema.catalogue.tables.map((table) => [table.id, table]));
+  for (const change of changes) {
+    if (change.tableId < FIRST_USER_TABLE_ID) continue;
+    const table = byId.get(change.tableId);
+    if (table === undefined) return [WHOLE_EXCLUSIVE];
+    tables.add(table.id);
+    if (tokens.size > KEYS_MAX || table.placement.kind !== 'partitioned') continue;
+    const columns = layoutOf(layouts, change).columns.map(asciiLower);
+    const places = table.placement.key.map((name) => columns.indexOf(asciiLower(name)));
+    for (const image of [change.before, change.after]) {
+      if (image === null) continue;
+      tokens.add(
+        tokenOfKey(
+          places.map((place) => image[place] ?? null),
+          keyColumns(table),
+        ),
+      );
+    }
+  }
+  if (tokens.size > KEYS_MAX) return [...tables].map((table) => ({ table, token: null, exclusive: true }));
+  return [...tokens].map((token) => ({ table: null, token, exclusive: true }));
+}
+
+function shared(schema: Schema, name: string, token: Token | null): Lock {
+  return { table: idOf(schema, name), token, exclusive: false };
+}
+
+/** A name that the schema does not know stands for anything. */
+function idOf(schema: Schema, name: string): TableId | null {
+  return schema.table(name)?.id ?? null;
+}
+
+function isRelated(schema: Schema, name: string): boolean {
+  return keysAround(schema, name).length > 0;
+}
+
+/** Whether all that foreign keys look at or change for a row of the table has the row's own partition key. */
+function staysWithKey(schema: Schema, name: string): boolean {
+  return keysAround(schema, name).every(({ child, parent, columns, parentColumns, actions }) => {
+    if (child.placement.kind !== 'partitioned' || parent.placement.kind !== 'partitioned') return false;
+    const { key } = child.placement;
+    const parentKey = parent.placement.key;
+    if (key.length !== parentKey.length || actions.some((action) => /SET/i.test(action))) return false;
+    return key.every((column, i) => {
+      const at = columns.findIndex((each) => asciiLower(each) === asciiLower(column));
+      return at >= 0 && asciiLower(parentColumns[at] ?? '') === asciiLower(parentKey[i] ?? '');
+    });
+  });
+}
+
+interface KeyBetween {
+  readonly child: Table;
+  readonly parent: Table;
+  readonly columns: readonly string[];
+  readonly parentColumns: readonly string[];
+  readonly actions: readonly string[];
+}
+
+/** Foreign keys between partitioned tables, of which the table is one side. Rows of reference tables do not come and go while children refer to them. */
+function keysAround(schema: Schema, name: string): KeyBetween[] {
+  const own = asciiLower(name);
+  return schema.catalogue.tables.flatMap((child) =>
+    child.foreignKeys.flatMap((foreignKey) => {
+      const parent = schema.table(foreignKey.parent);
+      if (asciiLower(child.name) !== own && asciiLower(foreignKey.parent) !== own) return [];
+      if (parent === undefined || parent.placement.kind === 'reference') return [];
+      const parentColumns =
+        foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
+      const { columns, onDelete, onUpdate } = foreignKey;
+      return [{ child, parent, columns, parentColumns, actions: [onDelete, onUpdate] }];
+    }),
+  );
+}
+
+function primaryKeyOf({ columns }: Table): string[] {
+  return columns
+    .filter((column) => column.primaryKeyIndex > 0)
+    .sort((left, right) => left.primaryKeyIndex - right.primaryKeyIndex)
+    .map((column) => column.name);
+}

@@ -1,0 +1,93 @@
+import type { PartitionId } from '../base/brand.ts';
+import type { SqlValue } from '../base/sql-value.ts';
+import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
+import { parseStatement } from '../core/sql/parse.ts';
+import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { decodeRow, decodeValue, encodeRow, encodeValue } from '../protocol/json-value.ts';
+import type { KnownNetwork } from './known-network.ts';
+import { type Planned, PlanRefusal } from './planned.ts';
+
+/** One statement's part in one partition. */
+export interface Part {
+  /** Index of the client's statement. */
+  readonly index: number;
+  readonly statement: WireStatement;
+}
+
+/** Of one statement in one partition; values as parseJson gives them. */
+export interface PartResult {
+  readonly columns: readonly string[];
+  readonly rows: readonly unknown[][];
+  readonly rowsAffected: number;
+  readonly lastInsertRowid: unknown;
+}
+
+/** What each partition does for the statements, which keep their order there. */
+export function partsByPartition(
+  planned: readonly Planned[],
+  partsOf: (planned: Planned) => readonly (readonly [PartitionId, WireStatement])[],
+): Map<PartitionId, Part[]> {
+  const work = new Map<PartitionId, Part[]>();
+  planned.forEach((each, index) => {
+    for (const [partition, statement] of named(index, planned.length, () => partsOf(each))) {
+      const parts = work.get(partition);
+      if (parts === undefined) work.set(partition, [{ index, statement }]);
+      else parts.push({ index, statement });
+    }
+  });
+  return work;
+}
+
+/** A refusal says which of several statements it is of. */
+function named<T>(index: number, count: number, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof PlanRefusal) || count === 1) throw error;
+    throw new PlanRefusal(error.code, `statements[${index}]: ${error.message}`);
+  }
+}
+
+/** A write taken apart by partition, or a routed read. @throws PlanRefusal for what cannot be */
+export function writeParts(
+  known: KnownNetwork,
+  { plan, args, statement }: Planned,
+): (readonly [PartitionId, WireStatement])[] {
+  if (plan.kind === 'route') {
+    const bound = bindPin(plan.pin, args, known.tokens);
+    if (bound.kind === 'one') return [[bound.partition, statement]];
+    if (bound.kind === 'any') return [[known.tokens.partitions()[0] as PartitionId, statement]];
+    throw new PlanRefusal(
+      'unsupported',
+      'insert the rows in separate statements: their keys cannot be taken apart here',
+    );
+  }
+  if (plan.kind !== 'scatter-write')
+    throw new PlanRefusal('unsupported', `${plan.kind} statements run by themselves`);
+  if (!plan.perPartition.sound) throw new PlanRefusal('multi-partition-write', plan.perPartition.message);
+  if (plan.rows !== null) {
+    return bindRows(plan.rows, args, known.tokens).map(({ partition, sql }) => [
+      partition,
+      partOf(sql, args),
+    ]);
+  }
+  return bindTargets(plan.targets, args, known.tokens).map((partition) => [partition, statement]);
+}
+
+/** Some rows of an INSERT, whose parameters kept their numbers: those behind its last one are not its own. */
+function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
+  const own = args.slice(0, parseStatement(sql).parameterCount);
+  return { sql, args: parseJson(`[${own.map(encodeValue).join()}]`) };
+}
+
+/** One statement's results from its partitions as the members of a JSON object. */
+export function combineResults(own: readonly PartResult[]): string {
+  const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
+  const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
+  const id = encodeValue(decodeValue(own.at(-1)?.lastInsertRowid ?? null));
+  return (
+    `"columns":${JSON.stringify(own[0]?.columns ?? [])},"rows":[${rows.join()}],` +
+    `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`
+  );
+}

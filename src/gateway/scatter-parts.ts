@@ -1,0 +1,27 @@
+import type { PartitionId } from '../base/brand.ts';
+import { bindTargets } from '../core/plan/bind.ts';
+import type { ScatterPlan } from '../core/plan/plan.ts';
+import { bindParameters } from '../core/plan/scatter/parameters.ts';
+import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { encodeValue } from '../protocol/json-value.ts';
+import type { KnownNetwork } from './known-network.ts';
+import type { Planned } from './planned.ts';
+
+/** What every partition is asked for a read over several, and which they are. `instant`: the read's present time, Unix ms. */
+export function scatterParts(
+  known: KnownNetwork,
+  { args }: Pick<Planned, 'args'>,
+  plan: ScatterPlan,
+  instant: number,
+): { readonly partitions: readonly PartitionId[]; readonly statement: WireStatement } {
+  const bound = bindTargets(plan.targets, args, known.tokens);
+  // `key IN ()` owns nothing, but the answer still has columns, and an aggregate a row.
+  const partitions = bound.length > 0 ? bound : known.tokens.partitions().slice(0, 1);
+  const now = new Date(instant).toISOString().replace('T', ' ').replace('Z', '');
+  const values = bindParameters(plan, args, now);
+  return {
+    partitions,
+    statement: { sql: plan.sql, args: parseJson(`[${values.map(encodeValue).join(',')}]`) },
+  };
+}

@@ -1,0 +1,200 @@
+import type { PartitionId } from '../base/brand.ts';
+import { bindPin } from '../core/plan/bind.ts';
+import { MergeError } from '../core/plan/evaluate/error.ts';
+import { mergeAnswers } from '../core/plan/merge/merge.ts';
+import { AtollError } from '../protocol/error.ts';
+import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { decodeRow, encodeRow } from '../protocol/json-value.ts';
+import type { StalePartition } from '../protocol/network.ts';
+import type { TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
+import { readError, SYSTEM_PARTITION } from './database.ts';
+import { StaleNetworkError } from './execute.ts';
+import type { KnownNetwork } from './known-network.ts';
+import { lostAnswer, READ, WRITE } from './lost.ts';
+import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
+import { neededRole, type Planned, PlanRefusal } from './planned.ts';
+import { sessionIn, sessionText } from './reply-session.ts';
+import type { ClientRequest } from './request.ts';
+import { scatterParts } from './scatter-parts.ts';
+import type { Session } from './statements.ts';
+
+/** How often a transaction that lost against an older one is tried in all (chosen; each time its age counts for more). */
+const ATTEMPTS_MAX = 30;
+/** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
+const PAUSE_MS = 4;
+const PAUSE_MS_MAX = 250;
+
+/**
+ * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
+ * that is written coordinates; nothing of it is in this router.
+ */
+export async function executeTransaction(
+  session: Session,
+  known: KnownNetwork,
+  request: ClientRequest,
+  planned: readonly Planned[],
+): Promise<Response> {
+  const { database, context } = session;
+  const startedMs = Date.now();
+  const work = [...partsByPartition(planned, (each) => partsOf(known, each, planned, startedMs))];
+  const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
+  const anchor = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
+  const read = parts.every((part) => part.read);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const replies = await transactOnce(session, known, request, { anchor, read, parts, startedMs });
+      return reply(known, request, planned, work, replies);
+    } catch (error) {
+      if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
+      const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+      if (Date.now() + pause >= context.deadline) throw error;
+      database.metrics.retried('conflict');
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+interface Attempted {
+  readonly anchor: PartitionId;
+  readonly read: boolean;
+  readonly parts: readonly TransactionPart[];
+  readonly startedMs: number;
+}
+
+/** @throws StaleNetworkError, nothing applied: plan anew */
+async function transactOnce(
+  { database, context }: Session,
+  known: KnownNetwork,
+  { demand }: ClientRequest,
+  { anchor, read, parts, startedMs }: Attempted,
+): Promise<readonly string[]> {
+  const request: TransactRequest = {
+    transaction: attemptId(),
+    startedMs,
+    schema: known.schema.version,
+    system: Math.max(known.information.systemIndex, demand.session?.token.system ?? 0),
+    parts,
+  };
+  const effect = read ? READ : WRITE;
+  // A read too is another attempt when it is tried again, so it is not sent twice as it is.
+  const response = await database
+    .call(anchor, 'transact', JSON.stringify(request), context)
+    .catch((error: unknown) => {
+      throw lostAnswer(error, anchor, effect);
+    });
+  if (response.ok) return ((await response.json()) as TransactReply).replies;
+  if (response.status !== 421) throw lostAnswer(await readError(response), anchor, effect);
+  const newer = (await response.json()) as StalePartition;
+  database.metrics.retried('stale');
+  if (database.learn(newer) === null) await database.refresh(context);
+  throw new StaleNetworkError(`partition ${newer.partition} knows a newer network`);
+}
+
+/** 128 random bits. */
+function attemptId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
+}
+
+/** Nothing was applied, and nothing shown: the same transaction may be tried again. */
+function lostToOlder(error: unknown): boolean {
+  return error instanceof AtollError && error.code === 'conflict' && error.detail?.reason === 'wait-die';
+}
+
+/** Where a statement's parts are, and what each runs. */
+function partsOf(
+  known: KnownNetwork,
+  each: Planned,
+  all: readonly Planned[],
+  instant: number,
+): readonly (readonly [PartitionId, WireStatement])[] {
+  const { plan, args, statement } = each;
+  switch (plan.kind) {
+    case 'scatter': {
+      const parts = scatterParts(known, each, plan, instant);
+      return parts.partitions.map((partition) => [partition, parts.statement]);
+    }
+    case 'route':
+      if (bindPin(plan.pin, args, known.tokens).kind === 'any')
+        return [[anywhere(known, each, all), statement]];
+      return writeParts(known, each);
+    case 'scatter-write':
+      return writeParts(known, each);
+    case 'reference-write':
+      throw new PlanRefusal(
+        'multi-partition-write',
+        'a reference table is written by the system partition alone: write it in a request of its own',
+      );
+    default:
+      throw new PlanRefusal(
+        'unsupported',
+        `${plan.kind} statements cannot be batched with others: send them by themselves`,
+      );
+  }
+}
+
+/** Reference tables are read where they are written; what has no rows yet goes where others are. */
+function anywhere(known: KnownNetwork, { plan }: Planned, all: readonly Planned[]): PartitionId {
+  if (plan.kind === 'route' && plan.access === 'read' && plan.tables.reference.length > 0)
+    return SYSTEM_PARTITION;
+  for (const other of all) {
+    if (other.plan.kind !== 'route') continue;
+    const bound = bindPin(other.plan.pin, other.args, known.tokens);
+    if (bound.kind === 'one') return bound.partition;
+  }
+  return known.tokens.partitions()[0] as PartitionId;
+}
+
+function transactionPart(
+  known: KnownNetwork,
+  planned: readonly Planned[],
+  partition: PartitionId,
+  parts: readonly Part[],
+): TransactionPart {
+  return {
+    partition,
+    epoch: known.epochOf(partition),
+    read: parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read'),
+    statements: parts.map(({ statement }) => statement),
+  };
+}
+
+function reply(
+  known: KnownNetwork,
+  { shape, demand }: ClientRequest,
+  planned: readonly Planned[],
+  work: readonly (readonly [PartitionId, readonly Part[]])[],
+  replies: readonly string[],
+): Response {
+  // Not `JSON.parse`, for which 1.0 is 1.
+  const answers = replies.map((text) => (parseJson(text) as { results: PartResult[] }).results);
+  const results = planned.map((each, index) => {
+    const own = work.flatMap(([, parts], at) =>
+      parts.flatMap((part, place) => (part.index === index ? [answers[at]?.[place] as PartResult] : [])),
+    );
+    return each.plan.kind === 'scatter' ? merged(each, own) : combineResults(own);
+  });
+  const body =
+    shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
+  const partitions = JSON.stringify(work.map(([partition]) => partition));
+  const token = sessionText(known, demand, replies.map(sessionIn));
+  return new Response(
+    `{${body},"consistency":"strong","plan":{"kind":"transaction","partitions":${partitions}},"session":"${token}"}`,
+    { headers: { 'content-type': 'application/json' } },
+  );
+}
+
+function merged({ plan, args }: Planned, own: readonly PartResult[]): string {
+  if (plan.kind !== 'scatter') return '';
+  try {
+    const answers = own.map(({ columns, rows }) => ({ columns, rows: rows.map((row) => decodeRow(row)) }));
+    const { columns, rows } = mergeAnswers(plan.merge, answers, args);
+    const text = rows.map((row) => encodeRow(row)).join();
+    return `"columns":${JSON.stringify(columns)},"rows":[${text}],"rowsAffected":0,"lastInsertRowid":null`;
+  } catch (error) {
+    if (!(error instanceof MergeError)) throw error;
+    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message);
+  }
+}

@@ -1,0 +1,90 @@
+import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
+import type { WireStatement } from './execute.ts';
+import type { StalePartition } from './network.ts';
+
+/** What one partition does for a transaction over several. */
+export interface TransactionPart {
+  readonly partition: PartitionId;
+  readonly epoch: Epoch;
+  /** The statements cannot write. */
+  readonly read: boolean;
+  readonly statements: readonly WireStatement[];
+  /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
+  readonly answerBytesMax?: number;
+}
+
+/** Names one attempt of a transaction. */
+export interface Attempt {
+  /** Unique: 32 hexadecimal digits. Another attempt has another one. */
+  readonly transaction: string;
+  /** When the transaction was first tried, Unix ms; the same for all its attempts. */
+  readonly startedMs: number;
+}
+
+/**
+ * Router → anchor: run all parts or none (two-phase commit, docs/protocol.md). The anchor is the partition that coordinates;
+ * it may have a part itself. Answered with a {@link TransactReply}, an error (nothing applied, or `unknown`), or, with status
+ * 421, what a partition knows that the router does not.
+ */
+export interface TransactRequest extends Attempt {
+  readonly schema: SchemaVersion;
+  /** Every partition must have applied the system partition's log this far. */
+  readonly system: number;
+  readonly parts: readonly TransactionPart[];
+}
+
+export interface TransactReply {
+  /** In the order of the request's parts: each partition's answer to a batch, JSON text. */
+  readonly replies: readonly string[];
+}
+
+/** Anchor → participant: do your part, and promise to be able to commit it. */
+export interface PrepareRequest extends Attempt {
+  readonly anchor: PartitionId;
+  /** The anchor's: only this leader, or what it has logged, can commit the attempt. */
+  readonly term: Term;
+  /** The anchor's clock: what is prepared is later. */
+  readonly time: Timestamp;
+  readonly schema: SchemaVersion;
+  readonly system: number;
+  readonly part: TransactionPart;
+}
+
+export type Vote =
+  | {
+      readonly vote: 'yes';
+      /** Log time; the transaction commits after it. */
+      readonly preparedAt: Timestamp;
+      /** Nothing is to be changed here: the decision only ends the locks. */
+      readonly read: boolean;
+      readonly reply: string;
+    }
+  | { readonly vote: 'stale'; readonly newer: StalePartition };
+
+/** Anchor → participant: what was decided. A repeat, or one for an attempt that is not known, does nothing. */
+export interface TransactionEnd {
+  readonly transaction: string;
+  /** Null: nothing of it is applied. */
+  readonly commitTimestamp: Timestamp | null;
+}
+
+/** Participant → anchor: what became of an attempt that was prepared a while ago? */
+export interface TransactionInquiry {
+  readonly transaction: string;
+  readonly term: Term;
+}
+
+export type TransactionFate =
+  | { readonly state: 'committed'; readonly commitTimestamp: Timestamp }
+  /** For good. */
+  | { readonly state: 'aborted' }
+  | { readonly state: 'pending' };
+
+/** A transaction that is prepared in a partition and not decided, or decided there and not confirmed by all. */
+export interface InDoubt {
+  readonly transaction: string;
+  readonly anchor: PartitionId;
+  /** Log time of its prepare, or of its decision. */
+  readonly since: Timestamp;
+  readonly decided: boolean;
+}
