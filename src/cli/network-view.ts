@@ -20,6 +20,8 @@ export interface PartitionView {
   readonly sizeBytes: number | undefined;
   readonly schemaVersion: number | undefined;
   readonly commit: number | undefined;
+  /** Transactions over several partitions that are not settled there, and since when the oldest. */
+  readonly inDoubt: { readonly count: number; readonly since: string } | undefined;
 }
 
 /** Tokens are 32 bits. */
@@ -50,5 +52,13 @@ function partitionView(value: unknown): PartitionView {
     sizeBytes: number(partition.sizeBytes) ?? number(partition.size),
     schemaVersion: number(partition.schemaVersion),
     commit: number(partition.commit) ?? number(partition.lastCommitId),
+    inDoubt: inDoubtView(partition.inDoubt),
   };
+}
+
+function inDoubtView(value: unknown): PartitionView['inDoubt'] {
+  const [oldest, ...more] = array(value)
+    .map((each) => text(record(each).since) ?? '')
+    .sort();
+  return oldest === undefined ? undefined : { count: more.length + 1, since: oldest };
 }

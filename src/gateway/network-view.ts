@@ -29,14 +29,9 @@ async function viewOf(database: Database, partition: PartitionInfo, context: Cal
   const known = viewOfKnown(partition);
   const deadline = Math.min(context.deadline, Date.now() + STATUS_MS);
   try {
-    const { schema, systemIndex, hold, sizeBytes, commit, committedAt } = await database.ask<PartitionStatus>(
-      partition.id,
-      'status',
-      {},
-      { ...context, deadline },
-      READ,
-    );
-    return { ...known, schemaVersion: schema, sizeBytes, commit, committedAt, systemIndex, hold };
+    const { schema, systemIndex, hold, sizeBytes, commit, committedAt, inDoubt } =
+      await database.ask<PartitionStatus>(partition.id, 'status', {}, { ...context, deadline }, READ);
+    return { ...known, schemaVersion: schema, sizeBytes, commit, committedAt, systemIndex, hold, inDoubt };
   } catch (error) {
     return { ...known, error: error instanceof Error ? error.message : String(error) };
   }

@@ -7,6 +7,7 @@ import { foundCluster } from './cluster.ts';
 import { exportDatabase } from './export/export.ts';
 import { decideHost, listHosts } from './hosts.ts';
 import { importRows } from './import/import.ts';
+import { partitionMetrics } from './metrics/partition-metrics.ts';
 import { networkView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery } from './request.ts';
 import { restoreDatabase } from './restore/restore.ts';
@@ -89,9 +90,7 @@ async function init(call: Call): Promise<Response> {
 async function network(call: Call): Promise<Response> {
   const { database, principal, context } = await call.session();
   authorize(principal, database.name, 'read');
-  const wake = call.option('wake') ?? 'yes';
-  if (wake !== 'yes' && wake !== 'no') throw new AtollError('bad-request', 'wake must be yes or no');
-  return Response.json(await networkView(database, context, wake === 'yes'));
+  return Response.json(await networkView(database, context, wakes(call, 'yes')));
 }
 
 async function schema(call: Call): Promise<Response> {
@@ -130,10 +129,20 @@ async function endToken(call: Call): Promise<Response> {
   return Response.json(await revokeToken(session, call.parameter('id')));
 }
 
-/** With the static token it asks nobody; with another one, only a router that has just started asks for the key. */
+/**
+ * With the static token it asks nobody; with another one, only a router that has just started asks for the key. `?wake=yes`
+ * adds what only the partitions know.
+ */
 async function metrics(call: Call): Promise<Response> {
   const principal = await call.verify(call.database).catch(() => call.principal());
   authorize(principal, call.database.name, 'read');
   const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
-  return new Response(call.gateway.metricsText(), { headers });
+  const more = wakes(call, 'no') ? await partitionMetrics(call.database, call.context()) : '';
+  return new Response(call.gateway.metricsText() + more, { headers });
+}
+
+function wakes(call: Call, otherwise: 'yes' | 'no'): boolean {
+  const wake = call.option('wake') ?? otherwise;
+  if (wake !== 'yes' && wake !== 'no') throw new AtollError('bad-request', 'wake must be yes or no');
+  return wake === 'yes';
 }

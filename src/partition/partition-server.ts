@@ -352,6 +352,7 @@ export class PartitionServer {
       sizeBytes: this.#surroundings.port.databaseSize(),
       commit: lastCommitId,
       committedAt: time === null ? null : new Date(time).toISOString(),
+      inDoubt: this.#transactions.inDoubt(),
     };
   }
 

@@ -1,4 +1,6 @@
-import type { PartitionId } from '../base/brand.ts';
+import { present } from '../base/assert.ts';
+import type { PartitionId, Timestamp } from '../base/brand.ts';
+import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { type Decided, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
 import type { Work } from '../core/replica/group.ts';
@@ -228,13 +230,13 @@ export class Transactions {
       ...readPrepared(port).map(({ transaction, anchor, preparedAt }) => ({
         transaction,
         anchor,
-        since: preparedAt,
+        since: isoTime(preparedAt),
         decided: false,
       })),
       ...readDecisions(port).map(({ transaction, commitTimestamp }) => ({
         transaction,
         anchor: identity.partition,
-        since: commitTimestamp,
+        since: isoTime(commitTimestamp),
         decided: true,
       })),
     ];
@@ -252,6 +254,11 @@ export class Transactions {
   ): Promise<Answer> {
     return this.#options.peers.call(this.#here.identity.database, partition, type, message, milliseconds);
   }
+}
+
+function isoTime(timestamp: Timestamp): string {
+  const { milliseconds } = present(parseTimestamp(timestamp), () => `log time ${timestamp}`);
+  return new Date(milliseconds).toISOString();
 }
 
 /** The first that is not to wait on, as votes come in. */

@@ -1,4 +1,5 @@
 import type { Epoch, PartitionId, SchemaVersion } from '../base/brand.ts';
+import type { InDoubt } from './transaction.ts';
 
 /** Tokens from `start`, which belongs to it, to `end`, which does not: 0 ≤ start < end ≤ 2^32. */
 export interface WireRange {
@@ -50,6 +51,8 @@ export interface PartitionStatus {
   /** Id and log time (ISO 8601) of its last commit. */
   readonly commit: number;
   readonly committedAt: string | null;
+  /** Transactions over several partitions that wait for their decision, or for all to have applied it. */
+  readonly inDoubt: readonly InDoubt[];
 }
 
 /**

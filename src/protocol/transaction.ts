@@ -84,7 +84,7 @@ export type TransactionFate =
 export interface InDoubt {
   readonly transaction: string;
   readonly anchor: PartitionId;
-  /** Log time of its prepare, or of its decision. */
-  readonly since: Timestamp;
+  /** When it was prepared, or decided, by log time: ISO 8601. */
+  readonly since: string;
   readonly decided: boolean;
 }

@@ -37,7 +37,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "d8a84daff779f58e",
+        "hash": "911a015a3b98aa8e",
         "version": 2,
       }
     `);

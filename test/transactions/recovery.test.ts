@@ -53,6 +53,15 @@ describe('a prepare whose anchor does not know the attempt', () => {
     const before = await amountOf(first);
     const vote = await prepared('a'.repeat(32), 7);
     expect(vote.json).toMatchObject({ vote: 'yes', read: false });
+    const { json: network } = await cluster.get('/v1/network');
+    const { inDoubt } = network.partitions.find(
+      (each: { partition: number }) => each.partition === first.partition,
+    );
+    expect(inDoubt).toMatchObject([
+      { transaction: 'a'.repeat(32), anchor: second.partition, decided: false },
+    ]);
+    const metrics = (await cluster.get('/metrics?wake=yes')).text;
+    expect(metrics).toContain(`atoll_transactions_in_doubt{partition="${first.partition}"} 1`);
     const busy = await cluster.post('/v1/query', {
       sql: 'SELECT amount FROM accounts WHERE owner = ?',
       args: [first.owner],

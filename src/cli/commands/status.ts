@@ -55,6 +55,7 @@ function columns(
     ['epoch', ({ epoch }) => (epochs.size > 1 ? integer(epoch) : undefined)],
     ['schema', (partition) => (differ ? integer(partition.schemaVersion) : undefined)],
     ['commit', ({ commit }) => integer(commit)],
+    ['in doubt', ({ inDoubt }) => inDoubt && `${inDoubt.count} since ${inDoubt.since}`],
   ];
 }
 
