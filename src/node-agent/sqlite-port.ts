@@ -33,6 +33,8 @@ export interface NodeSqliteOptions {
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
   /** Most memory for pages of the file, kB. Default: SQLite's own, 2 MB. */
   readonly cacheKilobytes?: number;
+  /** For `:memory:`: what the database holds from the start, as {@link NodeSqlitePort.serialize} gave it. */
+  readonly image?: Uint8Array;
 }
 
 /** node:sqlite with workerd's semantics: {@link SqlitePort} over one database file, or `:memory:`. */
@@ -54,6 +56,7 @@ export class NodeSqlitePort implements SqlitePort {
       ...(restricted ? { limits: LIMITS } : {}),
     });
     try {
+      if (options.image !== undefined) this.#database.deserialize(options.image);
       this.#configure(path, options);
     } catch (error) {
       this.#database.close();
@@ -133,6 +136,11 @@ export class NodeSqlitePort implements SqlitePort {
       ).statement.all();
       return Number((row as unknown as unknown[] | undefined)?.[0] ?? 0);
     });
+  }
+
+  /** The whole database as the bytes of its file; no transaction may be open. */
+  serialize(): Uint8Array {
+    return this.#database.serialize();
   }
 
   /** May be repeated. */

@@ -1,0 +1,75 @@
+import type { Outcome, Transaction } from './checkers/history.ts';
+import type { Answer, SimulatedCluster } from './cluster.ts';
+import type { Coverage } from './coverage.ts';
+import type { Actor, EventLoop } from './event-loop.ts';
+
+export interface Statement {
+  readonly sql: string;
+  readonly args?: readonly unknown[];
+}
+
+/** What a workload's client asks for, and how its answer is read. */
+export interface Operation<Step> {
+  readonly path: '/v1/query' | '/v1/batch';
+  readonly body: Record<string, unknown>;
+  /** `results`: rows of each statement; null when there is no answer or an error. */
+  readonly steps: (results: readonly unknown[][][] | null) => readonly Step[];
+}
+
+/** A client: one operation after another, each noted in the history. */
+export class Client<Step> implements Actor {
+  readonly name: string;
+  clockOffsetMs = 0;
+  alive = true;
+  readonly #loop: EventLoop;
+  readonly #cluster: SimulatedCluster;
+  readonly #coverage: Coverage;
+  readonly #process: number;
+  readonly history: Transaction<Step>[] = [];
+
+  constructor(loop: EventLoop, cluster: SimulatedCluster, coverage: Coverage, process: number) {
+    this.#loop = loop;
+    this.#cluster = cluster;
+    this.#coverage = coverage;
+    this.#process = process;
+    this.name = `client ${process}`;
+  }
+
+  /** Notes what came of it. What was not proved to be undone may have been done. */
+  async perform({ path, body, steps }: Operation<Step>): Promise<Answer | null> {
+    const called = this.#loop.now;
+    const router = this.#loop.random.below(this.#cluster.routers.length);
+    const answer = await this.#cluster.ask(this, router, path, { timeoutMs: 2_500, ...body });
+    const outcome = outcomeOf(answer);
+    this.#coverage.transactions++;
+    if (outcome === 'ok') this.#coverage.committed++;
+    else if (outcome === 'fail') this.#coverage.failed++;
+    else this.#coverage.unknown++;
+    if (answer?.json.error?.code === 'conflict') this.#coverage.conflicts++;
+    this.history.push({
+      process: this.#process,
+      session: this.#process,
+      called,
+      returned: outcome === 'info' ? Number.POSITIVE_INFINITY : this.#loop.now,
+      outcome,
+      steps: steps(outcome === 'ok' ? rowsOf(answer) : null),
+    });
+    return answer;
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#loop.schedule(ms, this, resolve));
+  }
+}
+
+function outcomeOf(answer: Answer | null): Outcome {
+  if (answer === null) return 'info';
+  if (answer.status === 200) return 'ok';
+  return answer.json.error?.outcome === 'none' ? 'fail' : 'info';
+}
+
+function rowsOf(answer: Answer | null): unknown[][][] {
+  const json = answer?.json ?? {};
+  const results: { rows: unknown[][] }[] = json.results ?? [json];
+  return results.map(({ rows }) => rows);
+}

@@ -1,0 +1,23 @@
+import { MUTANTS } from './mutants.ts';
+import { plant } from './mutate.ts';
+
+/**
+ * `node test/simulation/mutant-main.ts INDEX SEEDS FROM`: looks for the planted defect; prints one line of JSON: the seed that
+ * found it and what it said, or null. A process of its own for each, since modules are loaded once.
+ */
+const [index, seeds, from] = process.argv.slice(2).map(Number) as [number, number, number];
+const mutant = MUTANTS[index];
+if (mutant === undefined) throw new Error(`there is no mutant ${index}`);
+plant(mutant);
+const { runSeed } = await import('./run.ts');
+let found: { seeds: number; detector: string } | null = null;
+for (let seed = from; seed < from + seeds && found === null; seed++) {
+  try {
+    await runSeed(seed);
+  } catch (error) {
+    const [detector = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    found = { seeds: seed - from + 1, detector };
+  }
+}
+process.stdout.write(`${JSON.stringify(found)}\n`);
+process.exit();

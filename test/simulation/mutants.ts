@@ -1,0 +1,136 @@
+/**
+ * Planted defects: a piece of unmodified source, and what stands in its place. Each is a bug that others have shipped or
+ * that the design warns of; the simulator must find every one, and none of its parts knows them.
+ */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a participant votes yes before its prepare is logged',
+    file: 'src/core/replica/participant.ts',
+    find: '  insertPrepared(replica.port,',
+    replace: '  if (replica.term < 0) insertPrepared(replica.port,',
+  },
+  {
+    name: 'the coordinator answers before its decision is durable',
+    file: 'src/core/replica/anchor.ts',
+    find: '    insertDecision(replica.port, { transaction, commitTimestamp, participants });',
+    replace: '',
+  },
+  {
+    name: 'recovery presumes abort while the attempt is still decided on',
+    file: 'src/core/replica/anchor.ts',
+    find: "  return running && term === replica.term ? { state: 'pending' } : { state: 'aborted' };",
+    replace: "  return { state: running && term < 0 ? 'pending' : 'aborted' };",
+  },
+  {
+    name: 'in doubt, a participant rolls forward without asking the record',
+    file: 'src/partition/transactions.ts',
+    find: "      const commitTimestamp = fate.state === 'committed' ? fate.commitTimestamp : null;",
+    replace:
+      "      const commitTimestamp = fate.state === 'committed' ? fate.commitTimestamp : this.#here.clock.now(Date.now());",
+  },
+  {
+    name: 'in doubt, a participant rolls back without asking the record',
+    file: 'src/partition/transactions.ts',
+    find: "      if (fate.state === 'pending') return;\n      const commitTimestamp = fate.state === 'committed' ? fate.commitTimestamp : null;",
+    replace: '      const commitTimestamp = null;',
+  },
+  {
+    name: 'a decision that was applied stays prepared: a stale lock',
+    file: 'src/core/replica/participant.ts',
+    find: '  deletePrepared(port, transaction);',
+    replace: '  if (commitTimestamp === null) deletePrepared(port, transaction);',
+  },
+  {
+    name: 'local writes do not see the locks of prepared transactions',
+    file: 'src/core/replica/replica.ts',
+    find: '    if (!this.follows && !this.locks.isEmpty) {',
+    replace: '    if (!this.follows && !this.locks.isEmpty && read) {',
+  },
+  {
+    name: 'local reads do not see the locks of prepared transactions',
+    file: 'src/core/replica/replica.ts',
+    find: '    if (!this.follows && !this.locks.isEmpty) {',
+    replace: '    if (!this.follows && !this.locks.isEmpty && !read) {',
+  },
+  {
+    name: 'locks are forgotten by a restart',
+    file: 'src/core/replica/prepared.ts',
+    find: '  for (const prepared of readPrepared(port)) table.add(prepared, prepared.locks);',
+    replace: '',
+  },
+  {
+    name: 'readers of a transaction take no locks',
+    file: 'src/core/transaction/footprint.ts',
+    find: '  const keys = tokens === null || tokens.length > KEYS_MAX ? [null] : tokens;',
+    replace: '  const keys = tokens === null ? [null] : [];',
+  },
+  {
+    name: 'an anchor decides over the locks of others',
+    file: 'src/core/replica/anchor.ts',
+    find: '    if (holders.length > 0) return waitOrDie(request, holders);',
+    replace: '    if (holders.length > 99) return waitOrDie(request, holders);',
+  },
+  {
+    name: 'everybody waits for everybody',
+    file: 'src/core/transaction/wait-die.ts',
+    find: '  return blockers.every(',
+    replace: '  return blockers.length < 99 || blockers.every(',
+  },
+  {
+    name: 'an unknown outcome is reported as a failure',
+    file: 'src/gateway/lost.ts',
+    find: "  return new AtollError('unknown-outcome', advice",
+    replace:
+      "  if (message !== '') return new AtollError('unavailable', message, 'none');\n  return new AtollError('unknown-outcome', advice",
+  },
+  {
+    name: 'a write whose answer was lost is blindly sent again',
+    file: 'src/gateway/database.ts',
+    find: "effect.access === 'read' && lost.code === 'unavailable'",
+    replace: 'lost.code !== null',
+  },
+  {
+    name: 'an end that is repeated is applied again',
+    file: 'src/core/replica/participant.ts',
+    find: '  if (readPreparedOne(port, transaction) === null) return',
+    replace: '  if (transaction === null) return',
+  },
+  {
+    name: 'the record of a decision goes before all have applied it',
+    file: 'src/partition/transactions.ts',
+    find: "      if (told.every(({ status }) => status === 'fulfilled')) {",
+    replace: '      if (told.length > 0) {',
+  },
+  {
+    name: 'nobody asks about what is in doubt after a restart',
+    file: 'src/partition/transactions.ts',
+    find: '    if (this.#hasOpen()) this.#options.wantSettling(now + SETTLE_MS);\n  }\n\n  // --- The anchor',
+    replace: '    if (now < 0) this.#options.wantSettling(now + SETTLE_MS);\n  }\n\n  // --- The anchor',
+  },
+  {
+    name: 'the clock starts anew after a restart',
+    file: 'src/core/replica/replica.ts',
+    find: "      floor: head.lastTimestamp === ('' as Timestamp) ? null : head.lastTimestamp,",
+    replace: '      floor: null,',
+  },
+  {
+    name: 'an attempt whose vote is lost counts as one that said yes',
+    file: 'src/core/transaction/coordination.ts',
+    find: '    if (vote instanceof AtollError) this.#abort ??=',
+    replace:
+      "    if (vote instanceof AtollError && vote.code === 'unavailable') return this.ruling;\n    if (vote instanceof AtollError) this.#abort ??=",
+  },
+  {
+    name: 'a schema change does not wait for what is prepared',
+    file: 'src/partition/feed-follower.ts',
+    find: '    await this.#drain(() => this.#replica().locks.holders);',
+    replace: '',
+  },
+];

@@ -1,0 +1,84 @@
+import type { Random } from '../../harness/random.ts';
+import { type Bank, type BankStep, checkBank, type Transfer } from '../checkers/bank.ts';
+import type { Operation } from '../client.ts';
+import type { Workload } from './workload.ts';
+
+const ACCOUNTS = ['ann', 'bob', 'cy', 'dee', 'eve'];
+const INITIAL = 20;
+
+/** Money moves between accounts of different partitions; each transfer leaves a row in a ledger of another partition. */
+export function bank(): Workload<BankStep> {
+  const bank: Bank = { initial: new Map(ACCOUNTS.map((name) => [name, INITIAL])), mayBeNegative: false };
+  let transfers = 0;
+  return {
+    name: 'bank',
+    setUp: [
+      [
+        {
+          sql: 'CREATE TABLE accounts (name TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0))',
+        },
+      ],
+      [
+        {
+          sql: 'CREATE TABLE ledger (id INTEGER PRIMARY KEY, number INTEGER, source TEXT, target TEXT, amount INTEGER)',
+        },
+      ],
+      ACCOUNTS.map((name) => ({ sql: 'INSERT INTO accounts VALUES (?, ?)', args: [name, INITIAL] })),
+    ],
+    schemaChanges: [
+      'ALTER TABLE accounts ADD COLUMN note TEXT',
+      'CREATE INDEX ledger_source ON ledger (source)',
+    ],
+    next: (random) => (random.chance(0.3) ? readAll() : transfer(random, ++transfers)),
+    final: readAll,
+    check: (history) => checkBank(bank, history),
+  };
+}
+
+function transfer(random: Random, id: number): Operation<BankStep> {
+  const from = random.pick(ACCOUNTS);
+  const to = random.pick(ACCOUNTS.filter((name) => name !== from));
+  const amount = 1 + random.below(9);
+  const statements = [
+    { sql: 'UPDATE accounts SET balance = balance - ? WHERE name = ?', args: [amount, from] },
+    { sql: 'UPDATE accounts SET balance = balance + ? WHERE name = ?', args: [amount, to] },
+    {
+      sql: 'INSERT INTO ledger (number, source, target, amount) VALUES (?, ?, ?, ?)',
+      args: [id, from, to, amount],
+    },
+  ];
+  return {
+    path: '/v1/batch',
+    body: { statements },
+    steps: () => [{ kind: 'transfer', id, from, to, amount }],
+  };
+}
+
+function readAll(): Operation<BankStep> {
+  const statements = [
+    { sql: 'SELECT name, balance FROM accounts' },
+    { sql: 'SELECT number, source, target, amount FROM ledger' },
+  ];
+  return {
+    path: '/v1/batch',
+    body: { statements },
+    steps: (results) => {
+      const [accounts = [], ledger = []] = results ?? [];
+      return [
+        {
+          kind: 'read-all',
+          isStrong: true,
+          balances: new Map(accounts.map(([name, balance]) => [String(name), Number(balance)])),
+          ledger: ledger.map(
+            ([id, from, to, amount]): Transfer => ({
+              id: Number(id),
+              from: String(from),
+              to: String(to),
+              amount: Number(amount),
+            }),
+          ),
+        },
+      ];
+    },
+  };
+}

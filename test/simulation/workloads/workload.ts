@@ -1,0 +1,17 @@
+import type { Random } from '../../harness/random.ts';
+import type { Transaction, Violation } from '../checkers/history.ts';
+import type { Operation, Statement } from '../client.ts';
+
+/** What clients do, and what must hold of it. */
+export interface Workload<Step> {
+  readonly name: string;
+  /** DDL and first rows; each a request, sent before any trouble. */
+  readonly setUp: readonly Statement[][];
+  /** Another schema change in the middle of it, each once. */
+  readonly schemaChanges: readonly string[];
+  /** One more operation of a client. */
+  next(random: Random, process: number): Operation<Step>;
+  /** Reads everything; the last operation of a run, when all is well. */
+  final(): Operation<Step>;
+  check(history: readonly Transaction<Step>[]): readonly Violation<string>[];
+}
