@@ -6,7 +6,11 @@ export function withConnection(command: Command): Command {
   return command
     .option('--url <url>', 'the cluster (default: ATOLL_URL, else http://127.0.0.1:8787)')
     .option('--token <token>', 'the token (default: ATOLL_TOKEN, else the one `atoll dev` made)')
-    .option('--data <dir>', 'data directory of the `atoll dev` whose token to use', '.atoll');
+    .option(
+      '--data <dir>',
+      'data directory of the `atoll dev` or `atoll agent --init` whose token to use',
+      '.atoll',
+    );
 }
 
 /** An integer within bounds, or a message that names them. */

@@ -21,9 +21,23 @@ export async function foundCluster(
   context: CallContext,
 ): Promise<KnownNetwork> {
   const { partitions, replicas } = parse(Init, body);
+  const message = await foundRequest(database.name, partitions, replicas);
+  const reply = await database.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context, {
+    access: 'write',
+    advice: 'call init again, it does no harm',
+  });
+  return database.install(reply);
+}
+
+/** What the system partition must be told to become that of a new database. The keys are used if it is not one already. */
+export async function foundRequest(
+  database: string,
+  partitions: number,
+  replicas?: number,
+): Promise<FoundRequest> {
   const { privateJwk, publicJwk } = await generateSigningKey();
-  const message: FoundRequest = {
-    database: database.name,
+  return {
+    database,
     partitions,
     settings: {
       signing_key: privateJwk,
@@ -31,9 +45,4 @@ export async function foundCluster(
       ...(replicas !== undefined && { replicas: String(replicas) }),
     },
   };
-  const reply = await database.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'found', message, context, {
-    access: 'write',
-    advice: 'call init again, it does no harm',
-  });
-  return database.install(reply);
 }

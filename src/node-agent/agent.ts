@@ -16,6 +16,7 @@ import { agentMetrics } from './agent-metrics.ts';
 import { AgentTransport } from './agent-transport.ts';
 import { DataDirectory, type HostRecord } from './data-directory.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from './http-server.ts';
+import { refuseIfLeading } from './leading/leadership.ts';
 import { acceptLink } from './links/accept.ts';
 import type { DialledLink } from './links/dial.ts';
 import type { OpenLink } from './links/open-link.ts';
@@ -168,6 +169,7 @@ export class Agent {
     const directory = DataDirectory.open(options.data);
     const storage = new Storage(options.log);
     try {
+      await refuseIfLeading(directory);
       const record = await recordOf(directory, options.name);
       const [key, secret] = await Promise.all([importHostKey(record.key), importSecret(options.secret)]);
       const cpuRating = measureCpu();

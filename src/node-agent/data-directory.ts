@@ -21,7 +21,8 @@ import { AgentError } from './agent-error.ts';
  *
  * - 1: `host.json` (who this host is), `lock` and `running` (who has the directory open), and one SQLite file for
  *   each partition, `{database}/{partition}.sqlite`; beside it, while a snapshot arrives, `….sqlite.incoming`, and
- *   what was found damaged, `….sqlite.corrupt-{time}`.
+ *   what was found damaged, `….sqlite.corrupt-{time}`. Where a cluster was founded, `token` and `secret`: those of its
+ *   credentials that were made.
  */
 const FORMAT = 1;
 
@@ -33,9 +34,14 @@ const HostRecord = v.object({
   name: v.string(),
   /** The cluster that it has joined; null before. */
   cluster: v.nullable(v.object({ database: v.string(), history: v.string() })),
+  /** The cluster that is being founded here, as long as it is not whole. */
+  founding: v.optional(
+    v.object({ database: v.string(), partitions: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
+  ),
 });
 
 export type HostRecord = Readonly<v.InferOutput<typeof HostRecord>>;
+export type Founding = NonNullable<HostRecord['founding']>;
 export type ClusterId = NonNullable<HostRecord['cluster']>;
 
 /** A partition as files and messages name it. */

@@ -17,8 +17,8 @@ import type { Peers } from './surroundings.ts';
 const SYSTEM_PARTITION = 0 as PartitionId;
 /** How long a host counts as a member after the system partition has said so, ms (chosen: a removed one is out as soon). */
 const MEMBER_MS = 10_000;
-/** What only the database's other partitions tell a partition, and nobody who comes over a link. */
-const FROM_PARTITIONS_ALONE: ReadonlySet<string> = new Set([
+/** What the database's other partitions and its own host tell a partition, and nobody who comes over a link. */
+const FROM_WITHIN: ReadonlySet<string> = new Set([
   'prepare',
   'transaction-end',
   'transaction-state',
@@ -27,6 +27,7 @@ const FROM_PARTITIONS_ALONE: ReadonlySet<string> = new Set([
   'schema-check',
   'schema-fate',
   'host-check',
+  'leader-name',
 ]);
 
 /** What the system partition adds: hosts join there, and are heard from. */
@@ -126,7 +127,7 @@ export class HostLinks {
 
   /** A message as routers send it, from a host's router. */
   async #carried(type: string, { head, data }: Message, deadline: number): Promise<Message> {
-    if (FROM_PARTITIONS_ALONE.has(type)) throw new AtollError('forbidden', `no host sends '${type}'`, 'none');
+    if (FROM_WITHIN.has(type)) throw new AtollError('forbidden', `no host sends '${type}'`, 'none');
     const { traceparent = '' } = readHead(CarriedCall, type, head);
     const request = new Request(`http://partition/${encodeURIComponent(type)}`, {
       method: 'POST',

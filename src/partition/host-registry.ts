@@ -19,9 +19,9 @@ import {
   setReplicasWanted,
 } from '../core/replica/hosts-assignment.ts';
 import { HostMonitor } from '../core/replica/hosts-monitor.ts';
-import { readAgent, readAgents } from '../core/replica/hosts-rows.ts';
+import { change, readAgent, readAgents } from '../core/replica/hosts-rows.ts';
 import { hostsView } from '../core/replica/hosts-view.ts';
-import { leadingHost } from '../core/replica/leading-host.ts';
+import { leaderName, leadingHost, writeLeaderName } from '../core/replica/leading-host.ts';
 import { networkVersion } from '../core/replica/network-version.ts';
 import type { System } from '../core/replica/system.ts';
 import { AtollError } from '../protocol/error.ts';
@@ -111,6 +111,13 @@ export class HostRegistry implements HostDesk {
   wantReplicas(replicas: number): void {
     setReplicasWanted(this.#system, replicas, Date.now());
     this.#assign(Date.now());
+  }
+
+  /** What the operator of the host that leads calls it. */
+  nameLeader(name: string): void {
+    if (leaderName(this.#system.replica.port) === name) return;
+    change(this.#system, Date.now(), (port) => writeLeaderName(port, name));
+    this.#changed();
   }
 
   /** By hand. */

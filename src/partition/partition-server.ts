@@ -1,6 +1,7 @@
 import { AutoRouter, type IRequest } from 'itty-router';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { readHead } from '../core/log/tables.ts';
+import { EDGE } from '../core/network/votes.ts';
 import { exportPage } from '../core/replica/export.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import type { Work } from '../core/replica/group.ts';
@@ -141,6 +142,7 @@ export class PartitionServer {
       }),
       status: () => this.#status(),
       hosts: () => this.#hosts.view(),
+      'leader-name': ({ name }: { name: string }) => this.#hosts.nameLeader(name),
       'host-check': (body: HostCheck) => this.#hosts.check(body),
       'host-accept': ({ host }: { host: string }) => this.#hosts.decide('accept', host),
       'host-refuse': ({ host }: { host: string }) => this.#hosts.decide('refuse', host),
@@ -304,6 +306,7 @@ export class PartitionServer {
 
   async #found(body: FoundRequest): Promise<unknown> {
     const { database, partitions, settings } = body;
+    const { port, key } = this.#surroundings;
     if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
       throw new AtollError('bad-request', `partitions must be from 1 to ${PARTITIONS_MAX}`);
     }
@@ -311,8 +314,8 @@ export class PartitionServer {
       this.#coordinator ??
       this.#serveSystem(
         System.found(
-          this.#surroundings.port,
-          { database, partitions, settings, history: crypto.randomUUID() },
+          port,
+          { database, partitions, settings, history: crypto.randomUUID(), leader: key?.host ?? EDGE },
           Date.now(),
         ),
       );
@@ -357,27 +360,19 @@ export class PartitionServer {
   }
 
   get #here(): Replica {
-    if (this.#replica === null)
-      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
-    return this.#replica;
+    return initialised(this.#replica);
   }
 
   get #asSystem(): System {
-    if (this.#system === null)
-      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
-    return this.#system;
+    return initialised(this.#system);
   }
 
   get #coordinating(): Coordinator {
-    if (this.#coordinator === null)
-      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
-    return this.#coordinator;
+    return initialised(this.#coordinator);
   }
 
   get #hosts(): HostRegistry {
-    if (this.#registry === null)
-      throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
-    return this.#registry;
+    return initialised(this.#registry);
   }
 
   /** An expected error is answered. A defect is logged and ends this instance: the next request finds one that was made from the file. */
@@ -389,6 +384,11 @@ export class PartitionServer {
     }
     return errorResponse(shown);
   }
+}
+
+function initialised<T>(part: T | null): T {
+  if (part === null) throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
+  return part;
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' };

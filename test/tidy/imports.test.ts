@@ -32,6 +32,11 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'src/workers/index.ts': ['src/objects/partition-object.ts'],
   // The command starts the agent.
   'src/cli/commands/agent.ts': ['src/node-agent/agent.ts'],
+  // The command says what is to be founded, and prints what lets others in.
+  'src/cli/commands/agent-leading.ts': [
+    'src/node-agent/leading/credential.ts',
+    'src/node-agent/leading/leadership.ts',
+  ],
   // The command prints what was recovered.
   'src/cli/commands/agent-recover.ts': ['src/node-agent/recovery/report.ts'],
   // A script is split into statements by the same parser that the router has.

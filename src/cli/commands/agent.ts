@@ -12,6 +12,8 @@ import { agentRecoverCommand } from './agent-recover.ts';
 
 interface Options {
   readonly join?: string;
+  readonly init?: boolean;
+  readonly partitions?: number;
   readonly data?: string;
   readonly port: number;
   readonly host: string;
@@ -23,8 +25,10 @@ interface Options {
 
 export function agentCommand(): Command {
   return new Command('agent')
-    .description('join a cluster with this machine: a host that keeps replicas and answers the API')
-    .option('--join <url,...>', 'the cluster: where its Worker is; left out to lead one that was recovered')
+    .description('join or found a cluster with this machine: a host that keeps replicas and answers the API')
+    .option('--join <url,...>', 'the cluster: where its Worker is, or the agent that leads it')
+    .option('--init', 'found a cluster instead, which this agent leads; in an empty directory')
+    .option('--partitions <n>', 'partitions of the cluster that is founded (default: 4)', integer(1, 1024))
     .option('--data <dir>', 'where its data is kept, {database}/{partition}.sqlite')
     .option('--port <port>', 'where to serve; 0 takes a free port', integer(0, 65_535), 8788)
     .option('--host <address>', 'the address to listen on; 0.0.0.0 for all', '127.0.0.1')
@@ -35,14 +39,18 @@ export function agentCommand(): Command {
     .addHelpText(
       'after',
       `
-ATOLL_SECRET is the cluster's secret, which every host of it knows; ATOLL_TOKEN, if it is set, the admin token.
+Without --join and --init it leads the cluster that the directory leads: one that was founded there, or recovered.
+
+ATOLL_SECRET is the cluster's secret, which every host of it knows; ATOLL_TOKEN, if it is set, the admin token. --init makes
+those that are not set, prints them, and keeps them in the directory.
 ATOLL_COMPARE_SECONDS is how often each replica is compared with its leader's (default 21600).
 Events go to standard error, one JSON object a line.
 
 Examples:
   $ ATOLL_SECRET=… atoll agent --join http://127.0.0.1:8787 --data ./a1
   $ atoll agent --join https://atoll.example.workers.dev --data /var/lib/atoll --host 0.0.0.0 \\
-      --address https://db1.example.com:8788 --tls-cert cert.pem --tls-key key.pem`,
+      --address https://db1.example.com:8788 --tls-cert cert.pem --tls-key key.pem
+  $ atoll agent --init --data ./c1`,
     )
     .action(runAgent)
     .enablePositionalOptions()
@@ -51,8 +59,23 @@ Examples:
 
 async function runAgent(options: Options): Promise<void> {
   const data = needed(options.data, '--data', 'name a directory for its files: --data ./a1');
-  if (options.join === undefined && existsSync(join(data, 'host.json')))
-    return leadFrom(data, { ...options, tls: tlsOf(options) });
+  if (options.init === true && options.join !== undefined) {
+    throw new CliError(
+      '--init and --join exclude each other',
+      'leave --join out to found a cluster, or --init to join the one that is there',
+      EXIT.usage,
+    );
+  }
+  if (options.init !== true && options.partitions !== undefined)
+    throw new CliError('--partitions belongs to --init', 'leave it out, or add --init', EXIT.usage);
+  if (options.init === true || (options.join === undefined && existsSync(join(data, 'host.json'))))
+    return leadFrom(data, {
+      ...options,
+      tls: tlsOf(options),
+      init: options.init === true ? { partitions: options.partitions ?? null } : null,
+      name: options.name ?? null,
+      address: addressOf(options),
+    });
   const seeds = seedsOf(options.join);
   const secret = needed(
     process.env.ATOLL_SECRET || undefined,
@@ -75,7 +98,7 @@ async function runAgent(options: Options): Promise<void> {
       port: options.port,
       tls,
       name: options.name ?? null,
-      address: options.address === undefined ? null : baseUrl(options.address, '--address'),
+      address: addressOf(options),
       secret,
       token: process.env.ATOLL_TOKEN || null,
       ...compareOf(process.env.ATOLL_COMPARE_SECONDS),
@@ -189,7 +212,8 @@ const PERCENT_STEP = 10;
 const COMPARE_SECONDS_MAX = 30 * 24 * 60 * 60;
 
 function seedsOf(text: string | undefined): string[] {
-  const given = needed(text, '--join', 'name the cluster: --join http://127.0.0.1:8787').split(',');
+  const hint = 'name the cluster: --join http://127.0.0.1:8787; or found one: --init';
+  const given = needed(text, '--join', hint).split(',');
   return given.map((each) => baseUrl(each.trim(), '--join'));
 }
 
@@ -197,6 +221,10 @@ function baseUrl(text: string, option: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, '');
   throw new CliError(`${option}: not a URL: ${text}`, 'write it as http://host:port', EXIT.usage);
+}
+
+function addressOf({ address }: Options): string | null {
+  return address === undefined ? null : baseUrl(address, '--address');
 }
 
 function tlsOf({ tlsCert, tlsKey }: Options): { cert: string; key: string } | null {

@@ -2,6 +2,7 @@ import type { HostInfo } from '../../protocol/network.ts';
 import { isEnd } from '../network/status.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { readAgents } from './hosts-rows.ts';
+import { leaderName } from './leading-host.ts';
 
 /**
  * The hosts as the network information has them: what routers and agents choose by, and nothing that changes with every
@@ -11,10 +12,15 @@ export function readHostInfos(port: SqlitePort): HostInfo[] {
   const replicas = readReplicas(port);
   const agents = new Map(readAgents(port).map((agent) => [agent.host, agent]));
   const { rows } = port.query('SELECT host, kind, status FROM atoll_hosts ORDER BY host');
+  const leader = leaderName(port);
   return rows.flatMap(([id, kind, status]): HostInfo[] => {
     const host = String(id);
     const agent = agents.get(host);
-    if (agent === undefined) return [{ host, kind: String(kind), status: String(status) }];
+    // The one that leads: it has no profile.
+    if (agent === undefined)
+      return [
+        { host, kind: String(kind), status: String(status), ...(leader === null ? {} : { name: leader }) },
+      ];
     if (isEnd(agent.status)) return [];
     const { name, publicKey, addresses } = agent;
     const { inSync = [], others = [] } = replicas.get(host) ?? {};

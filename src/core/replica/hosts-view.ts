@@ -2,14 +2,13 @@ import type { HostReplicaView, HostsView, HostView, ResponsibilityView } from '.
 import { readHead } from '../log/tables.ts';
 import { isAccepted } from '../network/status.ts';
 import { directionOf, LatencyMatrix } from '../network/topology.ts';
-import { EDGE } from '../network/votes.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { replicasWanted } from './hosts-assignment.ts';
 import { readLastBallot } from './hosts-ballots.ts';
 import type { HostMonitor } from './hosts-monitor.ts';
 import { type AgentRow, isoOf, numberOf, readAgents } from './hosts-rows.ts';
 import { type ProgressRow, readProgressRows } from './hosts-samples.ts';
-import { leadingHost } from './leading-host.ts';
+import { kindOfLeader, leaderName, leadingHost } from './leading-host.ts';
 import { networkVersion } from './network-version.ts';
 import type { System } from './system.ts';
 
@@ -78,8 +77,8 @@ function leaderView(
   });
   return {
     host: leader,
-    name: null,
-    kind: leader === EDGE ? 'edge' : 'agent',
+    name: leaderName(system.replica.port),
+    kind: kindOfLeader(leader),
     status: 'write',
     statusSince: null,
     reason: null,

@@ -5,6 +5,7 @@ import { changeStamp } from '../log/layout.ts';
 import { readHead } from '../log/tables.ts';
 import { BOOKKEEPING, writeProgress } from './bookkeeping.ts';
 import { type Identity, writeIdentity } from './identity.ts';
+import { forgetLeaderName } from './leading-host.ts';
 import type { Replica } from './replica.ts';
 import type { System } from './system.ts';
 import { HOST_TABLES, SYSTEM_TABLES } from './system-tables.ts';
@@ -78,6 +79,7 @@ export function recoverSystem(
     for (const { name } of HOST_TABLES) port.query(`DELETE FROM ${name}`);
     port.query('DELETE FROM atoll_hosts');
     port.query('DELETE FROM atoll_replicas');
+    forgetLeaderName(port);
     port.query(`INSERT INTO atoll_hosts VALUES (?, 'agent', 'write')`, host);
     for (const { partition, identifiers } of partitions) {
       port.query(`INSERT INTO atoll_replicas VALUES (?, ?, 'leader')`, partition, host);

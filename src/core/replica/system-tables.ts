@@ -25,7 +25,7 @@ export const PARTITIONS = internalTable(12, 'atoll_partitions', [
   integer('id_end'),
 ]);
 
-/** `role`: `leader` or `learner`. Partition 0 is led by the edge, and not listed with it. */
+/** `role`: `leader` or `learner`. Partition 0 is led by the host that leads the others, and not listed with it. */
 export const REPLICAS = internalTable(13, 'atoll_replicas', [
   integer('partition', 1),
   text('host', 2),

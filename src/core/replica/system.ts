@@ -6,6 +6,7 @@ import type { TokenRecord } from '../../protocol/token.ts';
 import { failureOf } from '../execution/failure.ts';
 import { createLog } from '../log/capture.ts';
 import { HOST_IDS_START } from '../network/host-ranges.ts';
+import { EDGE } from '../network/votes.ts';
 import { applySchemaChange } from '../schema/apply-change.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import { planSchemaChange, type SchemaChange } from '../schema/change.ts';
@@ -15,6 +16,7 @@ import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { createInternalTable, writeProgress } from './bookkeeping.ts';
 import { readHostInfos } from './hosts-information.ts';
 import type { Identity } from './identity.ts';
+import { kindOfLeader } from './leading-host.ts';
 import { networkVersion } from './network-version.ts';
 import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
@@ -31,6 +33,8 @@ export interface Foundation {
   /** Names this database's timeline; see NetworkInformation. */
   readonly history: string;
   readonly partitions: number;
+  /** Id of the host that leads all of them; left out: the edge. */
+  readonly leader?: string;
   /** Settings that the gateway keeps here, such as the cluster's keys; opaque. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -60,7 +64,7 @@ export class System {
 
   /** Makes an empty file the system partition of a new database, its partitions still to be created. */
   static found(port: SqlitePort, foundation: Foundation, now: number): System {
-    const { database, history, partitions, settings } = foundation;
+    const { database, history, partitions, settings, leader = EDGE } = foundation;
     assert(partitions >= 1 && partitions <= PARTITIONS_MAX, 'number of partitions');
     const identity: Identity = {
       database,
@@ -80,7 +84,7 @@ export class System {
       }
       system.#set('history', history);
       for (const [name, value] of Object.entries(settings)) system.#set(name, value);
-      port.query(`INSERT INTO atoll_hosts VALUES ('edge', 'edge', 'write')`);
+      port.query(`INSERT INTO atoll_hosts VALUES (?, ?, 'write')`, leader, kindOfLeader(leader));
       const identifiers = initialRanges(partitions, HOST_IDS_START);
       splitEvenly(partitions).forEach((range, index) => {
         const partition = index + 1;
@@ -91,7 +95,7 @@ export class System {
           ids.start,
           ids.end,
         );
-        port.query(`INSERT INTO atoll_replicas VALUES (?, 'edge', 'leader')`, partition);
+        port.query(`INSERT INTO atoll_replicas VALUES (?, ?, 'leader')`, partition, leader);
         port.query('INSERT INTO atoll_ranges VALUES (?, ?, ?)', range.start, range.end, partition);
       });
       system.replica.append('write', null, now);

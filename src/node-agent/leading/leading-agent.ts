@@ -1,19 +1,15 @@
-import { existsSync } from 'node:fs';
-import type { PartitionId } from '../../base/brand.ts';
+import { present } from '../../base/assert.ts';
 import { readHead } from '../../core/log/tables.ts';
-import { readFormat } from '../../core/replica/format.ts';
-import { leadingHost } from '../../core/replica/leading-host.ts';
 import { createGateway } from '../../gateway/app.ts';
 import { linkClose } from '../../protocol/link.ts';
-import { importHostKey } from '../../rpc/host-key.ts';
-import { AgentError } from '../agent-error.ts';
-import { DataDirectory, partitionFile } from '../data-directory.ts';
+import { DataDirectory } from '../data-directory.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http-server.ts';
 import type { LogEvent } from '../log.ts';
-import { NodeSqlitePort } from '../sqlite-port.ts';
+import { type Credential, credential } from './credential.ts';
+import { foundHere } from './found.ts';
+import { type Init, leadershipOf, SYSTEM_PARTITION } from './leadership.ts';
 import { LedPartitions } from './led-partitions.ts';
 
-const SYSTEM_PARTITION = 0 as PartitionId;
 /** Sockets of hosts, let in or not (chosen: a thousand hosts with a few partitions each; each socket takes some kB). */
 const SOCKETS_MAX = 8_192;
 
@@ -22,20 +18,29 @@ export interface LeadingAgentOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: HttpServerOptions['tls'];
-  /** The cluster's, for hosts that join; null: none is let in. */
+  /** Null: the directory must lead a cluster already. */
+  readonly init: Init | null;
+  /** What people call this host; null: as before, or by its id. */
+  readonly name: string | null;
+  /** The cluster's, for hosts that join. Null: what was made here when the cluster was founded; without one none is let in. */
   readonly secret: string | null;
-  /** The static admin token. */
+  /** The static admin token. Null: as for the secret; without one only tokens that were made are taken. */
   readonly token: string | null;
   readonly log: LogEvent;
 }
 
-/** An agent that leads: every partition of a cluster that was recovered, on this machine. Others may join it as they join the edge. */
+/**
+ * An agent that leads: every partition of a cluster that was founded here or recovered, on this machine. Others may join it as they
+ * join the edge.
+ */
 export class LeadingAgent {
   readonly url: string;
   /** Its id. */
   readonly host: string;
   readonly history: string;
   readonly partitions: LedPartitions;
+  readonly token: Credential | null;
+  readonly secret: Credential | null;
   readonly #directory: DataDirectory;
   readonly #server: HttpServer;
   readonly #log: LogEvent;
@@ -46,6 +51,8 @@ export class LeadingAgent {
     server: HttpServer;
     host: string;
     history: string;
+    token: Credential | null;
+    secret: Credential | null;
     log: LogEvent;
   }) {
     this.#directory = parts.directory;
@@ -54,31 +61,29 @@ export class LeadingAgent {
     this.url = parts.server.url;
     this.host = parts.host;
     this.history = parts.history;
+    this.token = parts.token;
+    this.secret = parts.secret;
     this.#log = parts.log;
   }
 
   /** Error: AgentError for what its operator must change; also when the directory is one of an agent that follows. */
   static async start(options: LeadingAgentOptions): Promise<LeadingAgent> {
-    const { host, port, tls, secret, token, log } = options;
+    const { host, port, tls, init, name, log } = options;
     const directory = DataDirectory.open(options.data);
     let partitions: LedPartitions | null = null;
     try {
-      const { host: record } = directory;
-      const cluster = record?.cluster ?? null;
-      if (record === null || cluster === null) throw notLeading(directory);
-      const key = await importHostKey(record.key);
-      if (!isLedBy(directory, cluster.database, key.host)) throw notLeading(directory);
-      const led = new LedPartitions({
-        directory,
-        database: cluster.database,
-        key,
-        secret: secret ?? undefined,
-        log,
-      });
+      const { key, database, founding, ...rest } = await leadershipOf(directory, init, name);
+      const founds = founding !== null;
+      const token = credential(directory, 'token', { given: options.token, founds });
+      const secret = credential(directory, 'secret', { given: options.secret, founds });
+      const led = new LedPartitions({ ...rest, directory, database, key, secret: secret?.text, log });
       partitions = led;
+      if (founding !== null) await foundHere(directory, founding, led);
+      const { cluster, name: called } = present(directory.host, 'what leads has a record');
+      if (called !== key.host) await led.call(database, SYSTEM_PARTITION, 'leader-name', { name: called });
       const gateway = createGateway({
         transport: led,
-        staticToken: token,
+        staticToken: token?.text ?? null,
         corsOrigins: [],
         moreMetrics: () => metricsOf(led),
       });
@@ -101,7 +106,7 @@ export class LeadingAgent {
         },
       });
       directory.announce(server.url);
-      const { history } = cluster;
+      const { history } = present(cluster, 'what leads has a cluster');
       log('info', 'started', {
         host: key.host,
         url: server.url,
@@ -110,7 +115,16 @@ export class LeadingAgent {
         history,
       });
       led.of(SYSTEM_PARTITION).ring();
-      return new LeadingAgent({ directory, partitions: led, server, host: key.host, history, log });
+      return new LeadingAgent({
+        directory,
+        partitions: led,
+        server,
+        host: key.host,
+        history,
+        token,
+        secret,
+        log,
+      });
     } catch (error) {
       partitions?.close();
       directory.close();
@@ -126,25 +140,6 @@ export class LeadingAgent {
     this.#directory.close();
     this.#log('info', 'stopped');
   }
-}
-
-/** Looks without a server, which would write: what follows another leader must not be written here. */
-function isLedBy(directory: DataDirectory, database: string, host: string): boolean {
-  const file = partitionFile(directory.path, { database, partition: SYSTEM_PARTITION });
-  if (!existsSync(file)) return false;
-  const port = new NodeSqlitePort(file);
-  try {
-    return readFormat(port) !== null && leadingHost(port) === host;
-  } finally {
-    port.close();
-  }
-}
-
-function notLeading({ path }: DataDirectory): AgentError {
-  return new AgentError(
-    `${path} does not lead a cluster`,
-    'name the cluster that it shall join: --join http://127.0.0.1:8787; or make a cluster from copies with `atoll agent recover`',
-  );
 }
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */

@@ -13,6 +13,7 @@ const CALL_MS = 10_000;
 export interface LedPartitionsOptions extends Pick<LedPartitionOptions, 'key' | 'secret' | 'log'> {
   readonly directory: DataDirectory;
   readonly database: string;
+  readonly partitions: readonly PartitionId[];
 }
 
 /** All partitions of a database, led by this host: as the router reaches them, and each other. */
@@ -20,11 +21,10 @@ export class LedPartitions implements PartitionTransport, Peers {
   readonly #database: string;
   readonly #partitions: ReadonlyMap<PartitionId, LedPartition>;
 
-  constructor({ directory, database, key, secret, log }: LedPartitionsOptions) {
+  constructor({ directory, database, partitions, key, secret, log }: LedPartitionsOptions) {
     this.#database = database;
-    const here = directory.partitions().filter((each) => each.database === database);
     this.#partitions = new Map(
-      here.map(({ partition }) => {
+      partitions.map((partition) => {
         const file = partitionFile(directory.path, { database, partition });
         return [partition, new LedPartition({ partition, file, key, secret, peers: this, log })] as const;
       }),
