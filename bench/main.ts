@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { benchImport, benchScatter } from './http/bulk.ts';
 import { startBenchCluster } from './http/cluster.ts';
 import { benchPoint } from './http/point.ts';
+import { benchTransactions } from './http/transactions.ts';
 import { printRows } from './report.ts';
 
 /**
@@ -25,6 +26,7 @@ try {
   printRows(
     await benchPoint(cluster, { requests: quick ? 1_000 : 4_000, connections: Number(values.connections) }),
   );
+  printRows(await benchTransactions(cluster, quick ? 400 : 1_600));
   const rows = quick ? 200_000 : 1_000_000;
   printRows(await benchImport(cluster, rows));
   printRows(await benchScatter(cluster, rows));
