@@ -50,8 +50,8 @@ export class DependencyGraph {
     const components = this.#components(new Set([...rest, first]));
     const search = new Search(this, components, rest);
     const found = new Map<Name, Cycle>();
-    for (const edge of this.#out.flat()) {
-      if (edge.kind !== first || components[edge.from] !== components[edge.to]) continue;
+    for (const edge of this.#edgesWithin(components)) {
+      if (edge.kind !== first) continue;
       if (search.visits > VISITS_MAX) break;
       const back = search.path(edge.to, edge.from);
       if (back === null) continue;
@@ -60,6 +60,11 @@ export class DependencyGraph {
       if (cycle.length < (found.get(name)?.length ?? Number.POSITIVE_INFINITY)) found.set(name, cycle);
     }
     return found;
+  }
+
+  *#edgesWithin(components: Int32Array): Generator<Edge> {
+    for (const edges of this.#out)
+      for (const edge of edges) if (components[edge.from] === components[edge.to]) yield edge;
   }
 
   /** The strongly connected component of each node: R. Tarjan, Depth-first search and linear graph algorithms (1972). */

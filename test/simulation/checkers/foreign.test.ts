@@ -62,6 +62,17 @@ test('orphan-acknowledged: a child was accepted when its parent cannot have been
   const late = [ok(0, 1, PARENT), ok(2, 3, NO_PARENT), ok(4, 5, CHILD)];
   expect(found('cascade', ...late, gone, end)).toEqual(['orphan-acknowledged']);
   expect(found('cascade', ok(0, 1, PARENT), ok(2, 4, NO_PARENT), ok(4, 5, CHILD), gone, end)).toEqual([]);
+  expect(
+    found(
+      'cascade',
+      ok(1, 3, PARENT),
+      ok(0, 2, NO_PARENT),
+      ok(4, 5, CHILD),
+      gone,
+      ok(12, 13, NO_PARENT),
+      end,
+    ),
+  ).toEqual([]);
   expect(found('cascade', info(0, PARENT), ok(2, 3, CHILD), gone, info(12, NO_PARENT), end)).toEqual([]);
 });
 

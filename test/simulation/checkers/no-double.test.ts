@@ -74,7 +74,8 @@ test('what a transaction of unknown outcome has read says nothing', () => {
 
 test('unfinished: nothing was read after the last add', () => {
   expect(found(ok(0, 1, readAll()), ok(2, 3, add(1)))).toEqual(['unfinished']);
-  expect(found(ok(0, 1, readAll()), info(2, add(1)))).toEqual(['unfinished']);
+  expect(found(ok(1, 2, readAll()), info(3, add(1)))).toEqual(['unfinished']);
+  expect(found(ok(0, 1, add(1)), info(2, readAll(1)))).toEqual(['unfinished']);
   expect(found()).toEqual(['unfinished']);
 });
 

@@ -49,8 +49,9 @@ function checkSession(session: readonly number[], history: ListHistory): Violati
   for (const { index, isReturn } of events) {
     if (!history.committed.has(index)) continue;
     const transaction = of(index);
-    if (!isReturn) found.push(...anomaliesOf(transaction, history, past));
-    else if (transaction.outcome === 'ok') remember(transaction, history, past);
+    // An info returns when nothing is called any more.
+    if (isReturn) remember(transaction, history, past);
+    else found.push(...anomaliesOf(transaction, history, past));
   }
   return found;
 }

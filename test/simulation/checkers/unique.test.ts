@@ -59,6 +59,14 @@ describe('values', () => {
     );
   });
 
+  test('a delete frees no value of a row that was inserted after it', () => {
+    const end = ok(8, 9, readAll([1, 'v'], [2, 'v']));
+    const early = [ok(0, 1, remove(1)), ok(2, 3, insert(1, 'v')), ok(4, 5, insert(2, 'v'))];
+    expect(found(...early, end)).toEqual(['both-acknowledged', 'not-unique']);
+    const unknown = [info(0, remove(1)), ok(0, 1, insert(2, 'v')), ok(2, 3, insert(1, 'v'))];
+    expect(found(...unknown, end)).toEqual(['both-acknowledged', 'not-unique']);
+  });
+
   test('of inserts that overlap either may have been first', () => {
     const both = [ok(0, 9, insert(1, 'v')), ok(0, 9, insert(2, 'v'))];
     expect(found(...both, ok(3, 4, remove(2)), ok(10, 11, readAll([1, 'v'])))).toEqual([]);
@@ -91,6 +99,12 @@ describe('rows', () => {
     const history = [ok(0, 1, insert(1, 'v')), ok(2, 3, remove(1))];
     expect(found(...history, ok(4, 5, readAll([1, 'v'])))).toEqual(['resurrected']);
     expect(found(...history, ok(3, 4, readAll([1, 'v'])), ok(5, 6, readAll()))).toEqual([]);
+  });
+
+  test('a weaker read may show what was deleted since', () => {
+    const history = [ok(0, 1, insert(1, 'v')), ok(2, 3, remove(1))];
+    const past: UniqueStep = { kind: 'read-all', isStrong: false, rows: [{ row: 1, value: 'v' }] };
+    expect(found(...history, ok(4, 5, past), ok(6, 7, readAll()))).toEqual([]);
   });
 
   test('resurrected: there after a read in which it was gone', () => {

@@ -38,6 +38,7 @@ test('one of a pair is committed, or none', () => {
 test('G2: both are acknowledged', () => {
   const both = [ok(0, 9, insert('g', 1)), ok(0, 9, insert('g', 2))];
   expect(found(...both, ok(10, 11, readAll(['g', 1], ['g', 2])))).toEqual(['G2']);
+  expect(found(...both, ok(10, 11, readAll(['g', 1])))).toEqual(['G2', 'lost']);
 });
 
 test('G2: one is acknowledged, and one of unknown outcome is there', () => {
