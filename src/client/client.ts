@@ -29,7 +29,8 @@ export interface QueryOptions {
   readonly maxStalenessMs?: number;
   /** Token of an earlier answer: this one shows nothing older. {@link Client.session} carries it along. */
   readonly session?: string;
-  readonly asOf?: string;
+  /** Of reads: the moment whose state is read. A time such as `date.toISOString()`, Unix milliseconds, or an answer's `asOf`. */
+  readonly asOf?: string | number;
   /** Same key, same result: a write whose reply was lost may be sent again with it. */
   readonly idempotencyKey?: string;
   /** How long the server may wait for partitions; the client waits as long and a little more. */

@@ -12,6 +12,7 @@ interface ReplyBody {
   readonly session?: string;
   readonly plan?: Plan | null;
   readonly consistency?: string;
+  readonly asOf?: string;
 }
 
 /** The answer to one statement. */
@@ -25,8 +26,10 @@ export class QueryResult {
   /** Send it with a later `session` read to see at least what this answer saw. */
   readonly session: string | undefined;
   readonly plan: Plan | undefined;
-  /** `per-partition` where partitions were read at different moments. */
+  /** `per-partition` where partitions were read at different moments, `snapshot` where at the same one in the past. */
   readonly consistency: string | undefined;
+  /** The moment whose state was read, of a request that has named one: given again, it reads the same. */
+  readonly asOf: string | undefined;
 
   constructor(body: ReplyBody) {
     this.columns = body.columns ?? [];
@@ -37,6 +40,7 @@ export class QueryResult {
     this.session = body.session;
     this.plan = body.plan === undefined || body.plan === null ? undefined : (withNumbers(body.plan) as Plan);
     this.consistency = body.consistency;
+    this.asOf = body.asOf;
   }
 
   /**
@@ -75,6 +79,8 @@ function withNumbers(value: unknown): unknown {
 export interface BatchResult {
   readonly results: readonly QueryResult[];
   readonly session: string | undefined;
+  /** See {@link QueryResult.asOf}. */
+  readonly asOf: string | undefined;
 }
 
 export function queryResult(body: unknown): QueryResult {
@@ -82,6 +88,6 @@ export function queryResult(body: unknown): QueryResult {
 }
 
 export function batchResult(body: unknown): BatchResult {
-  const { results, session } = body as { results: unknown[]; session?: string };
-  return { results: results.map(queryResult), session };
+  const { results, session, asOf } = body as { results: unknown[]; session?: string; asOf?: string };
+  return { results: results.map(queryResult), session, asOf };
 }

@@ -35,11 +35,11 @@ export async function executeIn(
   context: CallContext,
 ): Promise<Response> {
   const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
-  const { session } = demand;
+  const { session, past } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
     schema: known.schema.version,
-    system: Math.max(known.information.systemIndex, session?.token.system ?? 0),
+    system: Math.max(known.information.systemIndex, session?.token.system ?? 0, past?.feed ?? 0),
     shape,
     read,
     statements,

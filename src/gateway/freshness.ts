@@ -1,4 +1,4 @@
-import type { PartitionId } from '../base/brand.ts';
+import type { PartitionId, Timestamp } from '../base/brand.ts';
 import { decodeSession, demandOn, type SessionDemand, type SessionToken } from '../protocol/session.ts';
 
 export const CONSISTENCIES = ['strong', 'session', 'bounded', 'eventual'] as const;
@@ -12,6 +12,15 @@ export interface ReadDemand {
   readonly maxStalenessMs: number | null;
   /** The token as it came, and what it says; null without one. */
   readonly session: { readonly text: string; readonly token: SessionToken } | null;
+  /** Null: now, as far as the consistency says. */
+  readonly past: PastDemand | null;
+}
+
+/** The moment that all partitions of a read are read as of, whatever the consistency. */
+export interface PastDemand {
+  readonly at: Timestamp;
+  /** Entry of the system partition's feed that has all reference rows of that moment; 0 where none are read. */
+  readonly feed: number;
 }
 
 /**
@@ -24,25 +33,40 @@ export interface Freshness extends SessionDemand {
   readonly maxStalenessMs?: number;
 }
 
-export const STRONG: ReadDemand = { consistency: 'strong', maxStalenessMs: null, session: null };
+export const STRONG: ReadDemand = {
+  consistency: 'strong',
+  maxStalenessMs: null,
+  session: null,
+  past: null,
+};
 
 /** Error: `bad-request` for what is no session token. */
 export function readSession(text: string): ReadDemand['session'] {
   return { text, token: decodeSession(text) };
 }
 
-/** Whatever the consistency, a session's own demand stands. */
-export function demandOf({ session }: ReadDemand, partition: PartitionId): SessionDemand {
-  return session === null ? {} : demandOn(session.token, partition);
+/** What goes into the message, where it is judged once more. Whatever the consistency, a session's own demand stands. */
+export function demandOf(
+  demand: ReadDemand,
+  partition: PartitionId,
+): SessionDemand & { readonly asOf?: Timestamp } {
+  // Who names the moment does not mean the session's.
+  return demand.past === null ? sessionDemand(demand, partition) : { asOf: demand.past.at };
 }
 
 /** Null: the leader must answer. */
 export function freshnessOf(demand: ReadDemand, partition: PartitionId): Freshness | null {
-  const { consistency, maxStalenessMs } = demand;
+  const { consistency, maxStalenessMs, past } = demand;
+  // The past is the same at every replica that has it.
+  if (past !== null) return { consistency: 'session', atLeastTime: past.at };
   if (consistency === 'strong') return null;
   return {
     consistency,
     ...(maxStalenessMs !== null && { maxStalenessMs }),
-    ...demandOf(demand, partition),
+    ...sessionDemand(demand, partition),
   };
+}
+
+function sessionDemand({ session }: ReadDemand, partition: PartitionId): SessionDemand {
+  return session === null ? {} : demandOn(session.token, partition);
 }

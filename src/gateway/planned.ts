@@ -1,13 +1,17 @@
 import { RawText, type SqlValue } from '../base/sql-value.ts';
 import { readArguments } from '../core/execution/arguments.ts';
+import { asOfClause } from '../core/plan/as-of.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { planStatement } from '../core/plan/statement.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
+import type { Constant } from '../core/sql/analysis/constant.ts';
 import type { ParsedStatement } from '../core/sql/ast.ts';
 import { SqlSyntaxError } from '../core/sql/error.ts';
 import { parseStatement } from '../core/sql/parse.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { encodeValue } from '../protocol/json-value.ts';
 import type { Role } from './auth/role.ts';
 import type { KnownNetwork } from './known-network.ts';
 
@@ -17,21 +21,43 @@ const SQL_LENGTH_MAX = 100_000;
 export interface PlannedText {
   readonly parsed: ParsedStatement;
   readonly plan: Plan;
+  /** Its AS OF, which is no part of the plan. */
+  readonly asOf: PlannedAsOf | null;
+}
+
+/** The moment of AS OF, and the statement without the clause, with as many parameters as it has then. */
+export interface PlannedAsOf {
+  readonly moment: Constant;
+  readonly rest: string;
+  readonly parameterCount: number;
 }
 
 /** A client's statement with its plan and its arguments. */
 export interface Planned extends PlannedText {
+  /** As partitions are to run it: without AS OF. */
   readonly statement: WireStatement;
   readonly args: readonly SqlValue[];
 }
 
 /** @throws AtollError for what does not parse, and for arguments that do not fit */
 export function planClientStatement(statement: WireStatement, known: KnownNetwork): Planned {
-  const { parsed, plan } = known.plan(statement.sql, () => planText(statement.sql, known.schema));
+  const text = known.plan(statement.sql, () => planText(statement.sql, known.schema));
+  const { parsed, plan, asOf } = text;
   const args =
     plan.kind === 'refused' || plan.kind === 'explain' ? [] : readArguments(parsed, statement.args);
   checkSizes(args);
-  return { statement, parsed, plan, args };
+  return { ...text, statement: asOf === null ? statement : withoutAsOf(asOf, statement, args), args };
+}
+
+/** An argument that only the clause has stands behind all others, since the clause stands behind the rest of the text. */
+function withoutAsOf(
+  { moment, rest, parameterCount }: PlannedAsOf,
+  { args }: WireStatement,
+  values: readonly SqlValue[],
+): WireStatement {
+  if (moment.kind === 'literal') return args === undefined ? { sql: rest } : { sql: rest, args };
+  const own = values.slice(0, parameterCount).map(encodeValue);
+  return { sql: rest, args: parseJson(`[${own.join()}]`) };
 }
 
 function planText(sql: string, schema: Schema): PlannedText {
@@ -43,7 +69,13 @@ function planText(sql: string, schema: Schema): PlannedText {
   }
   try {
     const parsed = parseStatement(sql);
-    return { parsed, plan: planStatement(parsed, sql, schema) };
+    const clause = asOfClause(parsed, sql);
+    if (clause === null) return { parsed, plan: planStatement(parsed, sql, schema), asOf: null };
+    const { moment, rest } = clause;
+    if (moment === null) return { parsed, plan: COMPUTED, asOf: null };
+    const own = parseStatement(rest);
+    const plan = planStatement(own, rest, schema);
+    return { parsed, plan, asOf: { moment, rest, parameterCount: own.parameterCount } };
   } catch (error) {
     if (!(error instanceof SqlSyntaxError)) throw error;
     const { line, column, near } = error;
@@ -51,6 +83,12 @@ function planText(sql: string, schema: Schema): PlannedText {
     throw new AtollError(code, error.message, 'none', { line, column, near });
   }
 }
+
+const COMPUTED: Plan = {
+  kind: 'refused',
+  code: 'unsupported',
+  message: 'AS OF takes a literal or a parameter: compute the moment before',
+};
 
 /** What a token must allow for a plan to run. */
 export function neededRole(plan: Plan): Role {

@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import type { Timestamp } from '../base/brand.ts';
+import { MOMENT_FORMS, momentOf } from '../core/clock/moment.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { SESSION_LENGTH_MAX } from '../protocol/session.ts';
@@ -17,7 +19,6 @@ const statementFields = {
 
 /** Fields that are documented, and refused until their feature is there: see {@link refuseFuture}. */
 const future = {
-  asOf: v.optional(v.unknown()),
   idempotencyKey: v.optional(v.unknown()),
 };
 
@@ -26,6 +27,7 @@ const common = {
   consistency: v.optional(v.picklist(CONSISTENCIES)),
   maxStalenessMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
+  asOf: v.optional(v.unknown()),
   atomicity: v.optional(v.picklist(['all', 'partition'])),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
 };
@@ -73,7 +75,7 @@ function refuseFuture(fields: Record<string, unknown>): void {
   }
 }
 
-function readDemand({ consistency = 'strong', maxStalenessMs, session }: Options): ReadDemand {
+function readDemand({ consistency = 'strong', maxStalenessMs, session, asOf }: Options): ReadDemand {
   const bounded = consistency === 'bounded';
   if (bounded && maxStalenessMs === undefined) {
     throw new AtollError(
@@ -91,7 +93,15 @@ function readDemand({ consistency = 'strong', maxStalenessMs, session }: Options
     consistency,
     maxStalenessMs: maxStalenessMs ?? null,
     session: session === undefined ? null : readSession(session),
+    past: asOf === undefined ? null : { at: readMoment('asOf', asOf), feed: 0 },
   };
+}
+
+/** Error: `bad-request`, which names the field or clause. */
+export function readMoment(name: string, value: unknown): Timestamp {
+  const moment = momentOf(value);
+  if (moment !== null) return moment;
+  throw new AtollError('bad-request', `${name} must be ${MOMENT_FORMS}, not ${shown(value)}`);
 }
 
 /** The body as the schema describes it. Error: `bad-request`, which names the field. */
@@ -147,7 +157,7 @@ function demandOf({ type, requirement, expected, message, input }: v.BaseIssue<u
 const SHOWN_MAX = 40;
 
 /** The value as its sender wrote it; of what is long, what it is. */
-function shown(input: unknown): string {
+export function shown(input: unknown): string {
   if (Array.isArray(input)) return `an array of ${input.length}`;
   if (typeof input === 'object' && input !== null) {
     // A number that parseJson would not blur.

@@ -10,6 +10,7 @@ import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow, encodeValue } from '../protocol/json-value.ts';
 import type { SessionToken } from '../protocol/session.ts';
 import { ANSWERS_BYTES_MAX, AnswersHeld } from './answers-held.ts';
+import { consistencyText } from './as-of.ts';
 import { executeIn } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
@@ -149,7 +150,7 @@ function reply(
 ): Response {
   const body =
     `{"columns":${JSON.stringify(columns)},"rows":[${rows}],` +
-    `"rowsAffected":0,"lastInsertRowid":null,"consistency":"per-partition",` +
+    `"rowsAffected":0,"lastInsertRowid":null,${consistencyText(demand, 'per-partition')},` +
     `"plan":{"kind":"scatter","partitions":${JSON.stringify(partitions)}},` +
     `"session":"${sessionText(known, demand, seen)}"}`;
   return new Response(body, { headers: { 'content-type': 'application/json' } });

@@ -1,5 +1,6 @@
 import { EXPLAIN_COLUMNS, explainPlan } from '../core/plan/explain.ts';
 import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
+import { readingPast, readsPast } from './as-of.ts';
 import { authorize, type Principal } from './auth/principal.ts';
 import type { CallContext, Database } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
@@ -44,7 +45,7 @@ export async function runStatements(
       refuseDuringRestore(known);
       refuseOtherHistory(known, request);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
-      return await dispatch(session, known, request, planned);
+      return await dispatch(session, known, await readingPast(session, known, request, planned), planned);
     } catch (error) {
       if (error instanceof PlanRefusal && !newest) {
         // Another router may have changed the schema since: ask before refusing.
@@ -70,7 +71,8 @@ export async function runStatements(
 /** Whether a replica may answer what its partition's object could not be asked. */
 function maySomebodyElse(error: unknown, { demand }: ClientRequest, planned: readonly Planned[]): boolean {
   if (!(error instanceof AtollError) || error.code !== 'unavailable') return false;
-  return demand.consistency !== 'strong' && planned.every((each) => neededRole(each.plan) === 'read');
+  const notStrong = demand.consistency !== 'strong' || readsPast(demand, planned);
+  return notStrong && planned.every((each) => neededRole(each.plan) === 'read');
 }
 
 /** Partitions refuse it too; here the message comes before any about tables. */
@@ -118,11 +120,13 @@ async function dispatch(
   const home = homeOf(known, planned);
   if (!(home instanceof PlanRefusal)) {
     const read = planned.every(({ plan }) => neededRole(plan) === 'read');
-    const { shape, statements, demand } = request;
+    const { shape, demand } = request;
+    const statements = planned.map(({ statement }) => statement);
     const work = { partition: home, shape, read, statements, demand, whole: true };
     return executeIn(session.database, known, work, session.context);
   }
-  if (request.atomicity === 'partition') return executePartial(session, known, request, planned);
+  if (request.atomicity === 'partition' && request.demand.past === null)
+    return executePartial(session, known, request, planned);
   return executeTransaction(session, known, request, planned);
 }
 

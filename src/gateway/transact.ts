@@ -8,8 +8,12 @@ import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../protocol/json-value.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import type { TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
+import { ANSWERS_BYTES_MAX } from './answers-held.ts';
+import { consistencyText } from './as-of.ts';
 import { readError, SYSTEM_PARTITION } from './database.ts';
-import { StaleNetworkError } from './execute.ts';
+import { executeIn, StaleNetworkError } from './execute.ts';
+import { fanOut } from './fan-out.ts';
+import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
 import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
@@ -19,6 +23,8 @@ import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
 import type { Session } from './statements.ts';
 
+/** Partitions asked at a time (chosen: as for other reads). */
+const PARALLEL_MAX = 32;
 /** How often a transaction that lost against an older one is tried in all (chosen; each time its age counts for more). */
 const ATTEMPTS_MAX = 30;
 /** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
@@ -41,6 +47,10 @@ export async function executeTransaction(
   const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
   const anchor = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
   const read = parts.every((part) => part.read);
+  if (request.demand.past !== null) {
+    const replies = await readParts(session, known, request.demand, parts);
+    return reply(known, request, planned, work, replies);
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       const replies = await transactOnce(session, known, request, { anchor, read, parts, startedMs });
@@ -53,6 +63,23 @@ export async function executeTransaction(
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
+}
+
+/** As of one moment nobody has to be kept from writing. */
+function readParts(
+  { database, context }: Session,
+  known: KnownNetwork,
+  demand: ReadDemand,
+  parts: readonly TransactionPart[],
+): Promise<readonly string[]> {
+  const answerBytesMax = Math.floor(ANSWERS_BYTES_MAX / parts.length);
+  return fanOut(parts, PARALLEL_MAX, async ({ partition, statements }, signal) => {
+    const work = { partition, shape: 'batch', read: true, statements, answerBytesMax, demand } as const;
+    const response = await executeIn(database, known, work, { ...context, signal });
+    return response.text().catch((error: unknown) => {
+      throw lostAnswer(error, partition, READ);
+    });
+  });
 }
 
 interface Attempted {
@@ -180,8 +207,9 @@ function reply(
     shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
   const partitions = JSON.stringify(work.map(([partition]) => partition));
   const token = sessionText(known, demand, replies.map(sessionIn));
+  const kind = demand.past === null ? 'transaction' : 'scatter';
   return new Response(
-    `{${body},"consistency":"strong","plan":{"kind":"transaction","partitions":${partitions}},"session":"${token}"}`,
+    `{${body},${consistencyText(demand, 'strong')},"plan":{"kind":"${kind}","partitions":${partitions}},"session":"${token}"}`,
     { headers: { 'content-type': 'application/json' } },
   );
 }

@@ -270,7 +270,8 @@ export class PartitionServer {
   }
 
   async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
-    if (!request.read) return this.#queue.run(this.#here.work(request));
+    // A read of the past may add an entry.
+    if (!request.read || request.asOf !== undefined) return this.#queue.run(this.#here.work(request));
     return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
   }
 

@@ -29,4 +29,6 @@ export interface ExecuteRequest {
   readonly atLeast?: CommitId;
   /** or, where no commit id is known any more, up to this log time. A leader has, by being it. */
   readonly atLeastTime?: Timestamp;
+  /** Of a read: the rows as they were at this moment. Log time here must have passed it, and does, at a leader. */
+  readonly asOf?: Timestamp;
 }

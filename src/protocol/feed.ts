@@ -1,3 +1,5 @@
+import type { Timestamp } from '../base/brand.ts';
+
 /**
  * What every partition follows of the system partition's log: schema changes and writes of reference tables, in
  * commit order. Pushed by the system partition; pulled by a partition that finds itself behind.
@@ -11,5 +13,13 @@ export interface Feed {
 export type FeedEntry =
   /** `change` is `core/schema/change.ts`' SchemaChange; `proposal` the one it was decided under. */
   | { readonly index: number; readonly kind: 'schema'; readonly proposal: number; readonly change: unknown }
-  /** `changes`: base64 of `core/log/encoding.ts`, of reference tables only. */
-  | { readonly index: number; readonly kind: 'write'; readonly changes: string };
+  /**
+   * `changes`: base64 of `core/log/encoding.ts`, of reference tables only. `timestamp`: the system partition's log time, from
+   * which they count in every partition.
+   */
+  | {
+      readonly index: number;
+      readonly kind: 'write';
+      readonly changes: string;
+      readonly timestamp?: Timestamp;
+    };

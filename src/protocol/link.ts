@@ -112,7 +112,8 @@ export const CarriedCall = v.object({
       consistency: v.picklist(['session', 'bounded', 'eventual']),
       maxStalenessMs: v.exactOptional(milliseconds),
       atLeast: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
-      atLeastTime: v.exactOptional(v.pipe(v.string(), v.maxLength(64))),
+      /** The longest timestamp has 81 characters. */
+      atLeastTime: v.exactOptional(v.pipe(v.string(), v.maxLength(81))),
     }),
   ),
 });

@@ -104,6 +104,14 @@ describe('a read whose object cannot be reached', () => {
     });
   });
 
+  test.each([{ asOf: 1000 }, { sql: 'SELECT 1 AS OF 1000' }])(
+    'of the past is, since the past is the same everywhere: %o',
+    async (more) => {
+      expect((await router()({ ...READ, ...more })).json).toEqual({ rows: [['of a']] });
+      expect(JSON.parse(String(sent[0]?.init.body))).toEqual({ ...READ, ...more });
+    },
+  );
+
   test('is not, when it must be strong', async () => {
     const query = router();
     for (const demand of [{}, { consistency: 'strong' }]) {

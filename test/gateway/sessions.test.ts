@@ -178,6 +178,44 @@ describe('what a read demands of its replica', () => {
     expect(last()?.request.system).toBe(decodeSession(session).system);
   });
 
+  test('of the past is to have passed the moment, whatever the consistency and the session say', async () => {
+    const { post, messages, last } = watched();
+    const { session } = (await cluster.query("SELECT v FROM t WHERE k = 'a'")).json;
+    const { asOf } = (await cluster.query('SELECT v FROM t', [], { asOf: Date.now() })).json;
+    const freshness = { consistency: 'session', atLeastTime: asOf };
+    for (const more of [{}, { session }, { consistency: 'eventual' }]) {
+      await post('/v1/query', { sql: "SELECT v FROM t WHERE k = 'a'", asOf, ...more });
+      expect(last()?.freshness).toEqual(freshness);
+      expect(last()?.request).toMatchObject({ asOf });
+      expect(last()?.request).not.toHaveProperty('atLeast');
+    }
+    messages.length = 0;
+    await post('/v1/query', { sql: 'SELECT v FROM t WHERE k > ? AS OF ?', args: ['a', asOf] });
+    expect(messages.map(({ partition }) => partition).sort()).toEqual([1, 2, 3, 4]);
+    for (const message of messages) {
+      expect(message).toMatchObject({ freshness, request: { asOf } });
+      const [{ sql, args } = { sql: '', args: [] }] = message.request.statements;
+      expect(sql).not.toMatch(/AS OF/);
+      expect(args).toEqual(['a']);
+    }
+  });
+
+  test('of the past has the reference rows of then, which the system partition is asked for', async () => {
+    const { post, messages } = watched();
+    const sql = 'SELECT ref.k FROM t, ref';
+    await post('/v1/query', { sql });
+    const { session } = (await cluster.query("INSERT INTO ref VALUES ('newer')")).json;
+    messages.length = 0;
+    await post('/v1/query', { sql, asOf: Date.now() });
+    const [first, ...others] = messages;
+    expect(first).toMatchObject({ partition: 0, request: { statements: [{ sql: 'SELECT 1' }] } });
+    expect(others).toHaveLength(4);
+    for (const { request } of others) {
+      expect(request.system).toBe(decodeSession(session).system);
+      expect(request.asOf).toBe(first?.request.asOf);
+    }
+  });
+
   test('is nothing for strong reads and for whatever writes: the leader answers', async () => {
     const { post, messages } = watched();
     const eventual = { consistency: 'eventual' };

@@ -65,28 +65,37 @@ export function changePage(
   return { ...changesOf(layouts, rows), next: next !== null && next <= range.last ? next : null };
 }
 
-/** As {@link changePages}, the newest change first. */
+/** As {@link changePages}, the newest change first; with `only`, those of these layouts. */
 export function* changePagesBackwards(
   port: SqlitePort,
   layouts: Layouts,
   { first, last }: SeqRange,
   bytesMax = PAGE_BYTES,
+  only: ReadonlySet<number> | null = null,
 ): Generator<Change[]> {
   for (let to: number | null = last; to !== null && to >= first; ) {
-    const page = changePageBackwards(port, layouts, { first, last: to }, bytesMax);
+    const page = changePageBackwards(port, layouts, { first, last: to }, bytesMax, only);
     yield page.changes;
     to = page.next;
   }
 }
 
-/** The last changes of a range, the newest first. */
+/** The last changes of a range, the newest first; with `only`, those of these layouts. */
 export function changePageBackwards(
   port: SqlitePort,
   layouts: Layouts,
   range: SeqRange,
   bytesMax: number,
+  only: ReadonlySet<number> | null = null,
 ): ChangePage {
-  const { rows, truncated } = readImages(port, layouts, range, 'DESC', bytesMax);
+  const { rows, truncated } = readImages(
+    port,
+    layouts,
+    range,
+    'DESC',
+    bytesMax,
+    only === null ? undefined : imagesOf(only),
+  );
   if (truncated && kindOf(rows.at(-1)) === UPDATE_AFTER) rows.pop();
   const next = truncated ? seqOf(rows.at(-1)) - 1 : null;
   const { changes, seqs } = changesOf(layouts, rows.reverse());
@@ -95,6 +104,11 @@ export function changePageBackwards(
     seqs: seqs.reverse(),
     next: next !== null && next >= range.first ? next : null,
   };
+}
+
+/** SQL's condition for images of these layouts, witnesses left out. */
+export function imagesOf(layouts: ReadonlySet<number>): string {
+  return `AND image >= 0 AND image / 4 IN (${[...layouts].join(', ')})`;
 }
 
 /** Rows of the log: seq, image, slots. At least two if there are as many, whatever their size. */

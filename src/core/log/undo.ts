@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { BARRIERS } from './commit.ts';
-import { changePagesBackwards, type SeqRange } from './image.ts';
+import { changePagesBackwards, PAGE_BYTES, type SeqRange } from './image.ts';
 import { type Layouts, layoutOf, readLayouts } from './layout.ts';
 import { readEntry } from './read.ts';
 import { type Replay, replaying } from './replay.ts';
@@ -35,9 +35,15 @@ export function undoTo(port: SqlitePort, lastCommitId: CommitId): void {
   });
 }
 
-/** Takes back the changes of a range; false at the first that constraints do not allow to. */
-export function undoImages(port: SqlitePort, replay: Replay, layouts: Layouts, range: SeqRange): boolean {
-  for (const changes of changePagesBackwards(port, layouts, range)) {
+/** Takes back the changes of a range, with `only` those of these layouts; false at the first that constraints do not allow to. */
+export function undoImages(
+  port: SqlitePort,
+  replay: Replay,
+  layouts: Layouts,
+  range: SeqRange,
+  only: ReadonlySet<number> | null = null,
+): boolean {
+  for (const changes of changePagesBackwards(port, layouts, range, PAGE_BYTES, only)) {
     const start = newestSeq(port);
     let images = 0;
     for (const change of changes) {

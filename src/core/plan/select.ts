@@ -9,7 +9,8 @@ import { tablesOf } from './tables.ts';
 
 /** Route if every partitioned table is restricted to one key value, else scatter, else a refusal that says why. */
 export function planSelect(parsed: ParsedStatement, select: Select, sql: string, schema: Schema): Plan {
-  if (select.asOf !== null) refuse('unsupported', 'AS OF is not there yet: leave the clause out');
+  // Where the past can be read, the clause has been taken off: as-of.ts.
+  if (select.asOf !== null) refuse('unsupported', 'AS OF cannot be said here yet: leave the clause out');
   const analyzer = new Analyzer(schema, sql);
   const model = analyzer.select(select, null, null);
   refuseConnectionCalls(analyzer);

@@ -1,5 +1,5 @@
 import { assert, present } from '../../base/assert.ts';
-import type { CommitId } from '../../base/brand.ts';
+import type { CommitId, Timestamp } from '../../base/brand.ts';
 import { fromBase64, toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
@@ -47,6 +47,7 @@ function readEntry(replica: Replica, index: CommitId): FeedEntry {
     index,
     kind: 'write',
     changes: toBase64(encodeChanges(commit.changes.filter(isOfReferenceTable))),
+    timestamp: commit.header.commitTimestamp ?? commit.header.timestamp,
   };
 }
 
@@ -76,7 +77,10 @@ export function applyFeed(replica: Replica, feed: Feed, now: number): boolean {
       replica.port.transaction(() => {
         applyEntry(replica, entry);
         writeProgress(replica.port, 'system_index', entry.index);
-        replica.append(entry.kind === 'schema' ? 'schema' : 'write', payloadOf(entry), now);
+        replica.append(entry.kind === 'schema' ? 'schema' : 'write', payloadOf(entry), now, {
+          transactionId: null,
+          commitTimestamp: countsFrom(replica, entry, now),
+        });
       });
     } finally {
       replica.reload();
@@ -99,6 +103,16 @@ export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readon
       needed.push({ table: tableId, token: null, exclusive: true });
   }
   return locks.blockers(needed);
+}
+
+/**
+ * Reference rows count from when they were written, so that reads of one past moment see the same of them in every
+ * partition. Null, and so from now, where this clock is too far behind to take notice of that. A schema counts from where
+ * it is applied: entries before it have images of the former one.
+ */
+function countsFrom({ clock }: Replica, entry: FeedEntry, now: number): Timestamp | null {
+  if (entry.kind === 'schema' || entry.timestamp === undefined) return null;
+  return clock.receive(entry.timestamp, now).kind === 'received' ? entry.timestamp : null;
 }
 
 function payloadOf(entry: FeedEntry): string {

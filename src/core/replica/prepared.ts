@@ -56,6 +56,14 @@ export function readPrepared(port: SqlitePort): Prepared[] {
   return port.query(`${PREPARED} ORDER BY prepared_at`).rows.map(preparedOf);
 }
 
+/**
+ * Those that may count as committed at `at` or before: the commit timestamp, which is not known yet, is never below that
+ * of the prepare.
+ */
+export function preparedBefore(port: SqlitePort, at: Timestamp): Prepared[] {
+  return port.query(`${PREPARED} WHERE prepared_at <= ?`, at).rows.map(preparedOf);
+}
+
 /** Null when it is not prepared here, or no longer. */
 export function readPreparedOne(port: SqlitePort, transaction: string): Prepared | null {
   const [row] = port.query(`${PREPARED} WHERE transaction_id = ?`, transaction).rows;

@@ -1,4 +1,4 @@
-import { assert, present } from '../../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
@@ -19,6 +19,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks, footprintOf, wholePartition } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { LockTable } from '../transaction/lock-table.ts';
+import { serveAsOf } from './as-of.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
@@ -32,7 +33,7 @@ import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeBatch, encodeQuery } from './reply.ts';
+import { type Answered, encodeReply } from './reply.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -202,7 +203,9 @@ export class Replica {
   #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
-    const { read, statements } = request;
+    const { read, statements, asOf } = request;
+    if (asOf !== undefined)
+      return serveAsOf(this, asOf, now, this.#ready(request), () => this.#read(request));
     // Nearly always nothing is prepared: whoever works in one partition pays nothing for those who do not.
     if (!this.follows && !this.locks.isEmpty) {
       const holders = this.locks.blockers(this.footprint(statements, read));
@@ -354,12 +357,10 @@ export class Replica {
     return this.#encode({ shape: 'batch' }, results);
   }
 
-  #encode(request: Pick<ExecuteRequest, 'shape' | 'session'>, results: readonly StatementResult[]): string {
-    const { partition } = this.#identity;
+  #encode(request: Answered, results: readonly StatementResult[]): string {
     const system = this.isSystem ? this.feedIndex : this.#systemIndex;
     const session = replySession(this.#identity, this.last, system, request.session);
-    if (request.shape === 'batch') return encodeBatch(results, partition, session);
-    return encodeQuery(present(results[0], 'a query is one statement'), partition, session);
+    return encodeReply(request, results, this.#identity.partition, session);
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */

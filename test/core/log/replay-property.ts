@@ -64,7 +64,7 @@ interface Origin {
   readonly fingerprint: string;
 }
 
-function setUp(port: SqlitePort, history: History): Table[] {
+export function setUp(port: SqlitePort, history: History): Table[] {
   return port.transaction(() => {
     createLogTables(port);
     for (const { sql } of history.tables) port.query(sql);
@@ -112,7 +112,7 @@ function runOrigin(port: SqlitePort, history: History, coverage: Coverage): Orig
   return { commits, fingerprint: present(fingerprints.at(-1), 'a fingerprint') };
 }
 
-function succeeds(port: SqlitePort, sql: string): boolean {
+export function succeeds(port: SqlitePort, sql: string): boolean {
   try {
     port.transaction(() => {
       port.query(sql);
@@ -168,6 +168,6 @@ function assertSameLog(port: SqlitePort, commitId: number, bytes: Uint8Array): v
   assert(latin1(own) === latin1(bytes), "a replica's log is equal to its origin's");
 }
 
-function fingerprintOf(port: SqlitePort, tables: readonly Table[]): string {
+export function fingerprintOf(port: SqlitePort, tables: readonly Table[]): string {
   return dumpFingerprint(dump(port, tables));
 }
