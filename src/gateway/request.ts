@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
+import { type IdempotencyKey, readIdempotencyKey } from '../protocol/idempotency-key.ts';
 import { SESSION_LENGTH_MAX } from '../protocol/session.ts';
 import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
 
@@ -18,7 +19,6 @@ const statementFields = {
 /** Fields that are documented, and refused until their feature is there: see {@link refuseFuture}. */
 const future = {
   asOf: v.optional(v.unknown()),
-  idempotencyKey: v.optional(v.unknown()),
 };
 
 const common = {
@@ -28,6 +28,7 @@ const common = {
   session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
   atomicity: v.optional(v.picklist(['all', 'partition'])),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
+  idempotencyKey: v.optional(v.string()),
 };
 
 const Query = v.strictObject({ ...statementFields, ...common });
@@ -46,6 +47,7 @@ export interface ClientRequest {
   readonly atomicity: 'all' | 'partition';
   readonly timeoutMs: number;
   readonly demand: ReadDemand;
+  readonly idempotencyKey: IdempotencyKey | null;
 }
 
 export function readQuery(body: unknown): ClientRequest {
@@ -60,10 +62,11 @@ export function readBatch(body: unknown): ClientRequest {
 
 type Options = Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>;
 
-function options(fields: Options): Pick<ClientRequest, 'atomicity' | 'timeoutMs' | 'demand'> {
+function options(fields: Options): Omit<ClientRequest, 'shape' | 'statements'> {
   refuseFuture(fields);
-  const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT } = fields;
-  return { atomicity, timeoutMs, demand: readDemand(fields) };
+  const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT, idempotencyKey: key } = fields;
+  const idempotencyKey = key === undefined ? null : readIdempotencyKey(key);
+  return { atomicity, timeoutMs, demand: readDemand(fields), idempotencyKey };
 }
 
 function refuseFuture(fields: Record<string, unknown>): void {

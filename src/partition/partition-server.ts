@@ -7,10 +7,11 @@ import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
+import { findAnswer, forgetOldRequests } from '../core/replica/requests.ts';
 import { forgetOldEntries } from '../core/replica/retention.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
-import type { ExecuteRequest } from '../protocol/execute.ts';
+import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
@@ -43,6 +44,9 @@ const FORGET_WRITES = 64;
 /** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
 const FORGET_STEPS_PER_CHUNK = 4;
 
+/** Entries of the log at a time that forget old records of requests (chosen: together more than a group adds). */
+const FORGET_REQUESTS_STEPS = 2;
+
 /**
  * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses
  * are those of fetch, so that an object's own carry them as they are.
@@ -62,6 +66,8 @@ export class PartitionServer {
   #coordinator: Coordinator | null = null;
   /** Since old log entries were last forgotten. */
   #writes = 0;
+  /** Whether there are more records of requests to forget. */
+  #oldRequests = false;
   readonly #router = AutoRouter({
     catch: (error: unknown) => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
@@ -90,7 +96,7 @@ export class PartitionServer {
       if (this.#here.locks.size < held) this.#locks.changed();
       this.#links.shipper.grown();
       this.#writes += works.length;
-      if (this.#writes >= FORGET_WRITES) this.#forget(1);
+      if (this.#writes >= FORGET_WRITES || this.#oldRequests) this.#forget(1);
       return outcomes;
     }, surroundings.durable);
     this.#transactions = new Transactions({
@@ -157,6 +163,7 @@ export class PartitionServer {
       feed: this.#feed,
       perform: (work, deadline) => this.#perform(work, deadline),
     });
+    this.#router.post('/answered', (request: IRequest) => this.#answered(request));
     this.#router.post('/transact', (request: IRequest) => desk.transact(request));
     this.#router.post('/prepare', (request: IRequest) => desk.prepare(request));
     const restore = new RestoreDesk({
@@ -211,6 +218,11 @@ export class PartitionServer {
   async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
     return this.#answer(incoming, !request.read, () => this.#attempt(request));
+  }
+
+  async #answered(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as AnsweredRequest;
+    return this.#answer(incoming, false, async () => findAnswer(this.#here, request));
   }
 
   async #importChunk(incoming: Request): Promise<Response> {
@@ -283,10 +295,12 @@ export class PartitionServer {
     );
   }
 
-  /** Forgets old entries of the log; of the system partition's, those that every partition has. */
+  /** Forgets old records of requests, and old entries of the log; of the system partition's, those that every partition has. */
   #forget(steps: number): void {
     this.#writes = 0;
-    forgetOldEntries(this.#here, Date.now(), this.#coordinator?.confirmed ?? null, steps);
+    const now = Date.now();
+    forgetOldEntries(this.#here, now, this.#coordinator?.confirmed ?? null, steps);
+    this.#oldRequests = forgetOldRequests(this.#here, now, FORGET_REQUESTS_STEPS);
   }
 
   // --- Creation ------------------------------------------------------------------------------------------

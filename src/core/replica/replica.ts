@@ -32,7 +32,8 @@ import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeBatch, encodeQuery } from './reply.ts';
+import { encodeBatch, encodeQuery, withSession } from './reply.ts';
+import { recordedReply, recordReply } from './requests.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -200,6 +201,8 @@ export class Replica {
   }
 
   #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
+    const answered = this.answered(request);
+    if (answered !== null) return { kind: 'done', body: answered };
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
     const { read, statements } = request;
@@ -298,7 +301,7 @@ export class Replica {
   }
 
   #read(request: ExecuteRequest): string {
-    return this.#encode(request, this.runReads(request));
+    return this.#withSession(this.#encode(request, this.runReads(request)), request);
   }
 
   /** Runs statements that must not write. */
@@ -323,12 +326,14 @@ export class Replica {
   #write(request: ExecuteRequest, now: number): string {
     const results = this.runWrites(request);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
+    const answer = this.#encode(request, results);
+    if (request.idempotency !== undefined) recordReply(this, request.idempotency, answer, now);
     if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {
       this.append('write', null, now);
     }
-    return this.#encode(request, results);
+    return this.#withSession(answer, request);
   }
 
   #ready(request: Statements): { ready: Ready; args: unknown }[] {
@@ -351,15 +356,30 @@ export class Replica {
 
   /** The answer to a batch, JSON text. */
   encodeBatch(results: readonly StatementResult[]): string {
-    return this.#encode({ shape: 'batch' }, results);
+    return this.#withSession(encodeBatch(results, this.#identity.partition), {});
   }
 
-  #encode(request: Pick<ExecuteRequest, 'shape' | 'session'>, results: readonly StatementResult[]): string {
+  #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
     const { partition } = this.#identity;
+    if (request.shape === 'batch') return encodeBatch(results, partition);
+    return encodeQuery(present(results[0], 'a query is one statement'), partition);
+  }
+
+  /** An answer with the token of all that is committed here. */
+  #withSession(answer: string, { session }: Pick<ExecuteRequest, 'session'>): string {
     const system = this.isSystem ? this.feedIndex : this.#systemIndex;
-    const session = replySession(this.#identity, this.last, system, request.session);
-    if (request.shape === 'batch') return encodeBatch(results, partition, session);
-    return encodeQuery(present(results[0], 'a query is one statement'), partition, session);
+    return withSession(answer, replySession(this.#identity, this.last, system, session));
+  }
+
+  /**
+   * The answer that a request was given here before under its key; null if it was not executed.
+   *
+   * @throws AtollError `idempotency-conflict`
+   */
+  answered(request: Pick<ExecuteRequest, 'idempotency' | 'session'>): string | null {
+    if (request.idempotency === undefined) return null;
+    const answer = recordedReply(this.port, request.idempotency);
+    return answer === null ? null : this.#withSession(answer, request);
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */
