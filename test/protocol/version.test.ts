@@ -100,6 +100,7 @@ describe('formats', () => {
       'crc32c.ts',
       'error.ts',
       'frame.ts',
+      'idempotency-key.ts',
       'json-text.ts',
       'json-value.ts',
       'utf8.ts',
