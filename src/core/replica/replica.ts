@@ -33,7 +33,7 @@ import { checkOwnership } from './ownership.ts';
 import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeBatch, encodeQuery, withSession } from './reply.ts';
-import { recordedReply, recordReply } from './requests.ts';
+import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -324,10 +324,11 @@ export class Replica {
   }
 
   #write(request: ExecuteRequest, now: number): string {
+    if (request.idempotency !== undefined) refuseForgotten(this, request.idempotency, now);
     const results = this.runWrites(request);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     const answer = this.#encode(request, results);
-    if (request.idempotency !== undefined) recordReply(this, request.idempotency, answer, now);
+    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);
     if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {

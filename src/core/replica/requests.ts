@@ -39,21 +39,26 @@ export function recordedReply(port: SqlitePort, { id, hash }: Idempotency): stri
 }
 
 /**
+ * To be asked before a request without a record executes.
+ *
+ * @throws AtollError `idempotency-conflict` where its record may have been forgotten
+ */
+export function refuseForgotten({ last }: Replica, { issuedMs }: Idempotency, now: number): void {
+  // Whatever was forgotten here, an entry of that time or later says so: the clock of a later leader may be behind.
+  const passed = Math.max(now, parseTimestamp(last.time)?.milliseconds ?? 0);
+  if (issuedMs >= oldestKept(passed)) return;
+  throw new AtollError(
+    'idempotency-conflict',
+    'the idempotency key has expired: find out whether the write is applied before you send it with a new one',
+  );
+}
+
+/**
  * Records the answer in the transaction that is open, before its entry is finished.
  *
- * @throws AtollError `result-too-large`; `idempotency-conflict` where a record might have been forgotten already. Then the
- *   transaction must be undone.
+ * @throws AtollError `result-too-large`: then the transaction must be undone
  */
-export function recordReply(replica: Replica, request: Idempotency, answer: string, now: number): void {
-  const { id, hash, issuedMs } = request;
-  // Whatever was forgotten here, an entry of that time or later says so: the clock of a later leader may be behind.
-  const passed = Math.max(now, parseTimestamp(replica.last.time)?.milliseconds ?? 0);
-  if (issuedMs < oldestKept(passed)) {
-    throw new AtollError(
-      'idempotency-conflict',
-      'the idempotency key has expired: find out whether the write is applied before you send it with a new one',
-    );
-  }
+export function recordReply(port: SqlitePort, { id, hash, issuedMs }: Idempotency, answer: string): void {
   if (answer.length > RECORD_BYTES_MAX || encodeUtf8(answer).byteLength > RECORD_BYTES_MAX) {
     throw new AtollError(
       'result-too-large',
@@ -61,7 +66,7 @@ export function recordReply(replica: Replica, request: Idempotency, answer: stri
         'or send the request without a key',
     );
   }
-  replica.port.query('INSERT INTO _atoll_requests VALUES (?, ?, ?, ?)', id, hash, answer, issuedMs);
+  port.query('INSERT INTO _atoll_requests VALUES (?, ?, ?, ?)', id, hash, answer, issuedMs);
 }
 
 /** No router takes a key that was issued before this; and one that took it has no more time to send it. */
