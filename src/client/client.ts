@@ -1,6 +1,6 @@
 import { type Call, type Fetch, send, sendForText, type Transport } from './http.ts';
 import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
-import { keyOf, newKey } from './key.ts';
+import { keyOf, newKey, takesNoKey } from './key.ts';
 import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -151,17 +151,22 @@ export function createClient(options: ClientOptions): Client {
     return text === '' ? null : parseReply(text, mode);
   };
   const makeKey = options.newIdempotencyKey ?? newKey;
-  const post = (path: string, statements: string, sqls: readonly string[], own: QueryOptions) => {
-    const idempotencyKey = keyOf(sqls, own, makeKey);
-    const body = `{${statements}${fields(own, idempotencyKey)}}`;
-    const call = {
-      method: 'POST',
-      path,
-      body,
-      keyed: idempotencyKey !== undefined,
-      ...signalOf(own),
-    } as const;
-    return json(call, own.timeoutMs, integers);
+  const post = async (path: string, statements: string, sqls: readonly string[], own: QueryOptions) => {
+    const sendUnder = (key: string | undefined) => {
+      const body = `{${statements}${fields(own, key)}}`;
+      return json(
+        { method: 'POST', path, body, keyed: key !== undefined, ...signalOf(own) },
+        own.timeoutMs,
+        integers,
+      );
+    };
+    const key = keyOf(sqls, own, makeKey);
+    try {
+      return await sendUnder(key);
+    } catch (error) {
+      if (own.idempotencyKey !== undefined || !takesNoKey(error)) throw error;
+      return sendUnder(undefined);
+    }
   };
 
   const client: Client = {

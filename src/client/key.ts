@@ -1,5 +1,6 @@
 import { KEY_RANDOM_BYTES, newIdempotencyKey } from '../protocol/idempotency-key.ts';
 import type { QueryOptions } from './client.ts';
+import { AtollError } from './error.ts';
 
 /** Blanks and comments, then the first word. */
 const FIRST_WORD = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*([a-z]+)/i;
@@ -25,4 +26,10 @@ export function keyOf(
 
 function writesRows(sql: string): boolean {
   return WRITES.has(FIRST_WORD.exec(sql)?.[1]?.toLowerCase() ?? '');
+}
+
+/** Whether the server keeps no record of such requests, and has done nothing. */
+export function takesNoKey(error: unknown): boolean {
+  if (!(error instanceof AtollError) || error.outcome !== 'none') return false;
+  return error.code === 'unsupported' && error.detail.field === 'idempotencyKey';
 }

@@ -153,22 +153,20 @@ async function dispatch(
     return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
   }
   if (request.atomicity === 'partition') return executePartial(session, known, request, planned);
+  if (keyed !== null && writes) throw unkept('writes of several partitions');
   return executeTransaction(session, known, request, planned);
 }
 
-/** What has no one partition to keep its record: without a record, a key would promise what is not kept. */
+/** What has no one partition to keep its record: a key would promise what is not kept. */
 function refuseUnkept({ atomicity }: ClientRequest, planned: readonly Planned[]): void {
-  if (planned.every(({ plan }) => plan.kind === 'schema')) {
-    throw new AtollError(
-      'unsupported',
-      'an idempotencyKey does not go with schema changes yet: leave it out, and look at /v1/schema after a lost answer',
-    );
-  }
-  if (atomicity !== 'partition') return;
-  throw new AtollError(
-    'unsupported',
-    'an idempotencyKey does not go with "atomicity":"partition" yet: leave one of them out',
-  );
+  if (planned.every(({ plan }) => plan.kind === 'schema'))
+    throw unkept('schema changes; after a lost answer, look at /v1/schema');
+  if (atomicity === 'partition') throw unkept('"atomicity":"partition"');
+}
+
+function unkept(what: string): AtollError {
+  const message = `leave idempotencyKey out: it does not go yet with ${what}`;
+  return new AtollError('unsupported', message, 'none', { field: 'idempotencyKey' });
 }
 
 function refusal(

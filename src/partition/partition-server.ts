@@ -7,8 +7,7 @@ import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
-import { findAnswer, forgetOldRequests } from '../core/replica/requests.ts';
-import { forgetOldEntries } from '../core/replica/retention.ts';
+import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
@@ -27,6 +26,7 @@ import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
+import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { LockWaits } from './lock-waits.ts';
@@ -39,13 +39,6 @@ import { Transactions } from './transactions.ts';
 const HOLD_POLL_MS = 200;
 /** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
 const REPLY_MS = 50;
-/** Writes between two steps of forgetting old log entries: a step takes far more entries than that (chosen). */
-const FORGET_WRITES = 64;
-/** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
-const FORGET_STEPS_PER_CHUNK = 4;
-
-/** Entries of the log at a time that forget old records of requests (chosen: together more than a group adds). */
-const FORGET_REQUESTS_STEPS = 2;
 
 /**
  * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses
@@ -57,6 +50,10 @@ export class PartitionServer {
   readonly #foreignKeys: ForeignKeys;
   readonly #feed: FeedFollower;
   readonly #alarms: Alarms;
+  readonly #forgetting = new Forgetting(
+    () => this.#here,
+    () => this.#coordinator?.confirmed ?? null,
+  );
   readonly #links: HostLinks;
   readonly #transactions: Transactions;
   readonly #locks: LockWaits;
@@ -64,10 +61,6 @@ export class PartitionServer {
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
-  /** Since old log entries were last forgotten. */
-  #writes = 0;
-  /** Whether there are more records of requests to forget. */
-  #oldRequests = false;
   readonly #router = AutoRouter({
     catch: (error: unknown) => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
@@ -95,8 +88,7 @@ export class PartitionServer {
       const outcomes = this.#here.perform(works, Date.now());
       if (this.#here.locks.size < held) this.#locks.changed();
       this.#links.shipper.grown();
-      this.#writes += works.length;
-      if (this.#writes >= FORGET_WRITES || this.#oldRequests) this.#forget(1);
+      this.#forgetting.written(works.length);
       return outcomes;
     }, surroundings.durable);
     this.#transactions = new Transactions({
@@ -170,7 +162,7 @@ export class PartitionServer {
       replica: () => this.#here,
       foreignKeys: this.#foreignKeys,
       answer: (incoming, writes, attempt) => this.#answer(incoming, writes, attempt),
-      inserted: () => this.#forget(FORGET_STEPS_PER_CHUNK),
+      inserted: () => this.#forgetting.inserted(),
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
@@ -229,7 +221,7 @@ export class PartitionServer {
     const { head, rows } = decodeImportChunk(await incoming.text());
     return this.#answer(incoming, true, async () => {
       const outcome = this.#here.importChunk(head, rows, Date.now());
-      this.#forget(FORGET_STEPS_PER_CHUNK);
+      this.#forgetting.inserted();
       return outcome;
     });
   }
@@ -293,14 +285,6 @@ export class PartitionServer {
       `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
       'unknown',
     );
-  }
-
-  /** Forgets old records of requests, and old entries of the log; of the system partition's, those that every partition has. */
-  #forget(steps: number): void {
-    this.#writes = 0;
-    const now = Date.now();
-    forgetOldEntries(this.#here, now, this.#coordinator?.confirmed ?? null, steps);
-    this.#oldRequests = forgetOldRequests(this.#here, now, FORGET_REQUESTS_STEPS);
   }
 
   // --- Creation ------------------------------------------------------------------------------------------

@@ -72,6 +72,17 @@ describe('a key of the client’s own', () => {
     expect(requests[2]?.body).toBe('{"sql":"DELETE FROM t"}');
   });
 
+  test('is left out where the server takes none, unless an answer was lost or the key is the caller’s', async () => {
+    const none = failure(400, { code: 'unsupported', detail: { field: 'idempotencyKey' } });
+    const { db, keys } = await client([none, EMPTY, LOST, LOST, none, none]);
+    await db.query('DELETE FROM t');
+    expect(await errorOf(db.query('DELETE FROM t'))).toMatchObject({ outcome: 'unknown' });
+    expect(await errorOf(db.query('DELETE FROM t', [], { idempotencyKey: 'mine' }))).toMatchObject({
+      code: 'unsupported',
+    });
+    expect(keys()).toEqual(['key 1', undefined, 'key 2', 'key 2', 'key 2', 'mine']);
+  });
+
   test('is a UUIDv7 of now, and never the same', () => {
     const keys = Array.from({ length: 100 }, newIdempotencyKey);
     expect(new Set(keys).size).toBe(100);

@@ -268,13 +268,18 @@ describe('is refused', () => {
   test('a key of a schema change, and of what is done by partition', async () => {
     const idempotencyKey = newIdempotencyKey();
     expect(await post({ sql: 'CREATE TABLE keyed (a)', idempotencyKey })).toMatchObject(
-      error(400, 'unsupported', /schema changes.*leave it out/),
+      error(400, 'unsupported', /leave idempotencyKey out.*schema changes/),
     );
     const partial = { sql: 'DELETE FROM t', atomicity: 'partition', idempotencyKey };
-    expect(await post(partial)).toMatchObject(error(400, 'unsupported', /atomicity.*leave one of them out/));
-    expect(await post({ sql: 'DELETE FROM t', idempotencyKey })).toMatchObject(
-      error(400, 'multi-partition-write', /./),
+    expect(await post(partial)).toMatchObject(
+      error(400, 'unsupported', /leave idempotencyKey out.*atomicity/),
     );
+    expect(await post({ sql: 'DELETE FROM t', idempotencyKey })).toMatchObject(
+      error(400, 'unsupported', /leave idempotencyKey out.*several partitions/),
+    );
+    const db = createClient({ url: cluster.url, token: TOKEN });
+    await db.batch([0, 1, 2, 3].map((n) => ({ sql: 'INSERT INTO t VALUES (?, ?)', args: [`k${n}`, n] })));
+    expect((await db.query('DELETE FROM t')).rowsAffected).toBe(4);
   });
 
   test('an answer that is too large to keep, and its write is undone', async () => {

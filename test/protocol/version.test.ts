@@ -37,7 +37,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "911a015a3b98aa8e",
+        "hash": "959fe7d8b70bfafc",
         "version": 2,
       }
     `);

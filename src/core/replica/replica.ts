@@ -1,4 +1,4 @@
-import { assert, present } from '../../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
@@ -26,14 +26,14 @@ import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
-import { futureSession, hasApplied, type LastCommit, readLastCommit, replySession } from './last-commit.ts';
+import { futureSession, hasApplied, type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeBatch, encodeQuery, withSession } from './reply.ts';
-import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
+import { encodeAnswer, withSession } from './reply.ts';
+import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -201,7 +201,7 @@ export class Replica {
   }
 
   #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
-    const answered = this.answered(request);
+    const answered = earlierAnswer(this, request);
     if (answered !== null) return { kind: 'done', body: answered };
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
@@ -301,7 +301,7 @@ export class Replica {
   }
 
   #read(request: ExecuteRequest): string {
-    return this.#withSession(this.#encode(request, this.runReads(request)), request);
+    return withSession(this, encodeAnswer(this, request.shape, this.runReads(request)), request.session);
   }
 
   /** Runs statements that must not write. */
@@ -327,14 +327,14 @@ export class Replica {
     if (request.idempotency !== undefined) refuseForgotten(this, request.idempotency, now);
     const results = this.runWrites(request);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
-    const answer = this.#encode(request, results);
+    const answer = encodeAnswer(this, request.shape, results);
     if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);
     if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {
       this.append('write', null, now);
     }
-    return this.#withSession(answer, request);
+    return withSession(this, answer, request.session);
   }
 
   #ready(request: Statements): { ready: Ready; args: unknown }[] {
@@ -357,30 +357,7 @@ export class Replica {
 
   /** The answer to a batch, JSON text. */
   encodeBatch(results: readonly StatementResult[]): string {
-    return this.#withSession(encodeBatch(results, this.#identity.partition), {});
-  }
-
-  #encode(request: ExecuteRequest, results: readonly StatementResult[]): string {
-    const { partition } = this.#identity;
-    if (request.shape === 'batch') return encodeBatch(results, partition);
-    return encodeQuery(present(results[0], 'a query is one statement'), partition);
-  }
-
-  /** An answer with the token of all that is committed here. */
-  #withSession(answer: string, { session }: Pick<ExecuteRequest, 'session'>): string {
-    const system = this.isSystem ? this.feedIndex : this.#systemIndex;
-    return withSession(answer, replySession(this.#identity, this.last, system, session));
-  }
-
-  /**
-   * The answer that a request was given here before under its key; null if it was not executed.
-   *
-   * @throws AtollError `idempotency-conflict`
-   */
-  answered(request: Pick<ExecuteRequest, 'idempotency' | 'session'>): string | null {
-    if (request.idempotency === undefined) return null;
-    const answer = recordedReply(this.port, request.idempotency);
-    return answer === null ? null : this.#withSession(answer, request);
+    return withSession(this, encodeAnswer(this, 'batch', results));
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */

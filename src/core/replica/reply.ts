@@ -1,28 +1,31 @@
-import type { PartitionId } from '../../base/brand.ts';
+import { present } from '../../base/assert.ts';
 import { encodeValue } from '../../protocol/json-value.ts';
 import type { StatementResult } from '../execution/run.ts';
+import { replySession } from './last-commit.ts';
+import type { Replica } from './replica.ts';
 
 /**
- * The public API's answer to `/v1/query`, JSON text, up to its session token: see {@link withSession}. The router passes
- * it on as it is.
+ * The public API's answer to `/v1/query` or `/v1/batch`, JSON text, up to its session token: see {@link withSession}. The
+ * router passes it on as it is.
  */
-export function encodeQuery(result: StatementResult, partition: PartitionId): string {
-  return `{${encodeResult(result)},${encodePlan(partition)}`;
+export function encodeAnswer(
+  { identity }: Replica,
+  shape: 'query' | 'batch',
+  results: readonly StatementResult[],
+): string {
+  const plan = `"plan":{"kind":"route","partition":${identity.partition}},`;
+  if (shape === 'batch')
+    return `{"results":[${results.map((result) => `{${encodeResult(result)}}`).join(',')}],${plan}`;
+  return `{${encodeResult(present(results[0], 'a query is one statement'))},${plan}`;
 }
 
-/** The public API's answer to `/v1/batch`, up to its session token. */
-export function encodeBatch(results: readonly StatementResult[], partition: PartitionId): string {
-  const parts = results.map((result) => `{${encodeResult(result)}}`);
-  return `{"results":[${parts.join(',')}],${encodePlan(partition)}`;
-}
-
-/** The whole answer. `session` is the token of what it saw; it stands last, where a router that merges finds it. */
-export function withSession(answer: string, session: string): string {
-  return `${answer}"session":"${session}"}`;
-}
-
-function encodePlan(partition: PartitionId): string {
-  return `"plan":{"kind":"route","partition":${partition}},`;
+/**
+ * The whole answer, with the token of all that is committed here, and of what the request has `sent`. It stands last, where a
+ * router that merges finds it.
+ */
+export function withSession(replica: Replica, answer: string, sent?: string): string {
+  const system = replica.isSystem ? replica.feedIndex : replica.systemIndex;
+  return `${answer}"session":"${replySession(replica.identity, replica.last, system, sent)}"}`;
 }
 
 function encodeResult({ columns, rows, rowsAffected, lastInsertRowid }: StatementResult): string {

@@ -1,5 +1,5 @@
 import { AtollError } from '../../protocol/error.ts';
-import type { AnsweredReply, AnsweredRequest, Idempotency } from '../../protocol/execute.ts';
+import type { AnsweredReply, AnsweredRequest, ExecuteRequest, Idempotency } from '../../protocol/execute.ts';
 import { firstRequestIdOf, KEY_AHEAD_MS, KEY_RETENTION_MS } from '../../protocol/idempotency-key.ts';
 import { parseTimestamp } from '../clock/timestamp.ts';
 import { failureOf } from '../execution/failure.ts';
@@ -7,6 +7,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { encodeUtf8 } from '../sqlite/utf8.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
+import { withSession } from './reply.ts';
 
 /**
  * Requests with an idempotency key: a record of each that was executed here, in the transaction of its changes, so that the
@@ -36,6 +37,15 @@ export function recordedReply(port: SqlitePort, { id, hash }: Idempotency): stri
     'idempotency-conflict',
     'the idempotency key was used for another request: send that one unchanged, or make a new key for this one',
   );
+}
+
+/** The whole answer that is recorded; null for a request without a key, too. Errors: see {@link recordedReply}. */
+export function earlierAnswer(
+  replica: Replica,
+  { idempotency, session }: Pick<ExecuteRequest, 'idempotency' | 'session'>,
+): string | null {
+  const answer = idempotency === undefined ? null : recordedReply(replica.port, idempotency);
+  return answer === null ? null : withSession(replica, answer, session);
 }
 
 /**
@@ -112,7 +122,7 @@ function lastToForget(port: SqlitePort, before: string): string | null {
 export function findAnswer(replica: Replica, request: AnsweredRequest): ExecuteOutcome {
   if (request.schema > replica.schema.version) return { kind: 'behind' };
   try {
-    const reply: AnsweredReply = { answer: replica.answered(request) };
+    const reply: AnsweredReply = { answer: earlierAnswer(replica, request) };
     return { kind: 'done', body: JSON.stringify(reply) };
   } catch (error) {
     return { kind: 'error', error: failureOf(error) };
