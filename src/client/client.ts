@@ -1,5 +1,6 @@
-import { type Call, type Fetch, send, type Transport, textOf } from './http.ts';
+import { type Call, type Fetch, send, sendForText, type Transport } from './http.ts';
 import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
+import { keyOf, newKey, takesNoKey } from './key.ts';
 import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -13,8 +14,13 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** INTEGERs as `number` (beyond 2^53 as `bigint`), or always as `bigint`, which tells 5 from 5.0. */
   readonly integers?: IntegerMode;
-  /** Tries in all of a request that fails retryably without effect. Default 4; 1 for none again. */
+  /**
+   * Tries in all of a request that fails retryably without effect, or of a write whose reply was lost, which the server knows
+   * by its idempotency key. Default 4; 1 for none again.
+   */
   readonly attemptsMax?: number;
+  /** Makes the keys of writes that are given none. Default: UUIDv7 of this moment. */
+  readonly newIdempotencyKey?: () => string;
   /** Another `fetch`: a service binding's, or one that goes through a proxy. */
   readonly fetch?: Fetch;
 }
@@ -31,8 +37,11 @@ export interface QueryOptions {
   readonly session?: string;
   /** Of reads: the moment whose state is read. A time such as `date.toISOString()`, Unix milliseconds, or an answer's `asOf`. */
   readonly asOf?: string | number;
-  /** Same key, same result: a write whose reply was lost may be sent again with it. */
-  readonly idempotencyKey?: string;
+  /**
+   * Same key, same result: a write whose reply was lost may be sent again with it, for a day. Without it the client makes one
+   * for each write, and sends it again by itself; your own one lasts beyond this process. `null`: none.
+   */
+  readonly idempotencyKey?: string | null;
   /** How long the server may wait for partitions; the client waits as long and a little more. */
   readonly timeoutMs?: number;
   readonly atomicity?: 'all' | 'partition';
@@ -139,26 +148,40 @@ export function createClient(options: ClientOptions): Client {
 
   const json = async (call: Omit<Call, 'timeoutMs'>, ownTimeoutMs?: number, mode: IntegerMode = 'number') => {
     const limit = ownTimeoutMs === undefined ? timeoutMs : ownTimeoutMs + TIMEOUT_GRACE_MS;
-    const reply = await send(transport, { ...call, timeoutMs: limit });
-    const text = await textOf(transport, reply, limit);
+    const text = await sendForText(transport, { ...call, timeoutMs: limit });
     return text === '' ? null : parseReply(text, mode);
   };
-  const post = (path: string, body: string, own: QueryOptions) =>
-    json({ method: 'POST', path, body, ...signalOf(own) }, own.timeoutMs, integers);
+  const makeKey = options.newIdempotencyKey ?? newKey;
+  const post = async (path: string, statements: string, sqls: readonly string[], own: QueryOptions) => {
+    const sendUnder = (key: string | undefined) => {
+      const body = `{${statements}${fields(own, key)}}`;
+      return json(
+        { method: 'POST', path, body, keyed: key !== undefined, ...signalOf(own) },
+        own.timeoutMs,
+        integers,
+      );
+    };
+    const key = keyOf(sqls, own, makeKey);
+    try {
+      return await sendUnder(key);
+    } catch (error) {
+      if (own.idempotencyKey !== undefined || !takesNoKey(error)) throw error;
+      return sendUnder(undefined);
+    }
+  };
 
   const client: Client = {
     url: transport.url,
     query: async (sql, args, own = {}) =>
-      queryResult(
-        await post('/v1/query', `{${statementFields({ sql, args: args ?? [] })}${fields(own)}}`, own),
-      ),
+      queryResult(await post('/v1/query', statementFields({ sql, args: args ?? [] }), [sql], own)),
     batch: async (statements, own = {}) => {
       const list = statements.map((statement) =>
         typeof statement === 'string'
           ? `{"sql":${JSON.stringify(statement)}}`
           : `{${statementFields(statement)}}`,
       );
-      return batchResult(await post('/v1/batch', `{"statements":[${list.join(',')}]${fields(own)}}`, own));
+      const sqls = statements.map((statement) => (typeof statement === 'string' ? statement : statement.sql));
+      return batchResult(await post('/v1/batch', `"statements":[${list.join(',')}]`, sqls, own));
     },
     session: (own) => new Session(client, own),
     import: (table, source, own = {}) => importInto(transport, table, source, own),
@@ -196,9 +219,9 @@ function statementFields(statement: Statement): string {
 }
 
 /** The request's other fields, as JSON text that follows those of the statement. */
-function fields(options: QueryOptions): string {
+function fields(options: QueryOptions, idempotencyKey: string | undefined): string {
   const { signal: _, ...sent } = options;
-  const text = JSON.stringify(sent);
+  const text = JSON.stringify({ ...sent, idempotencyKey });
   return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }
 

@@ -45,6 +45,13 @@ export class AtollError extends Error {
     this.detail = fields.detail ?? {};
     this.retryAfterMs = fields.retryAfterMs;
   }
+
+  /** The same error of a request of which more is known, or less, than its last reply says. */
+  withOutcome(outcome: Outcome): AtollError {
+    const { code, message, retryable, status, detail, retryAfterMs, cause } = this;
+    const known = { code, message, retryable, outcome, status, detail, cause };
+    return new AtollError(retryAfterMs === undefined ? known : { ...known, retryAfterMs });
+  }
 }
 
 /** The error that a reply with a status of 400 and above carries, also where its body is no Atoll error. */

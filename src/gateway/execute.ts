@@ -3,6 +3,7 @@ import type { ExecuteRequest, WireStatement } from '../protocol/execute.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import { type CallContext, type Database, readError } from './database.ts';
 import { demandOf, freshnessOf, type ReadDemand } from './freshness.ts';
+import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
 
@@ -20,6 +21,8 @@ export interface PartitionWork {
   readonly demand: ReadDemand;
   /** The answer goes to the client as it is: the partition writes the whole session into it, and not only what itself saw. */
   readonly whole?: boolean;
+  /** Of a write with an idempotency key. */
+  readonly keyed?: KeyedRequest | null;
 }
 
 /**
@@ -34,7 +37,7 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
+  const { partition, shape, read, statements, answerBytesMax, demand, whole, keyed = null } = work;
   const { session, past } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
@@ -46,6 +49,7 @@ export async function executeIn(
     ...(answerBytesMax !== undefined && { answerBytesMax }),
     ...(whole && session !== null && { session: session.text }),
     ...demandOf(demand, partition),
+    ...(keyed !== null && { idempotency: keyed.idempotency }),
   };
   const effect = read ? READ : WRITE;
   const freshness = read ? freshnessOf(demand, partition) : null;
@@ -55,7 +59,8 @@ export async function executeIn(
     JSON.stringify(request),
     freshness === null ? context : { ...context, freshness },
     effect,
-    (answer) => answer,
+    // Of what would be sent again, all must have arrived.
+    keyed === null ? (answer) => answer : wholeAnswer,
   );
   if (response.ok) return response;
   if (response.status !== 421) throw lostAnswer(await readError(response), partition, effect);
@@ -63,4 +68,8 @@ export async function executeIn(
   database.metrics.retried('stale');
   if (database.learn(newer) === null) await database.refresh(context);
   throw new StaleNetworkError(`partition ${partition} knows a newer network`);
+}
+
+async function wholeAnswer(answer: Response): Promise<Response> {
+  return new Response(await answer.text(), answer);
 }

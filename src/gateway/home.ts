@@ -1,4 +1,4 @@
-import type { PartitionId } from '../base/brand.ts';
+import type { PartitionId, Token } from '../base/brand.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import type { ErrorCode } from '../protocol/error.ts';
 import { SYSTEM_PARTITION } from './database.ts';
@@ -18,8 +18,15 @@ type Place =
   | { readonly kind: 'any' }
   | { readonly kind: 'none'; readonly error: PlanRefusal };
 
-/** The one partition that runs all statements, or why there is none. */
-export function homeOf(known: KnownNetwork, planned: readonly Planned[]): PartitionId | PlanRefusal {
+/**
+ * The one partition that runs all statements, or why there is none. What may run anywhere belongs to the owner of `token`;
+ * where that is null, to whoever has the turn.
+ */
+export function homeOf(
+  known: KnownNetwork,
+  planned: readonly Planned[],
+  token: Token | null,
+): PartitionId | PlanRefusal {
   const places = planned.map((each) => placeOf(known, each));
   let home: PartitionId | null = null;
   for (const [index, place] of places.entries()) {
@@ -40,7 +47,7 @@ export function homeOf(known: KnownNetwork, planned: readonly Planned[]): Partit
   }
   if (home === null && !generates && places.some((place) => place.kind === 'reference'))
     home = SYSTEM_PARTITION;
-  return home ?? anyPartition(known);
+  return home ?? (token === null ? anyPartition(known) : known.tokens.partitionOf(token));
 }
 
 function apart(planned: readonly Planned[], why: string): PlanRefusal {

@@ -3,6 +3,7 @@ import type { Timestamp } from '../base/brand.ts';
 import { MOMENT_FORMS, momentOf } from '../core/clock/moment.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
+import { type IdempotencyKey, readIdempotencyKey } from '../protocol/idempotency-key.ts';
 import { SESSION_LENGTH_MAX } from '../protocol/session.ts';
 import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
 
@@ -17,19 +18,14 @@ const statementFields = {
   args: v.optional(v.union([v.array(v.unknown()), v.record(v.string(), v.unknown())])),
 };
 
-/** Fields that are documented, and refused until their feature is there: see {@link refuseFuture}. */
-const future = {
-  idempotencyKey: v.optional(v.unknown()),
-};
-
 const common = {
-  ...future,
   consistency: v.optional(v.picklist(CONSISTENCIES)),
   maxStalenessMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
   asOf: v.optional(v.unknown()),
   atomicity: v.optional(v.picklist(['all', 'partition'])),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
+  idempotencyKey: v.optional(v.string()),
 };
 
 const Query = v.strictObject({ ...statementFields, ...common });
@@ -48,6 +44,7 @@ export interface ClientRequest {
   readonly atomicity: 'all' | 'partition';
   readonly timeoutMs: number;
   readonly demand: ReadDemand;
+  readonly idempotencyKey: IdempotencyKey | null;
 }
 
 export function readQuery(body: unknown): ClientRequest {
@@ -62,17 +59,10 @@ export function readBatch(body: unknown): ClientRequest {
 
 type Options = Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>;
 
-function options(fields: Options): Pick<ClientRequest, 'atomicity' | 'timeoutMs' | 'demand'> {
-  refuseFuture(fields);
-  const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT } = fields;
-  return { atomicity, timeoutMs, demand: readDemand(fields) };
-}
-
-function refuseFuture(fields: Record<string, unknown>): void {
-  for (const name of Object.keys(future)) {
-    if (fields[name] === undefined) continue;
-    throw new AtollError('unsupported', `${name} is not there yet: leave it out`);
-  }
+function options(fields: Options): Omit<ClientRequest, 'shape' | 'statements'> {
+  const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT, idempotencyKey: key } = fields;
+  const idempotencyKey = key === undefined ? null : readIdempotencyKey(key);
+  return { atomicity, timeoutMs, demand: readDemand(fields), idempotencyKey };
 }
 
 function readDemand({ consistency = 'strong', maxStalenessMs, session, asOf }: Options): ReadDemand {

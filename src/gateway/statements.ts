@@ -1,10 +1,13 @@
 import { EXPLAIN_COLUMNS, explainPlan } from '../core/plan/explain.ts';
+import type { Plan } from '../core/plan/plan.ts';
 import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
 import { readingPast, readsPast } from './as-of.ts';
 import { authorize, type Principal } from './auth/principal.ts';
 import type { CallContext, Database } from './database.ts';
+import { earlierAnswer } from './earlier-answer.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { homeOf } from './home.ts';
+import { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { executePartial } from './partial.ts';
 import { neededRole, type Planned, PlanRefusal, planClientStatement, refusesBySchema } from './planned.ts';
@@ -35,6 +38,22 @@ export async function runStatements(
   request: ClientRequest,
   wayOut: WayOut | null = null,
 ): Promise<Response> {
+  const keyed = await KeyedRequest.of(session, request);
+  if (keyed === null) return runPlanned(session, request, null, wayOut);
+  try {
+    return await runPlanned(session, request, keyed, wayOut);
+  } catch (error) {
+    throw keyed.told(error);
+  }
+}
+
+/** Plans anew as often as the network turns out to be another one. */
+async function runPlanned(
+  session: Session,
+  request: ClientRequest,
+  keyed: KeyedRequest | null,
+  wayOut: WayOut | null,
+): Promise<Response> {
   const { database, context } = session;
   const present = database.network(context);
   let known = present instanceof Promise ? await present : present;
@@ -45,7 +64,8 @@ export async function runStatements(
       refuseDuringRestore(known);
       refuseOtherHistory(known, request);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
-      return await dispatch(session, known, await readingPast(session, known, request, planned), planned);
+      const past = await readingPast(session, known, request, planned);
+      return await dispatch(session, known, past, keyed, planned);
     } catch (error) {
       if (error instanceof PlanRefusal && !newest) {
         // Another router may have changed the schema since: ask before refusing.
@@ -57,6 +77,11 @@ export async function runStatements(
           throw new AtollError('stale', 'the schema or the partitions keep changing; try again', 'none');
         }
         known = await database.network(context);
+      } else if (error instanceof PlanRefusal && keyed !== null) {
+        keyed.checkAge();
+        const earlier = await earlierAnswer(session, known, request, keyed);
+        if (earlier === null) throw error;
+        return earlier;
       } else {
         const other = maySomebodyElse(error, request, planned) ? wayOut : null;
         const answer = (await other?.(known.information, context)) ?? null;
@@ -105,11 +130,16 @@ async function dispatch(
   session: Session,
   known: KnownNetwork,
   request: ClientRequest,
+  keyed: KeyedRequest | null,
   planned: readonly Planned[],
 ): Promise<Response> {
   for (const [index, { plan }] of planned.entries()) {
-    if (plan.kind === 'refused') throw refusal(plan.code, plan.message, request, index);
-    if (plan.kind === 'transaction-control') throw refusal(plan.code, plan.message, request, index);
+    if (plan.kind === 'refused' || plan.kind === 'transaction-control') throw refusal(plan, request, index);
+  }
+  const writes = planned.some(({ plan }) => neededRole(plan) !== 'read');
+  if (writes && keyed !== null) {
+    refuseUnkept(request, planned);
+    keyed.checkAge();
   }
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
@@ -117,22 +147,41 @@ async function dispatch(
     if (only.plan.kind === 'scatter') return executeScatter(session, known, request.demand, only, only.plan);
     if (only.plan.kind === 'explain') return explain(only, sessionText(known, request.demand, []));
   }
-  const home = homeOf(known, planned);
+  const home = homeOf(known, planned, keyed?.token ?? null);
   if (!(home instanceof PlanRefusal)) {
-    const read = planned.every(({ plan }) => neededRole(plan) === 'read');
+    const { database, context } = session;
     const { shape, demand } = request;
     const statements = planned.map(({ statement }) => statement);
-    const work = { partition: home, shape, read, statements, demand, whole: true };
-    return executeIn(session.database, known, work, session.context);
+    const work = { partition: home, shape, read: !writes, statements, demand, whole: true };
+    if (keyed === null || !writes) return executeIn(database, known, work, context);
+    return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
   }
   if (request.atomicity === 'partition' && request.demand.past === null)
     return executePartial(session, known, request, planned);
+  if (keyed !== null && writes) throw unkept('writes of several partitions');
   return executeTransaction(session, known, request, planned);
 }
 
-function refusal(code: string, message: string, request: ClientRequest, index: number): AtollError {
-  const known: ErrorCode = isErrorCode(code) ? code : 'unsupported';
-  return new AtollError(known, request.shape === 'batch' ? `statements[${index}]: ${message}` : message);
+/** What has no one partition to keep its record: a key would promise what is not kept. */
+function refuseUnkept({ atomicity }: ClientRequest, planned: readonly Planned[]): void {
+  if (planned.every(({ plan }) => plan.kind === 'schema'))
+    throw unkept('schema changes; after a lost answer, look at /v1/schema');
+  if (atomicity === 'partition') throw unkept('"atomicity":"partition"');
+}
+
+function unkept(what: string): AtollError {
+  const message = `leave idempotencyKey out: it does not go yet with ${what}`;
+  return new AtollError('unsupported', message, 'none', { field: 'idempotencyKey' });
+}
+
+function refusal(
+  plan: Extract<Plan, { readonly code: string }>,
+  request: ClientRequest,
+  index: number,
+): AtollError {
+  const code: ErrorCode = isErrorCode(plan.code) ? plan.code : 'unsupported';
+  const message = request.shape === 'batch' ? `statements[${index}]: ${plan.message}` : plan.message;
+  return refusesBySchema(plan) ? new PlanRefusal(code, message) : new AtollError(code, message);
 }
 
 function explain({ plan }: Planned, session: string): Response {

@@ -8,10 +8,10 @@ import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
-import { forgetOldEntries } from '../core/replica/retention.ts';
+import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
-import type { ExecuteRequest } from '../protocol/execute.ts';
+import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
@@ -27,6 +27,7 @@ import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
+import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { LockWaits } from './lock-waits.ts';
@@ -39,10 +40,6 @@ import { Transactions } from './transactions.ts';
 const HOLD_POLL_MS = 200;
 /** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
 const REPLY_MS = 50;
-/** Writes between two steps of forgetting old log entries: a step takes far more entries than that (chosen). */
-const FORGET_WRITES = 64;
-/** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
-const FORGET_STEPS_PER_CHUNK = 4;
 
 /**
  * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses
@@ -54,6 +51,10 @@ export class PartitionServer {
   readonly #foreignKeys: ForeignKeys;
   readonly #feed: FeedFollower;
   readonly #alarms: Alarms;
+  readonly #forgetting = new Forgetting(
+    () => this.#here,
+    () => this.#coordinator?.confirmed ?? null,
+  );
   readonly #links: HostLinks;
   readonly #transactions: Transactions;
   readonly #locks: LockWaits;
@@ -61,8 +62,6 @@ export class PartitionServer {
   #replica: Replica | null;
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
-  /** Since old log entries were last forgotten. */
-  #writes = 0;
   readonly #router = AutoRouter({
     catch: (error: unknown) => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
@@ -90,8 +89,7 @@ export class PartitionServer {
       const outcomes = this.#here.perform(works, Date.now());
       if (this.#here.locks.size < held) this.#locks.changed();
       this.#links.shipper.grown();
-      this.#writes += works.length;
-      if (this.#writes >= FORGET_WRITES) this.#forget(1);
+      this.#forgetting.written(works.length);
       return outcomes;
     }, surroundings.durable);
     this.#transactions = new Transactions({
@@ -159,13 +157,14 @@ export class PartitionServer {
       feed: this.#feed,
       perform: (work, deadline) => this.#perform(work, deadline),
     });
+    this.#router.post('/answered', (request: IRequest) => this.#answered(request));
     this.#router.post('/transact', (request: IRequest) => desk.transact(request));
     this.#router.post('/prepare', (request: IRequest) => desk.prepare(request));
     const restore = new RestoreDesk({
       replica: () => this.#here,
       foreignKeys: this.#foreignKeys,
       answer: (incoming, writes, attempt) => this.#answer(incoming, writes, attempt),
-      inserted: () => this.#forget(FORGET_STEPS_PER_CHUNK),
+      inserted: () => this.#forgetting.inserted(),
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
@@ -215,11 +214,16 @@ export class PartitionServer {
     return this.#answer(incoming, !request.read, () => this.#attempt(request));
   }
 
+  async #answered(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as AnsweredRequest;
+    return this.#answer(incoming, false, async () => findAnswer(this.#here, request));
+  }
+
   async #importChunk(incoming: Request): Promise<Response> {
     const { head, rows } = decodeImportChunk(await incoming.text());
     return this.#answer(incoming, true, async () => {
       const outcome = this.#here.importChunk(head, rows, Date.now());
-      this.#forget(FORGET_STEPS_PER_CHUNK);
+      this.#forgetting.inserted();
       return outcome;
     });
   }
@@ -284,12 +288,6 @@ export class PartitionServer {
       `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
       'unknown',
     );
-  }
-
-  /** Forgets old entries of the log; of the system partition's, those that every partition has. */
-  #forget(steps: number): void {
-    this.#writes = 0;
-    forgetOldEntries(this.#here, Date.now(), this.#coordinator?.confirmed ?? null, steps);
   }
 
   // --- Creation ------------------------------------------------------------------------------------------

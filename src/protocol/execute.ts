@@ -6,6 +6,16 @@ export interface WireStatement {
   readonly args?: unknown;
 }
 
+/** A write that is executed once, however often it arrives: docs/protocol.md, "Idempotency". */
+export interface Idempotency {
+  /** Stands for database, principal and key: `requestId` of idempotency-key.ts. */
+  readonly id: string;
+  /** SHA-256 of what is asked for, hex: the same id with another hash is another request. */
+  readonly hash: string;
+  /** When the key was issued, Unix milliseconds. */
+  readonly issuedMs: number;
+}
+
 /**
  * Router → partition: run these statements in one transaction, all or nothing. The partition refuses it if
  * `epoch` or `schema` is not its own (`stale`), after catching up with the system partition where it is
@@ -31,4 +41,22 @@ export interface ExecuteRequest {
   readonly atLeastTime?: Timestamp;
   /** Of a read: the rows as they were at this moment. Log time here must have passed it, and does, at a leader. */
   readonly asOf?: Timestamp;
+  /** Of writes alone. Where it was executed already, its answer comes again, whatever epoch and schema say. */
+  readonly idempotency?: Idempotency;
+}
+
+/**
+ * Router → partition: the answer that a request had here under its key. For requests that the present schema refuses, so
+ * that nobody can tell which partition had executed them.
+ */
+export interface AnsweredRequest {
+  /** The partition must have applied it: what was planned with an older schema cannot be executed here afterwards. */
+  readonly schema: SchemaVersion;
+  readonly idempotency: Idempotency;
+  readonly session?: string;
+}
+
+export interface AnsweredReply {
+  /** The public API's answer; null if nothing was executed here under the key. */
+  readonly answer: string | null;
 }

@@ -34,7 +34,7 @@ describe('a session', () => {
     await session.batch(['SELECT 1']);
     expect(session.token).toBe(token(1, 6));
     expect(sent()).toEqual([
-      { sql: 'INSERT …', consistency: 'session' },
+      { sql: 'INSERT …', consistency: 'session', idempotencyKey: expect.any(String) },
       { statements: [{ sql: 'SELECT 1' }], session: token(1, 5), consistency: 'session' },
     ]);
   });

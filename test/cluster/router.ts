@@ -1,5 +1,5 @@
 import { createGateway } from '../../src/gateway/app.ts';
-import type { PartitionTransport } from '../../src/gateway/transport.ts';
+import type { PartitionMessage, PartitionTransport } from '../../src/gateway/transport.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import { parsed, type Reply, type TestCluster, TOKEN } from './cluster.ts';
 import { exchange } from './exchange.ts';
@@ -12,11 +12,20 @@ export interface Router {
   readonly sent: Map<string, number>;
 }
 
-/** One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. */
-export function anotherRouter(cluster: TestCluster, token = TOKEN): Router {
+/**
+ * One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. A message that
+ * `meddle` rejects is lost.
+ */
+export function anotherRouter(
+  cluster: TestCluster,
+  token = TOKEN,
+  meddle: (partition: number, message: PartitionMessage) => Promise<void> = async () => undefined,
+): Router {
   const sent = new Map<string, number>();
   const transport: PartitionTransport = {
-    call: (_database, partition, { type, body, deadline, trace, signal }) => {
+    call: async (_database, partition, message) => {
+      const { type, body, deadline, trace, signal } = message;
+      await meddle(partition, message);
       sent.set(type, (sent.get(type) ?? 0) + 1);
       const headers = {
         [RPC_HEADER]: String(RPC_VERSION),

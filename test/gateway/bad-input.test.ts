@@ -259,11 +259,6 @@ describe('a statement', () => {
     expectRefused(await sql(text, text.includes('?') ? ['x'] : []), 400, 'forbidden-statement', /./);
   });
 
-  test.each([{ idempotencyKey: 'x' }])('with a field of later: %j', async (field) => {
-    const reply = await sql("INSERT INTO t VALUES ('a', 1)", [], field);
-    expectRefused(reply, 400, 'unsupported', /not there yet.*leave it out/);
-  });
-
   test.each([
     { timeoutMs: 0 },
     { timeoutMs: 1.5 },

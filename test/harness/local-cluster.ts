@@ -6,7 +6,7 @@ import { Replica } from '../../src/core/replica/replica.ts';
 import { System } from '../../src/core/replica/system.ts';
 import type { SqlitePort } from '../../src/core/sqlite/port.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
-import type { WireStatement } from '../../src/protocol/execute.ts';
+import type { ExecuteRequest, WireStatement } from '../../src/protocol/execute.ts';
 
 /** What `/v1/query` answers, as it is in JSON; `rows` also as text, where 1 and 1.0 differ. */
 export interface Answer {
@@ -74,19 +74,20 @@ export class LocalCluster {
   }
 
   group(
-    requests: readonly { statements: readonly WireStatement[]; read?: boolean }[],
+    requests: readonly (Partial<ExecuteRequest> & Pick<ExecuteRequest, 'statements'>)[],
     partition = 1,
   ): ExecuteOutcome[] {
     this.now++;
     const replica = this.replica(partition);
     return replica.execute(
-      requests.map(({ statements, read = false }) => ({
+      requests.map(({ statements, ...others }) => ({
         epoch: 1 as Epoch,
         schema: replica.schema.version,
         system: replica.systemIndex,
         shape: statements.length === 1 ? 'query' : 'batch',
-        read,
+        read: false,
         statements,
+        ...others,
       })),
       this.now,
     );

@@ -37,7 +37,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "d68a323b11149cfb",
+        "hash": "a6e90ee34ec740b4",
         "version": 2,
       }
     `);
@@ -100,6 +100,7 @@ describe('formats', () => {
       'crc32c.ts',
       'error.ts',
       'frame.ts',
+      'idempotency-key.ts',
       'json-text.ts',
       'json-value.ts',
       'utf8.ts',

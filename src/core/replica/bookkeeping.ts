@@ -90,7 +90,8 @@ export const DECISIONS = internalTable(5, '_atoll_decisions', [
 
 /**
  * Requests with an idempotency key that were applied here, until their retention is over. `request_id` stands for database,
- * principal and key, `request_hash` for what was asked; `reply` is the answer; `issued_ms` the key's time of issue.
+ * principal and key, `request_hash` for what was asked; `reply` is the answer up to its session token; `issued_ms` the
+ * key's time of issue.
  */
 export const REQUESTS = internalTable(6, '_atoll_requests', [
   ['request_id', 'TEXT', 1],

@@ -27,13 +27,14 @@ import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
-import { futureSession, hasApplied, type LastCommit, readLastCommit, replySession } from './last-commit.ts';
+import { futureSession, hasApplied, type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
 import { hasPrepared, readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { type Answered, encodeReply } from './reply.ts';
+import { encodeAnswer, withSession } from './reply.ts';
+import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -201,6 +202,8 @@ export class Replica {
   }
 
   #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
+    const answered = earlierAnswer(this, request);
+    if (answered !== null) return { kind: 'done', body: answered };
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
     const { read, statements, asOf } = request;
@@ -301,7 +304,7 @@ export class Replica {
   }
 
   #read(request: ExecuteRequest): string {
-    return this.#encode(request, this.runReads(request));
+    return withSession(this, encodeAnswer(this, request, this.runReads(request)), request.session);
   }
 
   /** Runs statements that must not write. */
@@ -324,14 +327,17 @@ export class Replica {
   }
 
   #write(request: ExecuteRequest, now: number): string {
+    if (request.idempotency !== undefined) refuseForgotten(this, request.idempotency, now);
     const results = this.runWrites(request);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
+    const answer = encodeAnswer(this, request, results);
+    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);
     if (this.isSystem && changesReference(readCaptured(this.port))) {
       this.appendFeed('write', { feed: 'write' }, now);
     } else {
       this.append('write', null, now);
     }
-    return this.#encode(request, results);
+    return withSession(this, answer, request.session);
   }
 
   #ready(request: Statements): { ready: Ready; args: unknown }[] {
@@ -354,13 +360,7 @@ export class Replica {
 
   /** The answer to a batch, JSON text. */
   encodeBatch(results: readonly StatementResult[]): string {
-    return this.#encode({ shape: 'batch' }, results);
-  }
-
-  #encode(request: Answered, results: readonly StatementResult[]): string {
-    const system = this.isSystem ? this.feedIndex : this.#systemIndex;
-    const session = replySession(this.#identity, this.last, system, request.session);
-    return encodeReply(request, results, this.#identity.partition, session);
+    return withSession(this, encodeAnswer(this, { shape: 'batch' }, results));
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */

@@ -1,26 +1,36 @@
 import { present } from '../../base/assert.ts';
-import type { PartitionId } from '../../base/brand.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
 import { encodeValue } from '../../protocol/json-value.ts';
 import type { StatementResult } from '../execution/run.ts';
+import { replySession } from './last-commit.ts';
+import type { Replica } from './replica.ts';
 
 /** What of a request its answer depends on, besides the results. */
-export type Answered = Pick<ExecuteRequest, 'shape' | 'session' | 'asOf'>;
+export type Answered = Pick<ExecuteRequest, 'shape' | 'asOf'>;
 
 /**
- * The public API's answer to `/v1/query` or `/v1/batch`, JSON text; the router passes it on as it is. `session` is the token
- * of what the reply saw; it stands last, where a router that merges finds it.
+ * The public API's answer to `/v1/query` or `/v1/batch`, JSON text, up to its session token: see {@link withSession}. The
+ * router passes it on as it is.
  */
-export function encodeReply(
+export function encodeAnswer(
+  { identity }: Replica,
   { shape, asOf }: Answered,
   results: readonly StatementResult[],
-  partition: PartitionId,
-  session: string,
 ): string {
-  const parts = results.map(encodeResult);
-  const shown = shape === 'query' ? parts[0] : `"results":[${parts.map((part) => `{${part}}`).join(',')}]`;
-  const moment = asOf === undefined ? '' : `,"asOf":"${asOf}"`;
-  return `{${present(shown, 'a query is one statement')}${moment},"plan":{"kind":"route","partition":${partition}},"session":"${session}"}`;
+  const moment = asOf === undefined ? '' : `"asOf":"${asOf}",`;
+  const plan = `${moment}"plan":{"kind":"route","partition":${identity.partition}},`;
+  if (shape === 'batch')
+    return `{"results":[${results.map((result) => `{${encodeResult(result)}}`).join(',')}],${plan}`;
+  return `{${encodeResult(present(results[0], 'a query is one statement'))},${plan}`;
+}
+
+/**
+ * The whole answer, with the token of all that is committed here, and of what the request has `sent`. It stands last, where a
+ * router that merges finds it.
+ */
+export function withSession(replica: Replica, answer: string, sent?: string): string {
+  const system = replica.isSystem ? replica.feedIndex : replica.systemIndex;
+  return `${answer}"session":"${replySession(replica.identity, replica.last, system, sent)}"}`;
 }
 
 function encodeResult({ columns, rows, rowsAffected, lastInsertRowid }: StatementResult): string {

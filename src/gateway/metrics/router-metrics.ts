@@ -12,6 +12,7 @@ export type RetryReason =
   | 'stale'
   /** A read's answer was lost. */
   | 'lost-read'
+  | 'lost-write'
   /** A transaction lost against an older one. */
   | 'conflict'
   /** It was to be refused, and the router made sure that its schema is the newest. */
