@@ -158,8 +158,10 @@ async function dispatch(
   }
   if (request.atomicity === 'partition' && request.demand.past === null)
     return executePartial(session, known, request, planned);
-  if (keyed !== null && writes) throw unkept('writes of several partitions');
-  return executeTransaction(session, known, request, planned);
+  const transaction = () => executeTransaction(session, known, request, planned, writes ? keyed : null);
+  return keyed === null || !writes
+    ? transaction()
+    : keyed.settle(session.database, session.context, transaction);
 }
 
 /** What has no one partition to keep its record: a key would promise what is not kept. */

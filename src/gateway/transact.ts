@@ -14,6 +14,7 @@ import { readError, SYSTEM_PARTITION } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
+import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
 import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
@@ -40,20 +41,25 @@ export async function executeTransaction(
   known: KnownNetwork,
   request: ClientRequest,
   planned: readonly Planned[],
+  keyed: KeyedRequest | null,
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
   const work = [...partsByPartition(planned, (each) => partsOf(known, each, planned, startedMs))];
   const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
-  const anchor = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
+  // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
+  const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
+  const anchor = keyed === null ? first : known.tokens.partitionOf(keyed.token);
   const read = parts.every((part) => part.read);
   if (request.demand.past !== null) {
-    const replies = await readParts(session, known, request.demand, parts);
+    const texts = await readParts(session, known, request.demand, parts);
+    const replies = work.map(([partition], index) => ({ partition, reply: texts[index] ?? '' }));
     return reply(known, request, planned, work, replies);
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      const replies = await transactOnce(session, known, request, { anchor, read, parts, startedMs });
+      const tried = { anchor, read, parts, startedMs, keyed };
+      const replies = await transactOnce(session, known, request, tried);
       return reply(known, request, planned, work, replies);
     } catch (error) {
       if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
@@ -87,6 +93,7 @@ interface Attempted {
   readonly read: boolean;
   readonly parts: readonly TransactionPart[];
   readonly startedMs: number;
+  readonly keyed: KeyedRequest | null;
 }
 
 /** @throws StaleNetworkError, nothing applied: plan anew */
@@ -94,14 +101,15 @@ async function transactOnce(
   { database, context }: Session,
   known: KnownNetwork,
   { demand }: ClientRequest,
-  { anchor, read, parts, startedMs }: Attempted,
-): Promise<readonly string[]> {
+  { anchor, read, parts, startedMs, keyed }: Attempted,
+): Promise<TransactReply['replies']> {
   const request: TransactRequest = {
     transaction: attemptId(),
     startedMs,
     schema: known.schema.version,
     system: Math.max(known.information.systemIndex, demand.session?.token.system ?? 0),
     parts,
+    ...(keyed !== null && !read && { idempotency: keyed.idempotency }),
   };
   const effect = read ? READ : WRITE;
   // A read too is another attempt when it is tried again, so it is not sent twice as it is.
@@ -193,10 +201,15 @@ function reply(
   { shape, demand }: ClientRequest,
   planned: readonly Planned[],
   work: readonly (readonly [PartitionId, readonly Part[]])[],
-  replies: readonly string[],
+  replies: TransactReply['replies'],
 ): Response {
-  // Not `JSON.parse`, for which 1.0 is 1.
-  const answers = replies.map((text) => (parseJson(text) as { results: PartResult[] }).results);
+  const byPartition = new Map(replies.map((each) => [each.partition, each.reply]));
+  const answers = work.map(([partition]) => {
+    const text = byPartition.get(partition);
+    if (text === undefined) throw new AtollError('idempotency-conflict', ELSEWHERE);
+    // Not `JSON.parse`, for which 1.0 is 1.
+    return (parseJson(text) as { results: PartResult[] }).results;
+  });
   const results = planned.map((each, index) => {
     const own = work.flatMap(([, parts], at) =>
       parts.flatMap((part, place) => (part.index === index ? [answers[at]?.[place] as PartResult] : [])),
@@ -206,13 +219,20 @@ function reply(
   const body =
     shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
   const partitions = JSON.stringify(work.map(([partition]) => partition));
-  const token = sessionText(known, demand, replies.map(sessionIn));
+  const token = sessionText(
+    known,
+    demand,
+    replies.map((each) => sessionIn(each.reply)),
+  );
   const kind = demand.past === null ? 'transaction' : 'scatter';
   return new Response(
     `{${body},${consistencyText(demand, 'strong')},"plan":{"kind":"${kind}","partitions":${partitions}},"session":"${token}"}`,
     { headers: { 'content-type': 'application/json' } },
   );
 }
+
+const ELSEWHERE =
+  'the request was applied under this key, while its tables were partitioned in another way: its answer cannot be put together again';
 
 function merged({ plan, args }: Planned, own: readonly PartResult[]): string {
   if (plan.kind !== 'scatter') return '';

@@ -1,7 +1,7 @@
 import { present } from '../base/assert.ts';
 import type { PartitionId, Timestamp } from '../base/brand.ts';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
-import { type Decided, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
+import { type Decided, decidedBefore, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
 import type { Work } from '../core/replica/group.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
@@ -64,6 +64,8 @@ export class Transactions {
 
   /** @throws AtollError, nothing applied, or `unknown` when it cannot be known whether the decision is durable */
   async transact(request: TransactRequest, deadline: number): Promise<Transacted> {
+    const before = decidedBefore(this.#here, request, Date.now());
+    if (before !== null) return { kind: 'done', reply: before };
     const { partition } = this.#here.identity;
     const own = request.parts.find((part) => part.partition === partition) ?? null;
     const others = request.parts.filter((part) => part.partition !== partition);
@@ -117,7 +119,8 @@ export class Transactions {
   ): Promise<Transacted> {
     const { transaction, parts } = request;
     const others = parts.filter((part) => part !== own);
-    const work = decideWork(this.#here, { request, own, participants, preparedAt });
+    const { replies } = coordination;
+    const work = decideWork(this.#here, { request, own, participants, preparedAt, replies });
     let outcome: ExecuteOutcome;
     try {
       outcome = await this.#options.run(work, deadline);
@@ -133,14 +136,16 @@ export class Transactions {
       if (outcome.kind === 'stale') return { kind: 'stale', newer: outcome.newer };
       throw new AtollError('busy', 'waited too long for a lock; try again', 'none');
     }
-    const { commitTimestamp, reply } = JSON.parse(outcome.body) as Decided;
-    const replies = parts.map((part) =>
-      part === own ? (reply ?? '') : (coordination.replyOf(part.partition) ?? ''),
-    );
+    const decided = JSON.parse(outcome.body) as Decided;
+    if (decided.kind === 'before') {
+      this.#abort(transaction, others, []);
+      return { kind: 'done', reply: decided.reply };
+    }
+    const { commitTimestamp, reply } = decided;
     const readers = others.filter((part) => !participants.includes(part.partition));
     this.#release(transaction, readers);
     if (commitTimestamp !== null) void this.#tell(transaction, commitTimestamp, participants);
-    return { kind: 'done', reply: { replies } };
+    return { kind: 'done', reply };
   }
 
   /** Ends locks of those that apply nothing. One that does not hear of it asks. */

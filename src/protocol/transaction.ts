@@ -1,5 +1,5 @@
 import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
-import type { WireStatement } from './execute.ts';
+import type { Idempotency, WireStatement } from './execute.ts';
 import type { StalePartition } from './network.ts';
 
 /** What one partition does for a transaction over several. */
@@ -31,11 +31,13 @@ export interface TransactRequest extends Attempt {
   /** Every partition must have applied the system partition's log this far. */
   readonly system: number;
   readonly parts: readonly TransactionPart[];
+  /** Its home is the anchor. Where it was decided already, the same replies come again. */
+  readonly idempotency?: Idempotency;
 }
 
 export interface TransactReply {
-  /** In the order of the request's parts: each partition's answer to a batch, JSON text. */
-  readonly replies: readonly string[];
+  /** Each partition's answer to a batch, JSON text. */
+  readonly replies: readonly { readonly partition: PartitionId; readonly reply: string }[];
 }
 
 /** Anchor → participant: do your part, and promise to be able to commit it. */

@@ -274,9 +274,6 @@ describe('is refused', () => {
     expect(await post(partial)).toMatchObject(
       error(400, 'unsupported', /leave idempotencyKey out.*atomicity/),
     );
-    expect(await post({ sql: 'DELETE FROM t', idempotencyKey })).toMatchObject(
-      error(400, 'unsupported', /leave idempotencyKey out.*several partitions/),
-    );
     const db = createClient({ url: cluster.url, token: TOKEN });
     await db.batch([0, 1, 2, 3].map((n) => ({ sql: 'INSERT INTO t VALUES (?, ?)', args: [`k${n}`, n] })));
     expect((await db.query('DELETE FROM t')).rowsAffected).toBe(4);

@@ -37,7 +37,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "a6e90ee34ec740b4",
+        "hash": "f700c4fe7c85d0d2",
         "version": 2,
       }
     `);

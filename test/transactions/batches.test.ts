@@ -122,3 +122,32 @@ describe('one statement over partitions', () => {
     expect(await amounts()).toEqual({ dee: 1 });
   });
 });
+
+describe('a transaction with an idempotency key', () => {
+  const key = () => `${Date.now()}-${Math.random().toString(36).slice(2).padEnd(10, '0')}`;
+
+  test('is applied once, and answers the same, whoever asks again', async () => {
+    await reset();
+    const request = { ...transfer('ann', 'bob', 7), idempotencyKey: key() };
+    const [first, second] = await Promise.all([1, 2].map(() => cluster.post('/v1/batch', request)));
+    const third = await cluster.post('/v1/batch', request);
+    for (const reply of [first, second, third]) {
+      expect(reply?.status).toBe(200);
+      expect(reply?.json.results).toEqual(first?.json.results);
+    }
+    expect(await amounts()).toMatchObject({ ann: 93, bob: 107 });
+    expect((await cluster.query('SELECT count(*) FROM ledger')).json.rows).toEqual([[2]]);
+  });
+
+  test('belongs to one request, and a failure leaves it free', async () => {
+    await reset();
+    const idempotencyKey = key();
+    const failed = await cluster.post('/v1/batch', { ...transfer('ann', 'bob', 101), idempotencyKey });
+    expect([failed.status, failed.json.error.code]).toEqual([409, 'constraint']);
+    const done = await cluster.post('/v1/batch', { ...transfer('ann', 'bob', 1), idempotencyKey });
+    expect(done.status).toBe(200);
+    const other = await cluster.post('/v1/batch', { ...transfer('ann', 'bob', 2), idempotencyKey });
+    expect([other.status, other.json.error.code]).toEqual([409, 'idempotency-conflict']);
+    expect(await amounts()).toMatchObject({ ann: 99, bob: 101 });
+  });
+});

@@ -3,6 +3,7 @@ import type {
   TransactionFate,
   TransactionInquiry,
   TransactionPart,
+  TransactReply,
   TransactRequest,
 } from '../../protocol/transaction.ts';
 import { readCaptured } from '../log/read.ts';
@@ -12,6 +13,7 @@ import type { Work } from './group.ts';
 import { LockedError } from './locked.ts';
 import { takeNotice, wounded } from './participant.ts';
 import type { Replica } from './replica.ts';
+import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
 
 /** What an anchor decides with: all participants have voted yes. */
 export interface Deciding {
@@ -22,14 +24,36 @@ export interface Deciding {
   readonly participants: readonly PartitionId[];
   /** The latest of their prepares; null: there are none. */
   readonly preparedAt: Timestamp | null;
+  /** What the others have answered. */
+  readonly replies: TransactReply['replies'];
 }
 
 /** Body of the decision's outcome. */
-export interface Decided {
-  /** Null: nobody has anything to apply, and nothing was logged. */
-  readonly commitTimestamp: Timestamp | null;
-  /** The answer to the anchor's own part; null without one. */
-  readonly reply: string | null;
+export type Decided =
+  | {
+      readonly kind: 'decided';
+      /** Null: nobody has anything to apply. */
+      readonly commitTimestamp: Timestamp | null;
+      readonly reply: TransactReply;
+    }
+  /** The request was decided before, by another attempt: this one is to be aborted. */
+  | { readonly kind: 'before'; readonly reply: TransactReply };
+
+/**
+ * What a request with an idempotency key was answered, if it was decided here; null if it may be tried.
+ *
+ * @throws AtollError `idempotency-conflict`
+ */
+export function decidedBefore(
+  replica: Replica,
+  { idempotency }: TransactRequest,
+  now: number,
+): TransactReply | null {
+  if (idempotency === undefined) return null;
+  const recorded = recordedReply(replica.port, idempotency);
+  if (recorded !== null) return JSON.parse(recorded) as TransactReply;
+  refuseForgotten(replica, idempotency, now);
+  return null;
 }
 
 /**
@@ -37,16 +61,19 @@ export interface Decided {
  * others hold their locks, and nothing can come between it and the decision, so it needs none.
  */
 export function decideWork(replica: Replica, deciding: Deciding): Work {
-  const read = deciding.participants.length === 0 && (deciding.own?.read ?? true);
+  const { participants, own, request } = deciding;
+  const read = participants.length === 0 && (own?.read ?? true) && request.idempotency === undefined;
   return { read, run: (now) => decide(replica, deciding, now) };
 }
 
 function decide(
   replica: Replica,
-  { request, own, participants, preparedAt }: Deciding,
+  { request, own, participants, preparedAt, replies }: Deciding,
   now: number,
 ): ReturnType<Work['run']> {
-  const { schema, system, transaction } = request;
+  const { schema, system, transaction, idempotency } = request;
+  const before = decidedBefore(replica, request, now);
+  if (before !== null) return done({ kind: 'before', reply: before });
   if (own !== null) {
     const obstacle = replica.obstacle({ epoch: own.epoch, schema, system, read: own.read });
     if (obstacle !== null) return obstacle;
@@ -64,16 +91,24 @@ function decide(
       throw error;
     }
   }
+  const answered = (): TransactReply => {
+    if (results === null) return { replies };
+    const { partition } = replica.identity;
+    return { replies: [...replies, { partition, reply: replica.encodeBatch(results) }] };
+  };
+  if (idempotency !== undefined) recordReply(replica.port, idempotency, JSON.stringify(answered()));
   let commitTimestamp: Timestamp | null = null;
   if (participants.length > 0) {
     commitTimestamp = replica.clock.now(now);
     insertDecision(replica.port, { transaction, commitTimestamp, participants });
     replica.append('decide', null, now, { transactionId: transaction, commitTimestamp });
-  } else if (own?.read === false) {
+  } else if (own?.read === false || idempotency !== undefined) {
     replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
   }
-  const reply = results === null ? null : replica.encodeBatch(results);
-  const decided: Decided = { commitTimestamp, reply };
+  return done({ kind: 'decided', commitTimestamp, reply: answered() });
+}
+
+function done(decided: Decided): ReturnType<Work['run']> {
   return { kind: 'done', body: JSON.stringify(decided) };
 }
 

@@ -1,7 +1,7 @@
 import type { PartitionId, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { StalePartition } from '../../protocol/network.ts';
-import type { Vote } from '../../protocol/transaction.ts';
+import type { TransactReply, Vote } from '../../protocol/transaction.ts';
 
 export type Ruling =
   | { readonly kind: 'waiting' }
@@ -49,9 +49,9 @@ export class Coordination {
     return { kind: 'commit', participants: this.#participants, preparedAt: this.#preparedAt };
   }
 
-  /** What the participant has answered. */
-  replyOf(partition: PartitionId): string | undefined {
-    return this.#replies.get(partition);
+  /** What the participants have answered. */
+  get replies(): TransactReply['replies'] {
+    return [...this.#replies].map(([partition, reply]) => ({ partition, reply }));
   }
 }
 
