@@ -18,6 +18,8 @@ export interface PartitionWork {
   readonly statements: readonly WireStatement[];
   readonly answerBytesMax?: number;
   readonly demand: ReadDemand;
+  /** The partition must have followed the system partition so far, even if neither router nor session know of it. */
+  readonly system?: number;
   /** The answer goes to the client as it is: the partition writes the whole session into it, and not only what itself saw. */
   readonly whole?: boolean;
 }
@@ -34,12 +36,12 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
+  const { partition, shape, read, statements, answerBytesMax, demand, system = 0, whole } = work;
   const { session, past } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
     schema: known.schema.version,
-    system: Math.max(known.information.systemIndex, session?.token.system ?? 0, past?.feed ?? 0),
+    system: Math.max(known.information.systemIndex, session?.token.system ?? 0, past?.feed ?? 0, system),
     shape,
     read,
     statements,

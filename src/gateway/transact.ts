@@ -38,7 +38,7 @@ const PAUSE_MS_MAX = 250;
 export async function executeTransaction(
   session: Session,
   known: KnownNetwork,
-  request: ClientRequest,
+  request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
 ): Promise<Response> {
   const { database, context } = session;
@@ -93,7 +93,7 @@ interface Attempted {
 async function transactOnce(
   { database, context }: Session,
   known: KnownNetwork,
-  { demand }: ClientRequest,
+  { demand }: Pick<ClientRequest, 'demand'>,
   { anchor, read, parts, startedMs }: Attempted,
 ): Promise<readonly string[]> {
   const request: TransactRequest = {
@@ -190,7 +190,7 @@ function transactionPart(
 
 function reply(
   known: KnownNetwork,
-  { shape, demand }: ClientRequest,
+  { shape, demand }: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   work: readonly (readonly [PartitionId, readonly Part[]])[],
   replies: readonly string[],

@@ -12,8 +12,18 @@ export interface Router {
   readonly sent: Map<string, number>;
 }
 
+/** What a test does with a message on its way: `send` delivers it. */
+export type OnItsWay = (
+  message: { readonly type: string; readonly partition: number; readonly body: string },
+  send: () => Promise<Response>,
+) => Promise<Response>;
+
 /** One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. */
-export function anotherRouter(cluster: TestCluster, token = TOKEN): Router {
+export function anotherRouter(
+  cluster: TestCluster,
+  token = TOKEN,
+  onItsWay: OnItsWay = (_, send) => send(),
+): Router {
   const sent = new Map<string, number>();
   const transport: PartitionTransport = {
     call: (_database, partition, { type, body, deadline, trace, signal }) => {
@@ -23,7 +33,8 @@ export function anotherRouter(cluster: TestCluster, token = TOKEN): Router {
         [TRACE_HEADER]: trace,
         [DEADLINE_HEADER]: String(deadline),
       };
-      return exchange(`${cluster.url}/rpc/${partition}/${type}`, headers, body, signal);
+      const send = () => exchange(`${cluster.url}/rpc/${partition}/${type}`, headers, body, signal);
+      return onItsWay({ type, partition, body: String(body) }, send);
     },
   };
   const gateway = createGateway({ transport, staticToken: TOKEN, corsOrigins: [] });
