@@ -26,7 +26,7 @@ export class QueryResult {
   /** Send it with a later `session` read to see at least what this answer saw. */
   readonly session: string | undefined;
   readonly plan: Plan | undefined;
-  /** `per-partition` where partitions were read at different moments, `snapshot` where at the same one in the past. */
+  /** Of a read of several partitions: `strong`; `snapshot`, of a moment in the past; `per-partition`, at different moments. */
   readonly consistency: string | undefined;
   /** The moment whose state was read, of a request that has named one: given again, it reads the same. */
   readonly asOf: string | undefined;

@@ -19,6 +19,8 @@ export interface PartitionWork {
   readonly statements: readonly WireStatement[];
   readonly answerBytesMax?: number;
   readonly demand: ReadDemand;
+  /** The partition must have followed the system partition so far, even if neither router nor session know of it. */
+  readonly system?: number;
   /** The answer goes to the client as it is: the partition writes the whole session into it, and not only what itself saw. */
   readonly whole?: boolean;
   /** Of a write with an idempotency key. */
@@ -37,12 +39,13 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements, answerBytesMax, demand, whole, keyed = null } = work;
+  const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
+  const { system = 0, keyed = null } = work;
   const { session, past } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
     schema: known.schema.version,
-    system: Math.max(known.information.systemIndex, session?.token.system ?? 0, past?.feed ?? 0),
+    system: Math.max(known.information.systemIndex, session?.token.system ?? 0, past?.feed ?? 0, system),
     shape,
     read,
     statements,

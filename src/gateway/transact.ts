@@ -39,7 +39,7 @@ const PAUSE_MS_MAX = 250;
 export async function executeTransaction(
   session: Session,
   known: KnownNetwork,
-  request: ClientRequest,
+  request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
 ): Promise<Response> {
@@ -100,7 +100,7 @@ interface Attempted {
 async function transactOnce(
   { database, context }: Session,
   known: KnownNetwork,
-  { demand }: ClientRequest,
+  { demand }: Pick<ClientRequest, 'demand'>,
   { anchor, read, parts, startedMs, keyed }: Attempted,
 ): Promise<TransactReply['replies']> {
   const request: TransactRequest = {
@@ -198,7 +198,7 @@ function transactionPart(
 
 function reply(
   known: KnownNetwork,
-  { shape, demand }: ClientRequest,
+  { shape, demand }: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   work: readonly (readonly [PartitionId, readonly Part[]])[],
   replies: TransactReply['replies'],

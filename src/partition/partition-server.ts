@@ -1,7 +1,6 @@
 import { AutoRouter, type IRequest } from 'itty-router';
-import { parseTimestamp } from '../core/clock/timestamp.ts';
-import { readHead } from '../core/log/tables.ts';
 import { EDGE } from '../core/network/votes.ts';
+import { certify } from '../core/replica/certify.ts';
 import { exportPage } from '../core/replica/export.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import type { Work } from '../core/replica/group.ts';
@@ -10,13 +9,14 @@ import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
 import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
+import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
-import type { FoundRequest, NetworkReply, PartitionStatus } from '../protocol/network.ts';
+import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
 import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
@@ -32,6 +32,7 @@ import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { LockWaits } from './lock-waits.ts';
 import { RestoreDesk } from './restore-desk.ts';
+import { statusOf } from './status.ts';
 import type { Surroundings } from './surroundings.ts';
 import { type Settled, TransactionDesk } from './transaction-desk.ts';
 import { Transactions } from './transactions.ts';
@@ -138,7 +139,7 @@ export class PartitionServer {
       'token-revoke': (body: { id: string }) => ({
         revoked: this.#asSystem.revokeToken(body.id, Date.now()),
       }),
-      status: () => this.#status(),
+      status: () => statusOf(this.#here, this.#transactions.inDoubt()),
       hosts: () => this.#hosts.view(),
       'leader-name': ({ name }: { name: string }) => this.#hosts.nameLeader(name),
       'host-check': (body: HostCheck) => this.#hosts.check(body),
@@ -186,9 +187,11 @@ export class PartitionServer {
   async fetch(request: Request): Promise<Response> {
     const version = request.headers.get(RPC_HEADER);
     if (!isSpoken(version)) return errorResponse(unspoken(version));
-    // Nearly all messages are this one.
+    // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
     if (request.url.endsWith('/execute'))
       return this.#execute(request).catch((error: unknown) => this.#failed(error));
+    if (request.url.endsWith('/certify'))
+      return this.#certify(request).catch((error: unknown) => this.#failed(error));
     const response: Response = await this.#router.fetch(request);
     // Whatever it was, it may have added to the log.
     this.#links.shipper.grown();
@@ -217,6 +220,15 @@ export class PartitionServer {
   async #answered(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as AnsweredRequest;
     return this.#answer(incoming, false, async () => findAnswer(this.#here, request));
+  }
+
+  /**
+   * Answers at once: a leader that was superseded may still run, but not get through to its storage in an event of its own,
+   * as each of these is. So what it reads here is what the partition has, at a time after the request was sent.
+   */
+  async #certify(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as CertifyRequest;
+    return new Response(JSON.stringify(certify(this.#here, request)), { headers: JSON_HEADERS });
   }
 
   async #importChunk(incoming: Request): Promise<Response> {
@@ -338,23 +350,6 @@ export class PartitionServer {
       network: system.network(),
       verifyingKey: system.setting('verifying_key'),
       revokedTokens: system.tokens().flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [id])),
-    };
-  }
-
-  #status(): PartitionStatus {
-    const { identity, schema, systemIndex, hold } = this.#here;
-    const { lastCommitId, lastTimestamp } = readHead(this.#surroundings.port);
-    const time = parseTimestamp(lastTimestamp)?.milliseconds ?? null;
-    return {
-      partition: identity.partition,
-      epoch: identity.epoch,
-      schema: schema.version,
-      systemIndex,
-      hold,
-      sizeBytes: this.#surroundings.port.databaseSize(),
-      commit: lastCommitId,
-      committedAt: time === null ? null : new Date(time).toISOString(),
-      inDoubt: this.#transactions.inDoubt(),
     };
   }
 

@@ -1,5 +1,5 @@
 import { createGateway } from '../../src/gateway/app.ts';
-import type { PartitionMessage, PartitionTransport } from '../../src/gateway/transport.ts';
+import type { PartitionTransport } from '../../src/gateway/transport.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import { parsed, type Reply, type TestCluster, TOKEN } from './cluster.ts';
 import { exchange } from './exchange.ts';
@@ -12,27 +12,30 @@ export interface Router {
   readonly sent: Map<string, number>;
 }
 
-/**
- * One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. A message that
- * `meddle` rejects is lost.
- */
+/** What a test does with a message on its way: `send` delivers it. */
+export type OnItsWay = (
+  message: { readonly type: string; readonly partition: number; readonly body: string },
+  send: () => Promise<Response>,
+) => Promise<Response>;
+
+/** One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. */
 export function anotherRouter(
   cluster: TestCluster,
   token = TOKEN,
-  meddle: (partition: number, message: PartitionMessage) => Promise<void> = async () => undefined,
+  onItsWay: OnItsWay = (_, send) => send(),
 ): Router {
   const sent = new Map<string, number>();
   const transport: PartitionTransport = {
     call: async (_database, partition, message) => {
       const { type, body, deadline, trace, signal } = message;
-      await meddle(partition, message);
       sent.set(type, (sent.get(type) ?? 0) + 1);
       const headers = {
         [RPC_HEADER]: String(RPC_VERSION),
         [TRACE_HEADER]: trace,
         [DEADLINE_HEADER]: String(deadline),
       };
-      return exchange(`${cluster.url}/rpc/${partition}/${type}`, headers, body, signal);
+      const send = () => exchange(`${cluster.url}/rpc/${partition}/${type}`, headers, body, signal);
+      return onItsWay({ type, partition, body: String(body) }, send);
     },
   };
   const gateway = createGateway({ transport, staticToken: TOKEN, corsOrigins: [] });

@@ -176,8 +176,8 @@ describe('a lost answer', () => {
     const key = newIdempotencyKey();
     const partition = home;
     let lost = 0;
-    const losing = anotherRouter(cluster, TOKEN, async (to, { type }) => {
-      if (to !== partition || type !== 'execute' || lost++ > 0) return;
+    const losing = anotherRouter(cluster, TOKEN, async ({ type, partition: to }, send) => {
+      if (to !== partition || type !== 'execute' || lost++ > 0) return send();
       await cluster.query("INSERT INTO t VALUES ('a', 1)");
       throw new Error('lost');
     });

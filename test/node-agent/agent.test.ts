@@ -98,15 +98,31 @@ describe('an agent', () => {
       if (demand.consistency === 'bounded') await caughtUp();
       expect((await call(url, '/v1/query', { ...read, ...demand })).rows).toEqual([['by it']]);
     }
-    expect((await call(url, '/v1/query', { sql: 'SELECT count(*) FROM post' })).rows).toEqual(
-      await edge.rows('SELECT count(*) FROM post'),
-    );
+    const all = await call(url, '/v1/query', { sql: 'SELECT count(*) FROM post' });
+    expect(all.rows).toEqual(await edge.rows('SELECT count(*) FROM post'));
     expect(await call(url, '/healthz')).toEqual({ ok: true });
     const metrics = await (
       await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } })
     ).text();
     expect(metrics).toMatch(/^atoll_agent_replicas 3$/m);
     expect(metrics).toMatch(/^atoll_requests_total/m);
+  });
+
+  test('has strong reads of several partitions certified by their leaders', async () => {
+    const url = await agent().ready();
+    await caughtUp();
+    const all = await call(url, '/v1/query', { sql: 'SELECT count(*) FROM post' });
+    expect(all).toMatchObject({
+      rows: await edge.rows('SELECT count(*) FROM post'),
+      consistency: 'strong',
+      plan: { kind: 'scatter', partitions: [1, 2] },
+    });
+    const eventual = { sql: 'SELECT count(*) FROM post', consistency: 'eventual' };
+    expect(await call(url, '/v1/query', eventual)).toMatchObject({ consistency: 'per-partition' });
+    const reply = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } });
+    const metrics = await reply.text();
+    expect(metrics).toMatch(/^atoll_certifications_total\{result="certified"\} 1$/m);
+    expect(metrics).toMatch(/^atoll_agent_messages_total\{by="local"\} 2$/m);
   });
 
   test('killed at any moment finds its files whole, and catches up', async () => {

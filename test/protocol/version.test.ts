@@ -9,6 +9,7 @@ import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { ROOT } from '../tidy/sources.ts';
 
 const MESSAGES = [
+  'certify.ts',
   'execute.ts',
   'export.ts',
   'feed.ts',
@@ -37,7 +38,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "f700c4fe7c85d0d2",
+        "hash": "f63421c9e6798616",
         "version": 2,
       }
     `);

@@ -18,7 +18,9 @@ export type RetryReason =
   /** It was to be refused, and the router made sure that its schema is the newest. */
   | 'refused'
   /** A read's object could not be reached, and an agent has answered it. */
-  | 'elsewhere';
+  | 'elsewhere'
+  /** Rows that a read of several partitions has seen changed before it was certified. */
+  | 'uncertified';
 
 /** What one router has done since it started. In a Worker each isolate is a router, and ends without notice. */
 export class RouterMetrics {
@@ -32,6 +34,11 @@ export class RouterMetrics {
   readonly plans = new Counter('atoll_plans_total', 'Statements by their plan.', ['kind']);
   readonly retries = new Counter('atoll_retries_total', 'Requests that were sent again.', ['reason']);
   readonly fanOut = new Histogram('atoll_scatter_partitions', 'Partitions that a read asked.', PARTITIONS);
+  readonly certifications = new Counter(
+    'atoll_certifications_total',
+    'Strong reads of several partitions that were to be certified.',
+    ['result'],
+  );
   readonly importedRows = new Counter('atoll_import_rows_total', 'Rows that imports have added.');
   readonly slow = new Counter('atoll_slow_requests_total', 'Requests that took longer than the limit.');
 
@@ -48,6 +55,11 @@ export class RouterMetrics {
     this.retries.add(1, reason);
   }
 
+  /** Whether nothing of what a read has seen had changed when all partitions had answered. */
+  certified(result: boolean): void {
+    this.certifications.add(1, result ? 'certified' : 'failed');
+  }
+
   text(): string {
     const all: readonly Metric[] = [
       this.requests,
@@ -55,6 +67,7 @@ export class RouterMetrics {
       this.plans,
       this.retries,
       this.fanOut,
+      this.certifications,
       this.importedRows,
       this.slow,
     ];
