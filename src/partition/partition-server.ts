@@ -98,6 +98,7 @@ export class PartitionServer {
       peers,
       run: (work, deadline) => this.#perform(work, deadline),
       wantSettling: (at) => this.#alarms.want('settle', at),
+      pause: surroundings.pause,
     });
     if (this.#replica !== null) this.#transactions.wake(Date.now());
     this.#route();

@@ -28,6 +28,8 @@ import type { Surroundings } from './surroundings.ts';
 const IN_DOUBT_MS = 1_000;
 /** Pause between two rounds of settling, ms (chosen). */
 const SETTLE_MS = 1_000;
+/** How long records are gathered before they are forgotten, ms (chosen: some dozens, when there are many). */
+const FORGET_MS = 100;
 
 export interface TransactionsOptions {
   readonly replica: () => Replica;
@@ -35,6 +37,7 @@ export interface TransactionsOptions {
   /** Runs work in the next group, waiting while others hold what it needs; see PartitionServer. */
   readonly run: (work: Work, deadline: number) => Promise<ExecuteOutcome>;
   readonly wantSettling: (at: number) => void;
+  readonly pause: Surroundings['pause'];
 }
 
 /** A router's request in its anchor: what is answered, or what the router does not know yet. */
@@ -49,6 +52,8 @@ export class Transactions {
   readonly #running = new Set<string>();
   /** Decisions whose participants are being told. */
   readonly #telling = new Set<string>();
+  /** Decisions that all have applied, and whose records wait to be forgotten together. */
+  #forgettable: string[] = [];
   #settling = false;
 
   constructor(options: TransactionsOptions) {
@@ -172,7 +177,7 @@ export class Transactions {
         participants.map((partition) => this.#call(partition, 'transaction-end', end)),
       );
       if (told.every(({ status }) => status === 'fulfilled')) {
-        await this.#options.run(forgetWork(this.#here, transaction), Date.now() + SETTLE_MS);
+        await this.#forget(transaction);
       } else this.#options.wantSettling(Date.now() + SETTLE_MS);
     } catch (error) {
       // The record is still there, and settling comes by again.
@@ -181,6 +186,16 @@ export class Transactions {
     } finally {
       this.#telling.delete(transaction);
     }
+  }
+
+  /** Records that nobody asks for any more go together: each by itself would cost an entry of the log. */
+  async #forget(transaction: string): Promise<void> {
+    this.#forgettable.push(transaction);
+    if (this.#forgettable.length > 1) return;
+    await this.#options.pause(FORGET_MS);
+    const transactions = this.#forgettable;
+    this.#forgettable = [];
+    await this.#options.run(forgetWork(this.#here, transactions), Date.now() + SETTLE_MS);
   }
 
   fate(inquiry: TransactionInquiry): TransactionFate {

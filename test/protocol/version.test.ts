@@ -65,7 +65,7 @@ describe('formats', () => {
       hash: hashOf(files.map((file) => `src/core/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "3f941b66a5753f07",
+        "hash": "e824a68a95d14573",
         "version": 3,
       }
     `);

@@ -133,4 +133,16 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    await this.#drain(() => this.#replica().locks.holders);',
     replace: '',
   },
+  {
+    name: 'a read over partitions is not certified',
+    file: 'src/core/replica/certify.ts',
+    find: '  return !touchedSince(replica.port, since, ids);',
+    replace: '  return true;',
+  },
+  {
+    name: 'certification does not see what is prepared',
+    file: 'src/core/replica/certify.ts',
+    find: '  if (replica.locks.blockers(shared).length > 0) return false;',
+    replace: '',
+  },
 ];

@@ -8,7 +8,7 @@ import type {
 } from '../../protocol/transaction.ts';
 import { readCaptured } from '../log/read.ts';
 import { mayWait } from '../transaction/wait-die.ts';
-import { deleteDecision, insertDecision, readDecision } from './decisions.ts';
+import { deleteDecisions, insertDecision, readDecision } from './decisions.ts';
 import type { Work } from './group.ts';
 import { LockedError } from './locked.ts';
 import { takeNotice, wounded } from './participant.ts';
@@ -117,12 +117,12 @@ function waitOrDie(request: TransactRequest, holders: LockedError['holders']): R
   return { kind: 'locked', holders };
 }
 
-/** Every participant has applied the decision: nobody will ask for it. */
-export function forgetWork(replica: Replica, transaction: string): Work {
+/** Every participant has applied these decisions: nobody will ask for them. */
+export function forgetWork(replica: Replica, transactions: readonly string[]): Work {
   return {
     read: false,
     run: (now) => {
-      deleteDecision(replica.port, transaction);
+      deleteDecisions(replica.port, transactions);
       replica.append('write', null, now);
       return { kind: 'done', body: '{}' };
     },

@@ -60,7 +60,8 @@ export const PROGRESS = internalTable(3, '_atoll_progress', [
 /**
  * Transactions over several partitions that are prepared here and not decided yet. `anchor` is the partition that
  * decides, `term` its leader's; `started_ms` is when the transaction was first tried, which orders those that wait
- * (core/transaction/lock-table.ts); `prepared_at` is log time; `locks` is JSON.
+ * (core/transaction/lock-table.ts); `prepared_at` is log time; `locks` is JSON; `changes`, in the encoding of the log, is what
+ * it will change here, or the first of it.
  */
 export const PREPARED = internalTable(4, '_atoll_prepared', [
   ['transaction_id', 'TEXT', 1],
@@ -69,9 +70,10 @@ export const PREPARED = internalTable(4, '_atoll_prepared', [
   ['started_ms', 'INTEGER', 0],
   ['prepared_at', 'TEXT', 0],
   ['locks', 'TEXT', 0],
+  ['changes', 'BLOB', 0],
 ]);
 
-/** What a prepared transaction will change here, in the encoding of the log, in pieces since a value is bounded. */
+/** What of a prepared transaction's changes has no room in its row, since a value is bounded: pieces from 1 on. */
 export const PREPARED_CHANGES = internalTable(7, '_atoll_prepared_changes', [
   ['transaction_id', 'TEXT', 1],
   ['piece', 'INTEGER', 2],

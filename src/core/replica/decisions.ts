@@ -40,7 +40,10 @@ export function readDecision(port: SqlitePort, transaction: string): Timestamp |
   return row === undefined ? null : (String(row[0]) as Timestamp);
 }
 
-/** Every participant has confirmed: nobody will ask. */
-export function deleteDecision(port: SqlitePort, transaction: string): void {
-  port.query('DELETE FROM _atoll_decisions WHERE transaction_id = ?', transaction);
+/** Every participant of these has confirmed: nobody will ask. */
+export function deleteDecisions(port: SqlitePort, transactions: readonly string[]): void {
+  port.query(
+    'DELETE FROM _atoll_decisions WHERE transaction_id IN (SELECT value FROM json_each(?))',
+    JSON.stringify(transactions),
+  );
 }

@@ -31,15 +31,16 @@ export function insertPrepared(port: SqlitePort, prepared: Prepared, changes: re
   }
   const { transaction, anchor, term, startedMs, preparedAt, locks } = prepared;
   port.query(
-    'INSERT INTO _atoll_prepared VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO _atoll_prepared VALUES (?, ?, ?, ?, ?, ?, ?)',
     transaction,
     anchor,
     term,
     startedMs,
     preparedAt,
     JSON.stringify(locks),
+    bytes.slice(0, PIECE_BYTES),
   );
-  for (let start = 0, piece = 0; start < bytes.length; start += PIECE_BYTES, piece++) {
+  for (let start = PIECE_BYTES, piece = 1; start < bytes.length; start += PIECE_BYTES, piece++) {
     port.query(
       'INSERT INTO _atoll_prepared_changes VALUES (?, ?, ?)',
       transaction,
@@ -87,7 +88,8 @@ export function hasPrepared(port: SqlitePort): boolean {
 
 export function readPreparedChanges(port: SqlitePort, transaction: string): Change[] {
   const { rows } = port.query(
-    'SELECT changes FROM _atoll_prepared_changes WHERE transaction_id = ? ORDER BY piece',
+    `SELECT changes, 0 AS piece FROM _atoll_prepared WHERE transaction_id = ?1
+     UNION ALL SELECT changes, piece FROM _atoll_prepared_changes WHERE transaction_id = ?1 ORDER BY piece`,
     transaction,
   );
   const pieces = rows.map(([piece]) => piece as Uint8Array);
