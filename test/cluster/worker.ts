@@ -28,25 +28,24 @@ type Fault = 'reset-before' | 'reset-after' | 'hang' | 'deaf' | 'none';
 /** Beyond any test's patience. */
 const HANG_MS = 120_000;
 
+/** By object, with the messages that meet it. Not in the object: one that is idle for some seconds is taken out of memory. */
+const faults = new Map<string, { readonly fault: Fault; readonly on: readonly string[] }>();
+
 /** The partition's object with faults that a test asks for: `POST /rpc/{partition}/fault {"fault": …, "on": …}`. */
 export class PartitionObject extends Partition {
-  #fault: Fault | null = null;
-  /** The messages that meet it. */
-  #on: readonly string[] = [];
-
   override async fetch(request: Request): Promise<Response> {
     const message = request.url.slice(request.url.lastIndexOf('/') + 1);
     if (message === 'fault') {
       const { fault, on } = await request.json<{ fault: Fault; on?: string }>();
-      this.#fault = fault === 'none' ? null : fault;
-      this.#on = on === undefined ? ['execute', 'import-chunk'] : [on];
+      if (fault === 'none') faults.delete(this.#name);
+      else faults.set(this.#name, { fault, on: on === undefined ? ['execute', 'import-chunk'] : [on] });
       return Response.json({});
     }
     if (message === 'reset') this.ctx.abort('asked for by a test');
-    const fault = this.#fault;
-    if (fault === null || !this.#on.includes(message)) return super.fetch(request);
+    const { fault, on } = faults.get(this.#name) ?? { fault: null, on: [] };
+    if (fault === null || !on.includes(message)) return super.fetch(request);
     if (fault === 'deaf') throw new Error('deaf');
-    this.#fault = null;
+    faults.delete(this.#name);
     if (fault === 'hang') await scheduler.wait(HANG_MS);
     if (fault === 'reset-after') {
       await super.fetch(request);
@@ -54,5 +53,9 @@ export class PartitionObject extends Partition {
     }
     this.ctx.abort('asked for by a test');
     throw new Error('the object was reset');
+  }
+
+  get #name(): string {
+    return this.ctx.id.toString();
   }
 }

@@ -50,7 +50,7 @@ describe('reads of the past', () => {
     expect(reply.json.rows.map(([, v]: [string, number]) => v).sort()).toEqual(before);
     expect(await valuesAt(at)).toEqual(before);
     expect(await valuesAt()).toEqual(before.map((v) => v + 1));
-    expect((await cluster.query('SELECT k, v FROM t')).json).toMatchObject({ consistency: 'per-partition' });
+    expect((await cluster.query('SELECT k, v FROM t')).json).toMatchObject({ consistency: 'strong' });
   });
 
   test('while others write are of one moment, and the same when they are repeated', async () => {

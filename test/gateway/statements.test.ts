@@ -57,7 +57,7 @@ test.each(VALUES)(
     expect(rows((await post(select, `{"k":${key},":v":${json}}`)).text)).toBe(`${shown},"${type}",1`);
     const scattered = await post('SELECT v, typeof(v) FROM kept WHERE k >= ? AND k <= ?', `[${key},${key}]`);
     expect(rows(scattered.text)).toBe(`${shown},"${type}"`);
-    expect(scattered.json.consistency).toBe('per-partition');
+    expect(scattered.json.consistency).toBe('strong');
   },
 );
 
