@@ -215,7 +215,9 @@ export class Transactions {
     this.#settling = true;
     try {
       const { port } = this.#here;
-      await Promise.all(readPrepared(port).map((prepared) => this.#ask(prepared)));
+      const old = Date.now() - IN_DOUBT_MS / 2;
+      const prepared = readPrepared(port).filter(({ preparedAt }) => msOf(preparedAt) < old);
+      await Promise.all(prepared.map((each) => this.#ask(each)));
       for (const { transaction, commitTimestamp, participants } of readDecisions(port))
         await this.#tell(transaction, commitTimestamp, participants);
     } finally {
@@ -277,8 +279,11 @@ export class Transactions {
 }
 
 function isoTime(timestamp: Timestamp): string {
-  const { milliseconds } = present(parseTimestamp(timestamp), () => `log time ${timestamp}`);
-  return new Date(milliseconds).toISOString();
+  return new Date(msOf(timestamp)).toISOString();
+}
+
+function msOf(timestamp: Timestamp): number {
+  return present(parseTimestamp(timestamp), () => `log time ${timestamp}`).milliseconds;
 }
 
 /** The first that is not to wait on, as votes come in. */

@@ -7,6 +7,8 @@ import { Network } from './network.ts';
 import { PartitionHost } from './partition-host.ts';
 
 const TOKEN = 'simulation';
+/** After which a client goes on without an answer. */
+const PATIENCE_MS = 5_000;
 
 interface Router extends Actor {
   gateway: Hono;
@@ -81,6 +83,8 @@ export class SimulatedCluster {
       };
       const lost = (): void => settle(null);
       waiting?.add(lost);
+      // A router that has just started knows nothing, and waits for the network longer than a client does.
+      loop.schedule(PATIENCE_MS, client, lost);
       loop.schedule(0.1, router, () => {
         const request = new Request(`http://atoll${path}`, {
           method: 'POST',

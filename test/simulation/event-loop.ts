@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Random } from '../harness/random.ts';
 
 /** Something that has a clock of its own: a router, a partition's host, a client. */
@@ -34,7 +35,8 @@ export class EventLoop {
   now = 0;
   readonly #queue: Event[] = [];
   #order = 0;
-  #actor: Actor = { name: 'nobody', clockOffsetMs: 0, alive: true };
+  /** Whose event led to what runs now, however far behind it. */
+  readonly #actors = new AsyncLocalStorage<Actor>();
   readonly #real = {
     now: Date.now,
     setTimeout: globalThis.setTimeout,
@@ -54,7 +56,7 @@ export class EventLoop {
   }
 
   get actor(): Actor {
-    return this.#actor;
+    return this.#actors.getStore() ?? NOBODY;
   }
 
   /** After `delayMs` of simulated time, on that actor. */
@@ -76,6 +78,8 @@ export class EventLoop {
   /** Runs events until `done`, or until there are none, or simulated time is over. */
   async run(done: () => boolean, untilMs = Number.POSITIVE_INFINITY): Promise<void> {
     while (!done()) {
+      // Before it is said that nothing happens any more, what takes longer than usual may end.
+      if (this.#queue.length === 0) await this.#turns(20 * TURNS);
       const event = this.#queue.shift();
       if (event === undefined || event.at > untilMs) {
         if (event !== undefined) this.#queue.unshift(event);
@@ -84,17 +88,20 @@ export class EventLoop {
       }
       this.now = Math.max(this.now, event.at);
       if (event.cancelled || !event.actor.alive) continue;
-      this.#actor = event.actor;
-      event.run();
-      for (let turn = 0; turn < TURNS; turn++)
-        await new Promise<void>((resolve) => this.#real.setImmediate(() => resolve()));
+      this.#actors.run(event.actor, event.run);
+      await this.#turns(TURNS);
     }
+  }
+
+  async #turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++)
+      await new Promise<void>((resolve) => this.#real.setImmediate(() => resolve()));
   }
 
   /** Puts simulated time and chance in the place of the real ones; returns what takes them back. */
   install(): () => void {
     const real = this.#real;
-    Date.now = () => Math.floor(this.#startMs + this.now + this.#actor.clockOffsetMs);
+    Date.now = () => Math.floor(this.#startMs + this.now + this.actor.clockOffsetMs);
     Math.random = () => this.random.next();
     const fill = (array: Uint8Array): Uint8Array => {
       for (let i = 0; i < array.length; i++) array[i] = this.random.below(256);
@@ -107,7 +114,7 @@ export class EventLoop {
       >;
     globalThis.setTimeout = ((run: () => void, delayMs = 0) => {
       const id = ++this.#order;
-      const event = this.schedule(delayMs, this.#actor, () => {
+      const event = this.schedule(delayMs, this.actor, () => {
         this.#timers.delete(id);
         run();
       });
@@ -148,6 +155,8 @@ export class EventLoop {
     return text;
   }
 }
+
+const NOBODY: Actor = { name: 'nobody', clockOffsetMs: 0, alive: true };
 
 function isLater(left: Event, right: Event): boolean {
   return left.at > right.at || (left.at === right.at && left.order > right.order);

@@ -99,7 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an end that is repeated is applied again',
     file: 'src/core/replica/participant.ts',
-    find: '  if (readPreparedOne(port, transaction) === null) return',
+    find: '  if (!replica.locks.has(transaction)) return',
     replace: '  if (transaction === null) return',
   },
   {

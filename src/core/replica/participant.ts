@@ -11,7 +11,7 @@ import { MARKS } from './bookkeeping.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { LockedError } from './locked.ts';
-import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 
@@ -34,7 +34,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   // A read too is refused while a schema change is being decided: its locks would outlast the decision.
   const obstacle = replica.obstacle({ epoch: part.epoch, schema, system, read: false });
   if (obstacle !== null) return obstacle;
-  if (readPreparedOne(replica.port, transaction) !== null)
+  if (replica.locks.has(transaction))
     throw new AtollError('conflict', 'the attempt is prepared here already');
   const needed = replica.footprint(statements, read);
   refuseLocked(replica, request, needed);
@@ -105,7 +105,8 @@ function finish(
   now: number,
 ): ReturnType<Work['run']> {
   const { port } = replica;
-  if (readPreparedOne(port, transaction) === null) return { ...YES, body: '{}' };
+  // Locks follow the file: who has none is not prepared here, or no longer.
+  if (!replica.locks.has(transaction)) return { ...YES, body: '{}' };
   const changes = commitTimestamp === null ? [] : readPreparedChanges(port, transaction);
   // Log time is above the commit timestamps of what is in the log.
   if (commitTimestamp !== null) replica.clock.follow(commitTimestamp, now);

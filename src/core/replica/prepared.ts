@@ -65,12 +65,6 @@ export function preparedBefore(port: SqlitePort, at: Timestamp): Prepared[] {
   return port.query(`${PREPARED} WHERE prepared_at <= ?`, at).rows.map(preparedOf);
 }
 
-/** Null when it is not prepared here, or no longer. */
-export function readPreparedOne(port: SqlitePort, transaction: string): Prepared | null {
-  const [row] = port.query(`${PREPARED} WHERE transaction_id = ?`, transaction).rows;
-  return row === undefined ? null : preparedOf(row);
-}
-
 function preparedOf(row: readonly PortValue[]): Prepared {
   return {
     transaction: String(row[0]),
@@ -87,19 +81,28 @@ export function hasPrepared(port: SqlitePort): boolean {
 }
 
 export function readPreparedChanges(port: SqlitePort, transaction: string): Change[] {
+  const [row] = port.query('SELECT changes FROM _atoll_prepared WHERE transaction_id = ?', transaction).rows;
+  const first = row?.[0] as Uint8Array;
+  const bytes = first.length < PIECE_BYTES ? first : joined([first, ...readPieces(port, transaction)]);
+  return bytes.length === 0 ? [] : decodeChanges(bytes);
+}
+
+function readPieces(port: SqlitePort, transaction: string): Uint8Array[] {
   const { rows } = port.query(
-    `SELECT changes, 0 AS piece FROM _atoll_prepared WHERE transaction_id = ?1
-     UNION ALL SELECT changes, piece FROM _atoll_prepared_changes WHERE transaction_id = ?1 ORDER BY piece`,
+    'SELECT changes FROM _atoll_prepared_changes WHERE transaction_id = ? ORDER BY piece',
     transaction,
   );
-  const pieces = rows.map(([piece]) => piece as Uint8Array);
+  return rows.map(([piece]) => piece as Uint8Array);
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let offset = 0;
   for (const piece of pieces) {
     bytes.set(piece, offset);
     offset += piece.length;
   }
-  return bytes.length === 0 ? [] : decodeChanges(bytes);
+  return bytes;
 }
 
 export function deletePrepared(port: SqlitePort, transaction: string): void {

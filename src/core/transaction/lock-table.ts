@@ -36,6 +36,10 @@ export class LockTable {
     return [...this.#held.values()];
   }
 
+  has(transaction: string): boolean {
+    return this.#held.has(transaction);
+  }
+
   add(holder: Holder, locks: readonly Lock[]): void {
     const keys = new Map<Token, Lock[]>();
     const wide: Lock[] = [];
