@@ -28,6 +28,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
         row('partition', pinText(plan.pin)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
+        ...moveRows(plan.moves),
       ];
     case 'scatter':
       return [
@@ -43,6 +44,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
         row('partitions', targetsText(plan.targets)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
+        ...moveRows(plan.moves),
         row('refused', plan.message),
         row(
           'atomicity:"partition"',
@@ -73,6 +75,10 @@ function tableRows({
 
 function reachRows(reaches: readonly string[]): ExplainRow[] {
   return reaches.length === 0 ? [] : [row('reaches', reaches.join(', '))];
+}
+
+function moveRows(moves: readonly string[] = []): ExplainRow[] {
+  return moves.length === 0 ? [] : [row('moves rows of', moves.join(', '))];
 }
 
 function pinText(pin: (Plan & { kind: 'route' })['pin']): string {
