@@ -5,14 +5,19 @@ import type { RingRange } from '../protocol/transaction.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 
-/** Whether the write may make rows of other partitions than those that run it, so that only a transaction can do it. */
+/** Whether the write may change rows, or entries of indexes, in other partitions than those that run it: only a transaction can. */
 export function spreads(plan: Plan): boolean {
-  return (plan.kind === 'route' || plan.kind === 'scatter-write') && plan.moves !== undefined;
+  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
+  return plan.moves !== undefined || plan.indexes !== undefined;
 }
 
 /** What an anchor needs to know of who owns what; undefined if it needs nothing. */
 export function ringFor(known: KnownNetwork, planned: readonly Planned[]): RingRange[] | undefined {
   if (!planned.some(({ plan }) => spreads(plan))) return undefined;
+  return ringOf(known);
+}
+
+export function ringOf(known: KnownNetwork): RingRange[] {
   return known.tokens.ranges.map(({ start, partition }) => [start, partition, known.epochOf(partition)]);
 }
 

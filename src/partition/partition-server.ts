@@ -168,6 +168,8 @@ export class PartitionServer {
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
+    this.#router.post('/restore-entries', (request: IRequest) => restore.entries(request));
+    this.#router.post('/restore-enter', (request: IRequest) => restore.enter(request));
     this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
     this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
     this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));

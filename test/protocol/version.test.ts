@@ -38,7 +38,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "13fd810b48151196",
+        "hash": "0869808afe35f01f",
         "version": 2,
       }
     `);

@@ -15,6 +15,7 @@ import type { Plan, ScatterWritePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { keyNames, tablesOf } from './tables.ts';
+import { indexesOf } from './unique.ts';
 
 /** UPDATE and DELETE. */
 export function planChange(ast: Update | Delete, sql: string, schema: Schema): Plan {
@@ -29,6 +30,8 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
   const one = pinned !== null && pinned.tuples.length === 1 ? pinned : null;
   const key = ast.kind === 'update' ? changedKey(model, ast.set, one) : null;
   const moves = ast.kind === 'update' && key !== null ? movesOf(schema, model.table, ast, key) : null;
+  const indexes = indexesOf(schema, model.table, ast, reaches);
+  const spread = { ...(moves !== null && { moves }), ...(indexes !== undefined && { indexes }) };
   if (one !== null) {
     return {
       kind: 'route',
@@ -36,18 +39,18 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
       pin: { kind: 'key', ...one, generatesNull: false },
       tables,
       reaches,
-      ...(moves !== null && { moves }),
+      ...spread,
       reason: 'every partitioned table is restricted to one partition key',
     };
   }
-  return scatterWrite(analyzer, model, pinned, { tables, reaches, ...(moves !== null && { moves }) });
+  return scatterWrite(analyzer, model, pinned, { tables, reaches, ...spread });
 }
 
 function scatterWrite(
   analyzer: Analyzer,
   model: ChangeModel,
   pinned: Pinned | null,
-  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves'>,
+  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
   const word = model.ast.kind === 'update' ? 'UPDATE' : 'DELETE';

@@ -56,6 +56,8 @@ export interface RoutePlan {
   readonly reaches: readonly string[];
   /** Tables whose rows it may move to other partitions (`move.ts`): then it is a transaction over partitions. */
   readonly moves?: readonly string[];
+  /** Indexes over partitions whose entries it may change (`unique.ts`): likewise. */
+  readonly indexes?: readonly string[];
   readonly reason: string;
 }
 
@@ -119,6 +121,7 @@ export interface ScatterWritePlan {
   readonly reaches: readonly string[];
   /** As of a {@link RoutePlan}. */
   readonly moves?: readonly string[];
+  readonly indexes?: readonly string[];
   readonly reason: string;
 }
 

@@ -19,15 +19,24 @@ export interface Escape {
   readonly change: Change;
 }
 
-/** Tables whose rows the statements may move to other partitions, by their plans. */
-export function movableTables(replica: Replica, statements: readonly WireStatement[]): ReadonlySet<string> {
-  const names = new Set<string>();
+/** What the statements may do elsewhere, by their plans. */
+export interface Reach {
+  /** Lower-case names of tables whose rows may move to other partitions. */
+  readonly movable: ReadonlySet<string>;
+  /** Whether entries of indexes over partitions may change. */
+  readonly indexes: boolean;
+}
+
+export function reachOfStatements(replica: Replica, statements: readonly WireStatement[]): Reach {
+  const movable = new Set<string>();
+  let indexes = false;
   for (const { sql } of statements) {
     const plan = replica.planOf(sql);
     if (plan?.kind !== 'route' && plan?.kind !== 'scatter-write') continue;
-    for (const name of plan.moves ?? []) names.add(asciiLower(name));
+    for (const name of plan.moves ?? []) movable.add(asciiLower(name));
+    indexes ||= plan.indexes !== undefined;
   }
-  return names;
+  return { movable, indexes };
 }
 
 export interface Split {
@@ -50,12 +59,11 @@ export function splitChanges(
   identity: Identity,
   movable: ReadonlySet<string>,
 ): Split {
-  const tables = new Map(schema.catalogue.tables.map((table) => [table.id, table]));
   const kept: Change[] = [];
   /** By the row's key: it may be changed again before it leaves. */
   const leaving = new Map<string, Escape>();
   for (const change of changes) {
-    const table = tables.get(change.tableId);
+    const table = schema.stored.get(change.tableId);
     if (table?.placement.kind === 'reference') throw referenceRow(table);
     if (table === undefined) {
       kept.push(change);

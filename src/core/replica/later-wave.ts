@@ -17,6 +17,7 @@ import { refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './p
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { uniqueViolation } from './unique-entries.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
 
@@ -78,6 +79,6 @@ function addChanges(replica: Replica, request: PrepareRequest, incoming: readonl
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
-    throw error;
+    throw uniqueViolation(replica.schema, error);
   }
 }

@@ -10,7 +10,7 @@ import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
-import { type Escape, encodeEscapes, movableTables, splitChanges } from './escapes.ts';
+import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './escapes.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
@@ -18,6 +18,7 @@ import { LockedError } from './locked.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { entryChanges } from './unique-entries.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -69,15 +70,17 @@ interface Executed {
 function execute(replica: Replica, request: PrepareRequest): Executed {
   const { part } = request;
   if (part.read) return { changes: [], marks: [], results: replica.runReads(part), escaped: [] };
-  const movable = movableTables(replica, part.statements);
-  const results = movable.size === 0 ? replica.runWrites(part) : writeAnywhere(replica, request);
+  const { movable, indexes } = reachOfStatements(replica, part.statements);
+  const plain = movable.size === 0 && !indexes;
+  const results = plain ? replica.runWrites(part) : writeAnywhere(replica, request);
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
-  if (movable.size === 0) return { changes: rows, marks, results, escaped: [] };
+  if (plain) return { changes: rows, marks, results, escaped: [] };
   const layouts = readLayouts(replica.port);
-  const { kept, escaped } = splitChanges(rows, layouts, replica.schema, replica.identity, movable);
-  return { changes: kept, marks, results, escaped };
+  const { schema, identity } = replica;
+  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
+  return { changes: kept, marks, results, escaped: [...escaped, ...entryChanges(rows, layouts, schema)] };
 }
 
 /** Its keys are not all locked before. */

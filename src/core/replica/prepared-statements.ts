@@ -93,6 +93,7 @@ export class PreparedStatements {
     if (statement.kind === 'insert' && statement.source !== null && statement.source.body.kind !== 'values')
       return true;
     if (this.#schema.triggersOn(target.name).length > 0) return true;
+    if (this.#schema.uniquesOf(target).length > 0) return true;
     if (statement.kind === 'update' && setsKey(statement, target)) return true;
     const name = asciiLower(target.name);
     return this.#schema.catalogue.tables.some((table) =>

@@ -22,6 +22,7 @@ import type { Lock } from '../transaction/lock.ts';
 import type { LockTable } from '../transaction/lock-table.ts';
 import { serveAsOf } from './as-of.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
+import { checkConfined, checkImported } from './confined.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
 import { type GroupMember, performGroup, type Work } from './group.ts';
@@ -31,7 +32,6 @@ import { insertChunk } from './import.ts';
 import { type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
-import { checkOwnership } from './ownership.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeAnswer, withSession } from './reply.ts';
@@ -257,10 +257,7 @@ export class Replica {
 
   #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
     const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
-    // Of an INSERT only triggers reach further than the rows that the router has placed.
-    if (this.#schema.triggersOn(head.table).length > 0) {
-      checkOwnership(this.port, this.#schema, this.#identity);
-    }
+    checkImported(this.port, this.#schema, this.#identity, head);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
     else this.append('write', null, now);
@@ -319,7 +316,7 @@ export class Replica {
     const statements = this.#ready(request);
     const results = this.#run(statements, request.answerBytesMax);
     if (rows === 'own' && statements.some(({ ready }) => ready.mayEscape)) {
-      checkOwnership(this.port, this.#schema, this.#identity);
+      checkConfined(this.port, this.#schema, this.#identity);
     }
     return results;
   }
