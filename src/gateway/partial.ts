@@ -11,6 +11,7 @@ import { combineResults, type Part, type PartResult, partsByPartition, writePart
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
+import { spreads } from './spread.ts';
 import type { Session } from './statements.ts';
 
 /** Partitions written at a time (chosen: as for reads). */
@@ -73,6 +74,12 @@ async function executeParts(
 
 function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId, WireStatement])[] {
   const { kind } = planned.plan;
+  if (spreads(planned.plan)) {
+    throw new PlanRefusal(
+      'multi-partition-write',
+      'it may write rows of other partitions: leave atomicity out, so that it is one transaction',
+    );
+  }
   if (kind === 'route' || kind === 'scatter-write') return writeParts(known, planned);
   throw new PlanRefusal(
     'unsupported',

@@ -15,6 +15,7 @@ import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
 import { changeSchema } from './schema-change.ts';
+import { spreads } from './spread.ts';
 import { executeTransaction } from './transact.ts';
 
 /** How often one request is planned anew because the network has changed under it (chosen). */
@@ -148,7 +149,7 @@ async function dispatch(
     if (only.plan.kind === 'explain') return explain(only, sessionText(known, request.demand, []));
   }
   const home = homeOf(known, planned, keyed?.token ?? null);
-  if (!(home instanceof PlanRefusal)) {
+  if (!(home instanceof PlanRefusal) && !planned.some(({ plan }) => spreads(plan))) {
     const { database, context } = session;
     const { shape, demand } = request;
     const statements = planned.map(({ statement }) => statement);

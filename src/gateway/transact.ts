@@ -7,7 +7,7 @@ import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../protocol/json-value.ts';
 import type { StalePartition } from '../protocol/network.ts';
-import type { TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
+import type { RingRange, TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
 import { readError, SYSTEM_PARTITION } from './database.ts';
@@ -22,6 +22,7 @@ import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
+import { refuseUseOfMoved, ringFor } from './spread.ts';
 import type { Session } from './statements.ts';
 
 /** Partitions asked at a time (chosen: as for other reads). */
@@ -45,6 +46,8 @@ export async function executeTransaction(
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
+  refuseUseOfMoved(known, planned);
+  const ring = ringFor(known, planned);
   const work = [...partsByPartition(planned, (each) => partsOf(known, each, planned, startedMs))];
   const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
   // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
@@ -58,7 +61,7 @@ export async function executeTransaction(
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      const tried = { anchor, read, parts, startedMs, keyed };
+      const tried = { anchor, read, parts, startedMs, keyed, ring };
       const replies = await transactOnce(session, known, request, tried);
       return reply(known, request, planned, work, replies);
     } catch (error) {
@@ -94,6 +97,7 @@ interface Attempted {
   readonly parts: readonly TransactionPart[];
   readonly startedMs: number;
   readonly keyed: KeyedRequest | null;
+  readonly ring: readonly RingRange[] | undefined;
 }
 
 /** @throws StaleNetworkError, nothing applied: plan anew */
@@ -101,7 +105,7 @@ async function transactOnce(
   { database, context }: Session,
   known: KnownNetwork,
   { demand }: Pick<ClientRequest, 'demand'>,
-  { anchor, read, parts, startedMs, keyed }: Attempted,
+  { anchor, read, parts, startedMs, keyed, ring }: Attempted,
 ): Promise<TransactReply['replies']> {
   const request: TransactRequest = {
     transaction: attemptId(),
@@ -110,6 +114,7 @@ async function transactOnce(
     system: Math.max(known.information.systemIndex, demand.session?.token.system ?? 0),
     parts,
     ...(keyed !== null && !read && { idempotency: keyed.idempotency }),
+    ...(ring !== undefined && { ring }),
   };
   const effect = read ? READ : WRITE;
   // A read too is another attempt when it is tried again, so it is not sent twice as it is.
@@ -203,7 +208,8 @@ function reply(
   work: readonly (readonly [PartitionId, readonly Part[]])[],
   replies: TransactReply['replies'],
 ): Response {
-  const byPartition = new Map(replies.map((each) => [each.partition, each.reply]));
+  // The first of each partition: later waves have no results.
+  const byPartition = new Map(replies.toReversed().map((each) => [each.partition, each.reply]));
   const answers = work.map(([partition]) => {
     const text = byPartition.get(partition);
     if (text === undefined) throw new AtollError('idempotency-conflict', ELSEWHERE);

@@ -31,10 +31,11 @@ import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { LockWaits } from './lock-waits.ts';
+import type { Settled } from './prepare-here.ts';
 import { RestoreDesk } from './restore-desk.ts';
 import { statusOf } from './status.ts';
 import type { Surroundings } from './surroundings.ts';
-import { type Settled, TransactionDesk } from './transaction-desk.ts';
+import { TransactionDesk } from './transaction-desk.ts';
 import { Transactions } from './transactions.ts';
 
 /** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
@@ -58,6 +59,7 @@ export class PartitionServer {
   );
   readonly #links: HostLinks;
   readonly #transactions: Transactions;
+  readonly #desk: TransactionDesk;
   readonly #locks: LockWaits;
   #registry: HostRegistry | null = null;
   #replica: Replica | null;
@@ -96,10 +98,12 @@ export class PartitionServer {
     this.#transactions = new Transactions({
       replica: () => this.#here,
       peers,
-      run: (work, deadline) => this.#perform(work, deadline),
+      feed: this.#feed,
+      perform: (work, deadline) => this.#perform(work, deadline),
       wantSettling: (at) => this.#alarms.want('settle', at),
       pause: surroundings.pause,
     });
+    this.#desk = new TransactionDesk(this.#transactions);
     if (this.#replica !== null) this.#transactions.wake(Date.now());
     this.#route();
   }
@@ -123,7 +127,7 @@ export class PartitionServer {
       create: (body: { identity: Identity }) => this.#create(body.identity),
       feed: (body: Feed) => this.#feed.follow(body),
       'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
-      'transaction-end': (body: TransactionEnd) => desk.end(body),
+      'transaction-end': (body: TransactionEnd) => this.#desk.end(body),
       'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
       'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
@@ -153,15 +157,9 @@ export class PartitionServer {
       'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
       'restore-end': (body: RestoreEnd) => this.#coordinating.endRestore(body.id, body.publish),
     };
-    const desk = new TransactionDesk({
-      replica: () => this.#here,
-      transactions: this.#transactions,
-      feed: this.#feed,
-      perform: (work, deadline) => this.#perform(work, deadline),
-    });
     this.#router.post('/answered', (request: IRequest) => this.#answered(request));
-    this.#router.post('/transact', (request: IRequest) => desk.transact(request));
-    this.#router.post('/prepare', (request: IRequest) => desk.prepare(request));
+    this.#router.post('/transact', (request: IRequest) => this.#desk.transact(request));
+    this.#router.post('/prepare', (request: IRequest) => this.#desk.prepare(request));
     const restore = new RestoreDesk({
       replica: () => this.#here,
       foreignKeys: this.#foreignKeys,
@@ -170,6 +168,8 @@ export class PartitionServer {
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
+    this.#router.post('/restore-entries', (request: IRequest) => restore.entries(request));
+    this.#router.post('/restore-enter', (request: IRequest) => restore.enter(request));
     this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
     this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
     this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));

@@ -1,8 +1,15 @@
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import type { Replica } from '../core/replica/replica.ts';
+import { enterRestored, restoredEntries } from '../core/replica/restored-entries.ts';
 import { finishRestore, restoredIds } from '../core/replica/restored-ids.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
-import type { RestoreChunkHead, RestoreFinishRequest, RestoreIdsRequest } from '../protocol/restore.ts';
+import type {
+  RestoreChunkHead,
+  RestoreEnterRequest,
+  RestoreEntriesRequest,
+  RestoreFinishRequest,
+  RestoreIdsRequest,
+} from '../protocol/restore.ts';
 import type { ForeignKeys } from './foreign-keys.ts';
 
 export interface RestoreDeskOptions {
@@ -50,6 +57,22 @@ export class RestoreDesk {
     const request = (await incoming.json()) as RestoreIdsRequest;
     const { replica, answer } = this.#options;
     return answer(incoming, false, async () => restoredIds(replica(), request));
+  }
+
+  async entries(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreEntriesRequest;
+    const { replica, answer } = this.#options;
+    return answer(incoming, false, async () => restoredEntries(replica(), request));
+  }
+
+  async enter(incoming: Request): Promise<Response> {
+    const request = (await incoming.json()) as RestoreEnterRequest;
+    const { replica, answer, inserted } = this.#options;
+    return answer(incoming, false, async () => {
+      const outcome = enterRestored(replica(), request, Date.now());
+      inserted();
+      return outcome;
+    });
   }
 
   async finish(incoming: Request): Promise<Response> {

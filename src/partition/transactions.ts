@@ -3,13 +3,11 @@ import type { PartitionId, Timestamp } from '../base/brand.ts';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { type Decided, decidedBefore, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
-import type { Work } from '../core/replica/group.ts';
-import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { endWork } from '../core/replica/participant.ts';
 import { type Prepared, readPrepared } from '../core/replica/prepared.ts';
 import type { Replica } from '../core/replica/replica.ts';
-import { Coordination, type Ruling } from '../core/transaction/coordination.ts';
-import { AtollError, toAtollError } from '../protocol/error.ts';
+import type { Ruling } from '../core/transaction/coordination.ts';
+import { AtollError } from '../protocol/error.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import type {
   InDoubt,
@@ -22,6 +20,8 @@ import type {
   TransactRequest,
   Vote,
 } from '../protocol/transaction.ts';
+import { type Asked, Attempt } from './attempt.ts';
+import { type Preparing, prepareHere, type Settled } from './prepare-here.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A prepare that is older asks its anchor what has become of it, ms (chosen: well above what a transaction takes). */
@@ -31,11 +31,8 @@ const SETTLE_MS = 1_000;
 /** How long records are gathered before they are forgotten, ms (chosen: some dozens, when there are many). */
 const FORGET_MS = 100;
 
-export interface TransactionsOptions {
-  readonly replica: () => Replica;
+export interface TransactionsOptions extends Preparing {
   readonly peers: Surroundings['peers'];
-  /** Runs work in the next group, waiting while others hold what it needs; see PartitionServer. */
-  readonly run: (work: Work, deadline: number) => Promise<ExecuteOutcome>;
   readonly wantSettling: (at: number) => void;
   readonly pause: Surroundings['pause'];
 }
@@ -72,16 +69,17 @@ export class Transactions {
     const before = decidedBefore(this.#here, request, Date.now());
     if (before !== null) return { kind: 'done', reply: before };
     const { partition } = this.#here.identity;
-    const own = request.parts.find((part) => part.partition === partition) ?? null;
-    const others = request.parts.filter((part) => part.partition !== partition);
-    const coordination = new Coordination(others.map((part) => part.partition));
+    // What an own part makes for others must be known before the decision: it is prepared then, as theirs are.
+    const prepares = request.ring !== undefined;
+    const own = prepares ? null : (request.parts.find((part) => part.partition === partition) ?? null);
+    const others = request.parts.filter((part) => part !== own);
+    const attempt = new Attempt(request.ring, (asked) => this.#prepare(request, asked, deadline));
     this.#running.add(request.transaction);
     try {
-      const prepares = others.map((part) => this.#prepare(request, part, coordination, deadline));
-      const ruling = await firstRuling(coordination, prepares);
-      if (ruling.kind === 'commit') return await this.#decide(request, own, coordination, ruling, deadline);
+      const ruling = await attempt.run(others);
+      if (ruling.kind === 'commit') return await this.#decide(request, own, attempt, ruling, deadline);
       // Whoever has voted yes, or is about to, is told when its vote is in: no prepare comes after its end.
-      this.#abort(request.transaction, others, prepares);
+      this.#abort(request.transaction, attempt);
       if (ruling.reason instanceof AtollError) throw ruling.reason;
       return { kind: 'stale', newer: ruling.reason };
     } finally {
@@ -89,12 +87,11 @@ export class Transactions {
     }
   }
 
-  async #prepare(
+  #prepare(
     { transaction, startedMs, schema, system }: TransactRequest,
-    part: TransactionPart,
-    coordination: Coordination,
+    asked: Asked,
     deadline: number,
-  ): Promise<void> {
+  ): Promise<Vote> {
     const { identity, term, clock } = this.#here;
     const message: PrepareRequest = {
       transaction,
@@ -104,63 +101,67 @@ export class Transactions {
       time: clock.now(Date.now()),
       schema,
       system,
-      part,
+      ...asked,
     };
-    const patience = Math.max(1, deadline - Date.now());
-    try {
-      const vote = await this.#call<Vote>(part.partition, 'prepare', message, patience);
-      coordination.voted(part.partition, vote);
-    } catch (error) {
-      coordination.voted(part.partition, toAtollError(error));
-    }
+    if (asked.part.partition === identity.partition) return this.prepareHere(message, deadline);
+    return this.#call(asked.part.partition, 'prepare', message, Math.max(1, deadline - Date.now()));
   }
 
   async #decide(
     request: TransactRequest,
     own: TransactionPart | null,
-    coordination: Coordination,
-    { participants, preparedAt }: Extract<Ruling, { kind: 'commit' }>,
+    attempt: Attempt,
+    ruling: Extract<Ruling, { kind: 'commit' }>,
     deadline: number,
   ): Promise<Transacted> {
-    const { transaction, parts } = request;
-    const others = parts.filter((part) => part !== own);
-    const { replies } = coordination;
-    const work = decideWork(this.#here, { request, own, participants, preparedAt, replies });
-    let outcome: ExecuteOutcome;
+    const { transaction } = request;
+    const { partition } = this.#here.identity;
+    const { preparedAt } = ruling;
+    const participants = ruling.participants.filter((each) => each !== partition);
+    const prepared = attempt.touched.includes(partition);
+    const { replies } = attempt.coordination;
+    const work = decideWork(this.#here, { request, own, prepared, participants, preparedAt, replies });
+    let outcome: Settled;
     try {
-      outcome = await this.#options.run(work, deadline);
+      outcome = await this.#options.perform(work, deadline);
     } catch (error) {
       // Nobody is told anything: the decision may be on disk. Settling finds out.
       this.#options.wantSettling(Date.now() + SETTLE_MS);
       throw error;
     }
     if (outcome.kind !== 'done') {
-      if (outcome.kind !== 'error' || outcome.error.outcome === 'none') this.#abort(transaction, others, []);
+      if (outcome.kind !== 'error' || outcome.error.outcome === 'none') this.#abort(transaction, attempt);
       else this.#options.wantSettling(Date.now() + SETTLE_MS);
       if (outcome.kind === 'error') throw outcome.error;
-      if (outcome.kind === 'stale') return { kind: 'stale', newer: outcome.newer };
-      throw new AtollError('busy', 'waited too long for a lock; try again', 'none');
+      return { kind: 'stale', newer: outcome.newer };
     }
     const decided = JSON.parse(outcome.body) as Decided;
     if (decided.kind === 'before') {
-      this.#abort(transaction, others, []);
+      this.#abort(transaction, attempt);
       return { kind: 'done', reply: decided.reply };
     }
     const { commitTimestamp, reply } = decided;
-    const readers = others.filter((part) => !participants.includes(part.partition));
+    const readers = attempt.touched.filter((each) => each !== partition && !participants.includes(each));
     this.#release(transaction, readers);
-    if (commitTimestamp !== null) void this.#tell(transaction, commitTimestamp, participants);
+    if (commitTimestamp !== null && participants.length > 0)
+      void this.#tell(transaction, commitTimestamp, participants);
     return { kind: 'done', reply };
   }
 
   /** Ends locks of those that apply nothing. One that does not hear of it asks. */
-  #release(transaction: string, parts: readonly TransactionPart[]): void {
+  #release(transaction: string, partitions: readonly PartitionId[]): void {
     const end: TransactionEnd = { transaction, commitTimestamp: null };
-    for (const { partition } of parts) this.#call(partition, 'transaction-end', end).catch(ignoreUnreachable);
+    for (const partition of partitions) {
+      const released =
+        partition === this.#here.identity.partition
+          ? this.end(end, Date.now() + SETTLE_MS)
+          : this.#call(partition, 'transaction-end', end);
+      released.catch(ignoreUnreachable);
+    }
   }
 
-  #abort(transaction: string, parts: readonly TransactionPart[], prepares: readonly Promise<void>[]): void {
-    void Promise.all(prepares).then(() => this.#release(transaction, parts));
+  #abort(transaction: string, attempt: Attempt): void {
+    void attempt.settled().then(() => this.#release(transaction, attempt.touched));
   }
 
   /** Tells what was decided until all have confirmed; then the record goes. */
@@ -195,19 +196,30 @@ export class Transactions {
     await this.#options.pause(FORGET_MS);
     const transactions = this.#forgettable;
     this.#forgettable = [];
-    await this.#options.run(forgetWork(this.#here, transactions), Date.now() + SETTLE_MS);
+    await this.#options.perform(forgetWork(this.#here, transactions), Date.now() + SETTLE_MS);
   }
 
   fate(inquiry: TransactionInquiry): TransactionFate {
     return fateOf(this.#here, inquiry, this.#running.has(inquiry.transaction));
   }
 
-  // --- Settling ------------------------------------------------------------------------------------------
+  // --- A participant -------------------------------------------------------------------------------------
 
-  /** Something was prepared here: if its end does not come, it is asked for. */
-  prepared(): void {
-    this.#options.wantSettling(Date.now() + IN_DOUBT_MS);
+  /** @throws AtollError that stands for the vote no */
+  async prepareHere(request: PrepareRequest, deadline: number): Promise<Vote> {
+    const vote = await prepareHere(this.#options, request, deadline);
+    // If its end does not come, it is asked for.
+    if (vote.vote === 'yes') this.#options.wantSettling(Date.now() + IN_DOUBT_MS);
+    return vote;
   }
+
+  /** Does in this partition what was decided. */
+  async end(end: TransactionEnd, deadline: number): Promise<void> {
+    const outcome = await this.#options.perform(endWork(this.#here, end), deadline);
+    if (outcome.kind === 'error') throw outcome.error;
+  }
+
+  // --- Settling ------------------------------------------------------------------------------------------
 
   /** Finds out what has become of what is in doubt here, and tells again what was decided here. */
   async settle(): Promise<void> {
@@ -229,11 +241,13 @@ export class Transactions {
   async #ask({ transaction, anchor, term }: Prepared): Promise<void> {
     try {
       const inquiry: TransactionInquiry = { transaction, term };
-      const fate = await this.#call<TransactionFate>(anchor, 'transaction-state', inquiry);
+      const fate =
+        anchor === this.#here.identity.partition
+          ? this.fate(inquiry)
+          : await this.#call<TransactionFate>(anchor, 'transaction-state', inquiry);
       if (fate.state === 'pending') return;
       const commitTimestamp = fate.state === 'committed' ? fate.commitTimestamp : null;
-      const end = endWork(this.#here, { transaction, commitTimestamp });
-      await this.#options.run(end, Date.now() + SETTLE_MS);
+      await this.end({ transaction, commitTimestamp }, Date.now() + SETTLE_MS);
     } catch (error) {
       // In doubt as before: it is asked again.
       console.warn(`transaction ${transaction}: partition ${anchor} does not say its fate: ${String(error)}`);
@@ -284,19 +298,6 @@ function isoTime(timestamp: Timestamp): string {
 
 function msOf(timestamp: Timestamp): number {
   return present(parseTimestamp(timestamp), () => `log time ${timestamp}`).milliseconds;
-}
-
-/** The first that is not to wait on, as votes come in. */
-async function firstRuling(
-  coordination: Coordination,
-  prepares: readonly Promise<void>[],
-): Promise<Exclude<Ruling, { kind: 'waiting' }>> {
-  const pending = new Set(prepares);
-  for (;;) {
-    const { ruling } = coordination;
-    if (ruling.kind !== 'waiting') return ruling;
-    await Promise.race([...pending].map((each) => each.then(() => pending.delete(each))));
-  }
 }
 
 /** Whoever was not reached asks by itself: settling. */

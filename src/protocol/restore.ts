@@ -1,5 +1,6 @@
-import type { Epoch, SchemaVersion } from '../base/brand.ts';
+import type { Epoch, SchemaVersion, TableId } from '../base/brand.ts';
 import type { ImportChunkHead } from './import.ts';
+import type { Escapes } from './transaction.ts';
 
 /** Router → system partition, `restore-begin`, `restore-alive`, `restore-end`: `id` is the router's own. */
 export interface RestoreMessage {
@@ -49,6 +50,27 @@ export interface RestoreIdsReply {
   /** The partition's range of generated ids, `end` excluded. */
   readonly start: number;
   readonly end: number;
+}
+
+/** Router → partition, `restore-entries`: entries of an index over partitions for the rows that are here, behind `after`. */
+export interface RestoreEntriesRequest extends RestoreRequest {
+  /** Id of the index's hidden table. */
+  readonly index: TableId;
+  /** A row's key, JSON; null: from the first. */
+  readonly after: string | null;
+}
+
+export interface RestoreEntriesReply {
+  /** Entries to be made where they belong. */
+  readonly entries: Escapes;
+  /** Key of the last row, JSON; null: there are no more. */
+  readonly next: string | null;
+}
+
+/** Router → partition, `restore-enter`: entries that belong there. Said twice, it does no harm. */
+export interface RestoreEnterRequest extends RestoreRequest {
+  /** As in {@link Escapes}. */
+  readonly changes: string;
 }
 
 /** Router → partition, `restore-finish`: raises marks of generated ids, and checks foreign keys over all rows. */

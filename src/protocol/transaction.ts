@@ -33,14 +33,30 @@ export interface TransactRequest extends Attempt {
   readonly parts: readonly TransactionPart[];
   /** Its home is the anchor. Where it was decided already, the same replies come again. */
   readonly idempotency?: Idempotency;
+  /** Who owns which tokens, if parts may write rows that belong elsewhere; then further waves of prepares follow. */
+  readonly ring?: readonly RingRange[];
+}
+
+/** Tokens from `start` up to the next one's start; in ascending order, the first starts at 0. */
+export type RingRange = readonly [start: number, partition: PartitionId, epoch: Epoch];
+
+/** Row changes that belong to other partitions than the one that made them: found while it executed its part. */
+export interface Escapes {
+  /** Of each change: the token of its row. */
+  readonly tokens: readonly number[];
+  /** Creates and deletes in the encoding of the log, base64; the layouts are the sender's. */
+  readonly changes: string;
 }
 
 export interface TransactReply {
-  /** Each partition's answer to a batch, JSON text. */
+  /** Each partition's answer to a batch, JSON text. After the first one of a partition, those of later waves have no results. */
   readonly replies: readonly { readonly partition: PartitionId; readonly reply: string }[];
 }
 
-/** Anchor → participant: do your part, and promise to be able to commit it. */
+/**
+ * Anchor → participant: do your part, and promise to be able to commit it. A participant that is prepared may be asked for
+ * more in a later wave: then it does that on top, and promises all of it anew.
+ */
 export interface PrepareRequest extends Attempt {
   readonly anchor: PartitionId;
   /** The anchor's: only this leader, or what it has logged, can commit the attempt. */
@@ -49,7 +65,10 @@ export interface PrepareRequest extends Attempt {
   readonly time: Timestamp;
   readonly schema: SchemaVersion;
   readonly system: number;
+  /** Of a later wave: without statements. */
   readonly part: TransactionPart;
+  /** Of a later wave: what others have changed that belongs here, as in {@link Escapes}. */
+  readonly changes?: string;
 }
 
 export type Vote =
@@ -60,6 +79,8 @@ export type Vote =
       /** Nothing is to be changed here: the decision only ends the locks. */
       readonly read: boolean;
       readonly reply: string;
+      /** What belongs elsewhere. */
+      readonly escapes?: Escapes;
     }
   | { readonly vote: 'stale'; readonly newer: StalePartition };
 

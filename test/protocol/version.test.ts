@@ -38,7 +38,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "f63421c9e6798616",
+        "hash": "0869808afe35f01f",
         "version": 2,
       }
     `);

@@ -9,11 +9,13 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
+import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
 import type { Plan, ScatterWritePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { keyNames, tablesOf } from './tables.ts';
+import { indexesOf } from './unique.ts';
 
 /** UPDATE and DELETE. */
 export function planChange(ast: Update | Delete, sql: string, schema: Schema): Plan {
@@ -26,7 +28,10 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
   if (model.table.placement.kind === 'reference') return planReferenceWrite(analyzer, model.table, reaches);
   const pinned = pinOf(analyzer.uses, analyzer.graph);
   const one = pinned !== null && pinned.tuples.length === 1 ? pinned : null;
-  if (ast.kind === 'update') checkAssignments(model, ast.set, one);
+  const key = ast.kind === 'update' ? changedKey(model, ast.set, one) : null;
+  const moves = ast.kind === 'update' && key !== null ? movesOf(schema, model.table, ast, key) : null;
+  const indexes = indexesOf(schema, model.table, ast, reaches);
+  const spread = { ...(moves !== null && { moves }), ...(indexes !== undefined && { indexes }) };
   if (one !== null) {
     return {
       kind: 'route',
@@ -34,17 +39,18 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
       pin: { kind: 'key', ...one, generatesNull: false },
       tables,
       reaches,
+      ...spread,
       reason: 'every partitioned table is restricted to one partition key',
     };
   }
-  return scatterWrite(analyzer, model, pinned, { tables, reaches });
+  return scatterWrite(analyzer, model, pinned, { tables, reaches, ...spread });
 }
 
 function scatterWrite(
   analyzer: Analyzer,
   model: ChangeModel,
   pinned: Pinned | null,
-  rest: Pick<ScatterWritePlan, 'tables' | 'reaches'>,
+  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
   const word = model.ast.kind === 'update' ? 'UPDATE' : 'DELETE';
@@ -82,10 +88,11 @@ export function whyNotPerPartition(analyzer: Analyzer, { ast, scope, target }: C
     : `rows of "${apart.table.name}" in other partitions matter: join them on equal partition keys`;
 }
 
-/** What an UPDATE or an upsert sets: never the key, nor an id that is not the key. */
-function checkAssignments(model: ChangeModel, set: readonly Assignment[], pinned: Pinned | null): void {
+/** The first column of the partition key that an UPDATE may set to another value, or null. Never an id that is not the key. */
+function changedKey(model: ChangeModel, set: readonly Assignment[], pinned: Pinned | null): string | null {
   const { table, scope } = model;
   const key = keyColumns(table);
+  let changed: string | null = null;
   for (const assignment of set) {
     assignment.columns.forEach((identifier, i) => {
       const column = canonical(table, identifier.name);
@@ -102,17 +109,18 @@ function checkAssignments(model: ChangeModel, set: readonly Assignment[], pinned
         const constant = value === undefined ? null : constantOf(value);
         const pin = pinned?.tuples[0]?.[place];
         if (constant !== null && pin !== undefined && constantKey(constant) === constantKey(pin)) return;
-        refuseKeyChange(table, identifier.name);
+        changed ??= identifier.name;
       }
       refuseIdChange(table, column, identifier.name);
     });
   }
+  return changed;
 }
 
 export function refuseKeyChange(table: Table, name: string): never {
   return refuse(
     'key-change',
-    `"${name}" is part of the partition key of "${table.name}", which cannot be changed: delete the row and insert it anew`,
+    `"${name}" is part of the partition key of "${table.name}", which an upsert cannot change: use UPDATE, or delete the row and insert it anew`,
   );
 }
 

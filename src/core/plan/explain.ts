@@ -1,4 +1,4 @@
-import type { KeyTuple, Merge, Plan, Targets } from './plan.ts';
+import type { KeyTuple, Merge, Plan, RoutePlan, Targets } from './plan.ts';
 
 /** One line of EXPLAIN. */
 export interface ExplainRow {
@@ -28,6 +28,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
         row('partition', pinText(plan.pin)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
+        ...spreadRows(plan),
       ];
     case 'scatter':
       return [
@@ -43,6 +44,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
         row('partitions', targetsText(plan.targets)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
+        ...spreadRows(plan),
         row('refused', plan.message),
         row(
           'atomicity:"partition"',
@@ -73,6 +75,13 @@ function tableRows({
 
 function reachRows(reaches: readonly string[]): ExplainRow[] {
   return reaches.length === 0 ? [] : [row('reaches', reaches.join(', '))];
+}
+
+function spreadRows({ moves = [], indexes = [] }: Pick<RoutePlan, 'moves' | 'indexes'>): ExplainRow[] {
+  return [
+    ...(moves.length === 0 ? [] : [row('moves rows of', moves.join(', '))]),
+    ...(indexes.length === 0 ? [] : [row('unique over partitions', indexes.join('; '))]),
+  ];
 }
 
 function pinText(pin: (Plan & { kind: 'route' })['pin']): string {

@@ -17,6 +17,7 @@ import { planReferenceWrite } from './reference-write.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { spliceInsertRows } from './splice.ts';
 import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
+import { indexesOf } from './unique.ts';
 
 /** Where each column's value comes from in the inserted row; −1: its default. */
 interface Layout {
@@ -35,7 +36,8 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, table, reaches);
   checkUpserts(table, ast);
   const layout = layoutOf(table, ast);
-  const base = { tables: tablesOf(analyzer, table), reaches };
+  const indexes = indexesOf(schema, table, ast, reaches);
+  const base = { tables: tablesOf(analyzer, table), reaches, ...(indexes !== undefined && { indexes }) };
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
   if (ast.source === null) return planRows(analyzer, layout, [[]], base, null);
   if (core !== undefined && core.ast.kind === 'values') {
@@ -64,7 +66,7 @@ function layoutOf(table: Table, ast: Insert): Layout {
   return { table, places };
 }
 
-type Base = Pick<RoutePlan, 'tables' | 'reaches'>;
+type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes'>;
 
 /** VALUES and DEFAULT VALUES. */
 function planRows(

@@ -54,6 +54,10 @@ export interface RoutePlan {
   readonly tables: Tables;
   /** Other tables that triggers and foreign-key actions of this write may write; the partition checks ownership. */
   readonly reaches: readonly string[];
+  /** Tables whose rows it may move to other partitions (`move.ts`): then it is a transaction over partitions. */
+  readonly moves?: readonly string[];
+  /** Indexes over partitions whose entries it may change (`unique.ts`): likewise. */
+  readonly indexes?: readonly string[];
   readonly reason: string;
 }
 
@@ -115,6 +119,9 @@ export interface ScatterWritePlan {
   readonly message: string;
   readonly tables: Tables;
   readonly reaches: readonly string[];
+  /** As of a {@link RoutePlan}. */
+  readonly moves?: readonly string[];
+  readonly indexes?: readonly string[];
   readonly reason: string;
 }
 

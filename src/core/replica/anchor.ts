@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import type { PartitionId, Timestamp } from '../../base/brand.ts';
 import type {
   TransactionFate,
@@ -6,12 +7,14 @@ import type {
   TransactReply,
   TransactRequest,
 } from '../../protocol/transaction.ts';
+import { applyChanges } from '../log/apply.ts';
 import { readCaptured } from '../log/read.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { deleteDecisions, insertDecision, readDecision } from './decisions.ts';
 import type { Work } from './group.ts';
 import { LockedError } from './locked.ts';
 import { takeNotice, wounded } from './participant.ts';
+import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import type { Replica } from './replica.ts';
 import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
 
@@ -20,7 +23,9 @@ export interface Deciding {
   readonly request: TransactRequest;
   /** The anchor's own part, which it does now; null: it has none. */
   readonly own: TransactionPart | null;
-  /** Who has something to apply. */
+  /** Its own part, or what others have made for it, is prepared here: it is applied with the decision. */
+  readonly prepared: boolean;
+  /** Who else has something to apply. */
   readonly participants: readonly PartitionId[];
   /** The latest of their prepares; null: there are none. */
   readonly preparedAt: Timestamp | null;
@@ -61,14 +66,15 @@ export function decidedBefore(
  * others hold their locks, and nothing can come between it and the decision, so it needs none.
  */
 export function decideWork(replica: Replica, deciding: Deciding): Work {
-  const { participants, own, request } = deciding;
-  const read = participants.length === 0 && (own?.read ?? true) && request.idempotency === undefined;
+  const { participants, own, prepared, request } = deciding;
+  const nobody = participants.length === 0 && !prepared;
+  const read = nobody && (own?.read ?? true) && request.idempotency === undefined;
   return { read, run: (now) => decide(replica, deciding, now) };
 }
 
 function decide(
   replica: Replica,
-  { request, own, participants, preparedAt, replies }: Deciding,
+  { request, own, prepared, participants, preparedAt, replies }: Deciding,
   now: number,
 ): ReturnType<Work['run']> {
   const { schema, system, transaction, idempotency } = request;
@@ -98,13 +104,15 @@ function decide(
   };
   if (idempotency !== undefined) recordReply(replica.port, idempotency, JSON.stringify(answered()));
   let commitTimestamp: Timestamp | null = null;
-  if (participants.length > 0) {
+  if (prepared) applyPrepared(replica, transaction);
+  if (participants.length > 0 || prepared) {
     commitTimestamp = replica.clock.now(now);
-    insertDecision(replica.port, { transaction, commitTimestamp, participants });
+    if (participants.length > 0) insertDecision(replica.port, { transaction, commitTimestamp, participants });
     replica.append('decide', null, now, { transactionId: transaction, commitTimestamp });
   } else if (own?.read === false || idempotency !== undefined) {
     replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
   }
+  if (prepared) replica.locks.remove(transaction);
   return done({ kind: 'decided', commitTimestamp, reply: answered() });
 }
 
@@ -115,6 +123,13 @@ function done(decided: Decided): ReturnType<Work['run']> {
 function waitOrDie(request: TransactRequest, holders: LockedError['holders']): ReturnType<Work['run']> {
   if (!mayWait(request, holders)) throw wounded();
   return { kind: 'locked', holders };
+}
+
+/** Nobody can have ended it meanwhile but this leader. */
+function applyPrepared({ port }: Replica, transaction: string): void {
+  assert(readPreparedOne(port, transaction) !== null, 'an anchor decides while it is prepared itself');
+  applyChanges(port, readPreparedChanges(port, transaction));
+  deletePrepared(port, transaction);
 }
 
 /** Every participant has applied these decisions: nobody will ask for them. */

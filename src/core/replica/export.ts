@@ -58,14 +58,14 @@ function definitions({ port, schema }: Replica): ExportedDefinition[] {
   ];
 }
 
-interface Page {
+export interface Page {
   /** In the order of the layout's columns. */
   readonly rows: readonly (readonly SqlValue[])[];
   /** Key of the last row when more may follow. */
   readonly next: readonly SqlValue[] | null;
 }
 
-function readPage(port: SqlitePort, table: Table, after: readonly SqlValue[] | null): Page {
+export function readPage(port: SqlitePort, table: Table, after: readonly SqlValue[] | null): Page {
   const layout = layoutFor(table);
   const columns = layout.columns.map((_, index) => columnSql(layout, index));
   const key = layout.key.map((index) => columns[index] as string).join(', ');
@@ -98,7 +98,8 @@ function rowsThatFit(
   return { count, more: count < rows.length || count === PAGE_ROWS };
 }
 
-function layoutFor(table: Table): Layout {
+/** As its rows are read; not that of the log. */
+export function layoutFor(table: Table): Layout {
   return { ...definitionOf(table), layout: 0, tableId: table.id, current: true };
 }
 

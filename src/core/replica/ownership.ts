@@ -1,6 +1,6 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
-import type { TableId } from '../../base/brand.ts';
+import type { Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Image } from '../log/commit.ts';
@@ -15,8 +15,8 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import type { Identity } from './identity.ts';
 
 /**
- * Checks what the open transaction has changed: every row belongs here. Needed where analysis does not prove it:
- * rows that triggers, foreign-key actions or an INSERT … SELECT wrote.
+ * Checks what the open transaction has changed: every row belongs here, and no index over partitions must follow. Needed
+ * where analysis does not prove it: rows that triggers, foreign-key actions or an INSERT … SELECT wrote.
  *
  * @throws AtollError `multi-partition-write`
  */
@@ -24,27 +24,37 @@ export function checkOwnership(port: SqlitePort, schema: Schema, identity: Ident
   const changes = readCaptured(port);
   if (changes.length === 0) return;
   const layouts = readLayouts(port);
-  const tables = new Map<TableId, Table>(schema.catalogue.tables.map((table) => [table.id, table]));
   for (const change of changes) {
-    const table = tables.get(change.tableId);
+    const table = schema.stored.get(change.tableId);
     if (table === undefined) continue; // Bookkeeping belongs to every partition.
     if (table.placement.kind === 'reference') {
       if (identity.partition === 0) continue;
-      throw new AtollError(
-        'multi-partition-write',
-        `${table.name} is a reference table: a trigger or foreign-key action of a partitioned table cannot write it yet`,
-      );
+      throw referenceRow(table);
     }
     if (change.after === null) continue;
     const layout = present(layouts.get(change.layout), 'a change has a layout');
-    const token = tokenOfKey(keyOfImage(table, layout, change.after), keyColumns(table));
-    if (covers(identity.ranges, token)) continue;
-    throw new AtollError(
-      'multi-partition-write',
-      `the statement writes a row of ${table.name} that belongs to another partition; ` +
-        'a trigger, foreign-key action or INSERT … SELECT must stay with one partition key',
-    );
+    if (!covers(identity.ranges, tokenOfImage(table, layout, change.after))) throw foreignRow(table);
   }
+}
+
+export function referenceRow(table: Table): AtollError {
+  return new AtollError(
+    'multi-partition-write',
+    `${table.name} is a reference table: a trigger or foreign-key action of a partitioned table cannot write it yet`,
+  );
+}
+
+export function foreignRow(table: Table): AtollError {
+  return new AtollError(
+    'multi-partition-write',
+    `the statement writes a row of ${table.name} that belongs to another partition; ` +
+      'a trigger, foreign-key action or INSERT … SELECT must stay with one partition key',
+  );
+}
+
+/** Of a row of a partitioned table. */
+export function tokenOfImage(table: Table, layout: Layout, image: Image): Token {
+  return tokenOfKey(keyOfImage(table, layout, image), keyColumns(table));
 }
 
 function keyOfImage(table: Table, layout: Layout, image: Image): SqlValue[] {

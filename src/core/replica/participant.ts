@@ -4,16 +4,21 @@ import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transa
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
+import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Lock } from '../transaction/lock.ts';
+import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
+import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './escapes.ts';
+import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { LockedError } from './locked.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { entryChanges } from './unique-entries.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -39,7 +44,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = replica.footprint(statements, read);
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results } = rehearse(replica.port, () => execute(replica, request));
+  const { changes, marks, results, escaped } = rehearse(replica.port, () => execute(replica, request));
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
@@ -49,7 +54,8 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
   const reply = replica.encodeBatch(results);
-  const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply };
+  const escapes = escaped.length === 0 ? {} : { escapes: encodeEscapes(escaped) };
+  const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply, ...escapes };
   return { ...YES, body: JSON.stringify(vote) };
 }
 
@@ -58,27 +64,49 @@ interface Executed {
   /** Changes of the marks of issued ids. */
   readonly marks: readonly Change[];
   readonly results: readonly StatementResult[];
+  readonly escaped: readonly Escape[];
 }
 
-function execute(replica: Replica, { part }: PrepareRequest): Executed {
-  const results: StatementResult[] = part.read ? replica.runReads(part) : replica.runWrites(part);
+function execute(replica: Replica, request: PrepareRequest): Executed {
+  const { part } = request;
+  if (part.read) return { changes: [], marks: [], results: replica.runReads(part), escaped: [] };
+  const { movable, indexes } = reachOfStatements(replica, part.statements);
+  const plain = movable.size === 0 && !indexes;
+  const results = plain ? replica.runWrites(part) : writeAnywhere(replica, request);
   const captured = readCaptured(replica.port);
-  return {
-    changes: captured.filter(({ tableId }) => tableId !== MARKS.id),
-    marks: captured.filter(({ tableId }) => tableId === MARKS.id),
-    results,
-  };
+  const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
+  const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
+  if (plain) return { changes: rows, marks, results, escaped: [] };
+  const layouts = readLayouts(replica.port);
+  const { schema, identity } = replica;
+  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
+  return { changes: kept, marks, results, escaped: [...escaped, ...entryChanges(rows, layouts, schema)] };
+}
+
+/** Its keys are not all locked before. */
+function writeAnywhere(replica: Replica, request: PrepareRequest): StatementResult[] {
+  try {
+    return replica.runWrites(request.part, 'any');
+  } catch (error) {
+    waitOrDie(request, freeing(replica, request.transaction, error));
+    throw error;
+  }
 }
 
 /** The older waits, the younger dies: it may be that others wait for locks that it holds elsewhere. */
-function refuseLocked(replica: Replica, request: PrepareRequest, locks: readonly Lock[]): void {
-  const holders = replica.locks.blockers(locks, request.transaction);
+export function refuseLocked(replica: Replica, request: PrepareRequest, locks: readonly Lock[]): void {
+  waitOrDie(request, replica.locks.blockers(locks, request.transaction));
+}
+
+/** Nothing if nobody holds what is needed. */
+export function waitOrDie(request: PrepareRequest, holders: readonly Holder[]): void {
   if (holders.length === 0) return;
   if (mayWait(request, holders)) throw new LockedError(holders);
   throw wounded();
 }
 
-function refuseChanged(replica: Replica, request: PrepareRequest, changes: readonly Change[]): Lock[] {
+/** Its locks, if no other transaction has what it has changed. */
+export function refuseChanged(replica: Replica, request: PrepareRequest, changes: readonly Change[]): Lock[] {
   try {
     return replica.checkCaptured(changes, request.transaction);
   } catch (error) {

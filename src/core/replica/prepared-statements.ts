@@ -5,6 +5,8 @@ import { type Prepared, prepare } from '../execution/prepare.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planStatement } from '../plan/statement.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import type { Table } from '../schema/table.ts';
+import type { Update } from '../sql/ast.ts';
 import { SqlSyntaxError } from '../sql/error.ts';
 import { parseStatement } from '../sql/parse.ts';
 
@@ -91,9 +93,21 @@ export class PreparedStatements {
     if (statement.kind === 'insert' && statement.source !== null && statement.source.body.kind !== 'values')
       return true;
     if (this.#schema.triggersOn(target.name).length > 0) return true;
+    if (this.#schema.uniquesOf(target).length > 0) return true;
+    if (statement.kind === 'update' && setsKey(statement, target)) return true;
     const name = asciiLower(target.name);
     return this.#schema.catalogue.tables.some((table) =>
       table.foreignKeys.some((foreignKey) => asciiLower(foreignKey.parent) === name),
     );
   }
+}
+
+/** Names that the key does not know may be other names of the rowid: it may be meant. */
+function setsKey({ set }: Update, { placement, columns }: Table): boolean {
+  if (placement.kind !== 'partitioned') return false;
+  const key = placement.key.map(asciiLower);
+  const own = new Set(columns.map((column) => asciiLower(column.name)));
+  return set.some((assignment) =>
+    assignment.columns.some(({ name }) => key.includes(asciiLower(name)) || !own.has(asciiLower(name))),
+  );
 }

@@ -14,6 +14,7 @@ import type { Change, CommitInput, CommitKind } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
+import type { Plan } from '../plan/plan.ts';
 import { type Catalogue, Schema } from '../schema/catalogue.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks, footprintOf, wholePartition } from '../transaction/footprint.ts';
@@ -21,22 +22,23 @@ import type { Lock } from '../transaction/lock.ts';
 import type { LockTable } from '../transaction/lock-table.ts';
 import { serveAsOf } from './as-of.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
+import { checkConfined, checkImported } from './confined.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
 import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
-import { futureSession, hasApplied, type LastCommit, readLastCommit } from './last-commit.ts';
+import { type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
-import { checkOwnership } from './ownership.ts';
-import { hasPrepared, readLocks } from './prepared.ts';
+import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeAnswer, withSession } from './reply.ts';
 import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
+import { lacks } from './session-demand.ts';
 
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
@@ -255,10 +257,7 @@ export class Replica {
 
   #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
     const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
-    // Of an INSERT only triggers reach further than the rows that the router has placed.
-    if (this.#schema.triggersOn(head.table).length > 0) {
-      checkOwnership(this.port, this.#schema, this.#identity);
-    }
+    checkImported(this.port, this.#schema, this.#identity, head);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
     else this.append('write', null, now);
@@ -276,25 +275,13 @@ export class Replica {
       return { kind: 'stale', newer: this.#newer() };
     }
     if (request.atLeast !== undefined || request.atLeastTime !== undefined) {
-      const lacking = this.#lacks(request);
+      const lacking = lacks(this, request);
       if (lacking !== null) return lacking;
     }
     const refused = restoreObstacle(this.#schema.catalogue, request.restore);
     if (refused !== null) return { kind: 'error', error: refused };
     if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
     return null;
-  }
-
-  /** A leader has passed every log time that was confirmed: by its partition nothing was seen that it does not have. */
-  #lacks(request: Addressed): ExecuteOutcome | null {
-    const { atLeast } = request;
-    const { last } = this;
-    if (this.follows) {
-      // What is prepared may be decided, and confirmed to the session, already.
-      return hasApplied(last, request) && !hasPrepared(this.port) ? null : { kind: 'behind' };
-    }
-    if (atLeast === undefined || atLeast <= last.commit) return null;
-    return { kind: 'error', error: futureSession(this.#identity, last, atLeast) };
   }
 
   #newer(): StalePartition<Catalogue> {
@@ -316,12 +303,20 @@ export class Replica {
     return this.#run(statements, request.answerBytesMax);
   }
 
-  /** Runs statements in the transaction that is open; what they change is captured, and belongs here. */
-  runWrites(request: Statements): StatementResult[] {
+  /** How a statement would be planned here; null where that cannot be told. */
+  planOf(sql: string): Plan | null {
+    return this.#prepared.planOf(this.#prepared.get(sql));
+  }
+
+  /**
+   * Runs statements in the transaction that is open; what they change is captured. It belongs here, or else the caller
+   * sees to rows of other partitions (`escapes.ts`).
+   */
+  runWrites(request: Statements, rows: 'own' | 'any' = 'own'): StatementResult[] {
     const statements = this.#ready(request);
     const results = this.#run(statements, request.answerBytesMax);
-    if (statements.some(({ ready }) => ready.mayEscape)) {
-      checkOwnership(this.port, this.#schema, this.#identity);
+    if (rows === 'own' && statements.some(({ ready }) => ready.mayEscape)) {
+      checkConfined(this.port, this.#schema, this.#identity);
     }
     return results;
   }

@@ -45,10 +45,11 @@ export function endRestore(system: System, id: string, publish: boolean, now: nu
   const { catalogue } = system.replica.schema;
   if (catalogue.restoring !== id) return lastState(system, id);
   const { restoring: _, ...open } = catalogue;
+  const { uniques: __, ...empty } = open;
   const state = publish ? 'published' : 'undone';
   const change = publish
     ? stepFrom(catalogue, [], open)
-    : stepFrom(catalogue, dropAll(catalogue), { ...open, tables: [], views: [], triggers: [] });
+    : stepFrom(catalogue, dropAll(catalogue), { ...empty, tables: [], views: [], triggers: [] });
   system.impose(change, record({ id, state }), now);
   return state;
 }
@@ -77,13 +78,14 @@ function stepFrom(before: Catalogue, statements: readonly string[], after: Catal
  * Drops everything, with whatever rows are there: children before their parents, so that nothing cascades, and with
  * foreign keys deferred, since rows of a half restored table may lack parents and tables may refer to each other.
  */
-function dropAll({ tables, views, triggers }: Catalogue): string[] {
+function dropAll({ tables, views, triggers, uniques = [] }: Catalogue): string[] {
   return [
     'PRAGMA defer_foreign_keys = ON',
     ...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(name)}`),
     ...views.map(({ name }) => `DROP VIEW ${quoteName(name)}`),
     ...childrenFirst(tables).map(({ name }) => `DROP TABLE ${quoteName(name)}`),
     'PRAGMA defer_foreign_keys = OFF',
+    ...uniques.map(({ table }) => `DROP TABLE ${table.name}`),
   ];
 }
 

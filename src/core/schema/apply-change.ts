@@ -5,7 +5,7 @@ import { guardTrigger } from '../log/guard.ts';
 import { parseStatement } from '../sql/parse.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
-import type { Catalogue } from './catalogue.ts';
+import { type Catalogue, storedTables } from './catalogue.ts';
 import type { SchemaChange } from './change.ts';
 import { checkForeignKeys } from './foreign-key-check.ts';
 import type { Table } from './table.ts';
@@ -17,8 +17,8 @@ import type { Table } from './table.ts';
  * @throws AtollError or SqliteError when this partition's rows do not allow it
  */
 export function applySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
-  const after = new Map(change.catalogue.tables.map((table) => [table.id, table]));
-  const reshaped = before.tables.filter((table) => !hasSameShape(table, after.get(table.id)));
+  const after = new Map(storedTables(change.catalogue).map((table) => [table.id, table]));
+  const reshaped = storedTables(before).filter((table) => !hasSameShape(table, after.get(table.id)));
   for (const table of change.mustBeEmpty) {
     if (port.query(`SELECT 1 FROM ${quoteName(table)} LIMIT 1`).rows.length > 0) {
       throw new AtollError(
@@ -27,15 +27,17 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
       );
     }
   }
+  // A restore fills its indexes when all rows are in.
+  if (before.restoring === undefined) refuseIndexOnRows(port, before, change.catalogue);
   for (const table of reshaped) dropLog(port, table.id);
   for (const statement of change.statements) port.query(asStored(statement));
-  const known = new Set(before.tables.map((table) => table.id));
+  const known = new Set(storedTables(before).map((table) => table.id));
   for (const table of reshaped) {
     const now = after.get(table.id);
     if (now !== undefined) createLog(port, now);
   }
   const shaped = new Set(reshaped.map((table) => table.id));
-  for (const table of change.catalogue.tables) {
+  for (const table of storedTables(change.catalogue)) {
     if (!known.has(table.id)) createLog(port, table);
     else if (!shaped.has(table.id) && hasNewTriggers(before, change.catalogue, table))
       refreshLog(port, table.id);
@@ -46,6 +48,22 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
     const family = [table.name, ...table.foreignKeys.map(({ parent }) => parent)];
     const concerned = family.some((name) => changed.has(asciiLower(name)));
     if (concerned) checkForeignKeys(port, table);
+  }
+}
+
+/** An index over partitions begins empty, so its table must too. */
+function refuseIndexOnRows(port: SqlitePort, before: Catalogue, { uniques = [] }: Catalogue): void {
+  const there = new Set(before.uniques?.map(({ table }) => table.id));
+  for (const { of, columns, table } of uniques) {
+    // By the name that it has before the statements.
+    const owner = before.tables.find(({ id }) => id === of);
+    if (there.has(table.id) || owner === undefined) continue;
+    if (port.query(`SELECT 1 FROM ${quoteName(owner.name)} LIMIT 1`).rows.length === 0) continue;
+    throw new AtollError(
+      'needs-global-index',
+      `${owner.name} has rows, and UNIQUE (${columns.join(', ')}) does not contain its partition key: it can be added only while ` +
+        'the table is empty; create a new table with it, and insert the rows there',
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { SchemaVersion, TableId } from '../../base/brand.ts';
 import type { Table, Trigger } from './table.ts';
+import type { UniqueIndex } from './unique-index.ts';
 
 export interface View {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface Catalogue {
   readonly tables: readonly Table[];
   readonly views: readonly View[];
   readonly triggers: readonly Trigger[];
+  /** What keeps UNIQUE over partitions; schemas of before have none. Their hidden tables are not among `tables`. */
+  readonly uniques?: readonly UniqueIndex[];
   /** Id of the restore that fills the tables: until it ends, partitions serve nobody else. */
   readonly restoring?: string;
 }
@@ -42,6 +45,8 @@ export class Schema {
   readonly #tables = new Map<string, Table>();
   readonly #views = new Map<string, View>();
   readonly #triggers = new Map<string, Trigger[]>();
+  #stored: ReadonlyMap<TableId, Table> | null = null;
+  readonly #uniques = new Map<TableId, UniqueIndex[]>();
 
   constructor(catalogue: Catalogue) {
     this.catalogue = catalogue;
@@ -53,6 +58,11 @@ export class Schema {
       const list = this.#triggers.get(key);
       if (list === undefined) this.#triggers.set(key, [trigger]);
       else list.push(trigger);
+    }
+    for (const index of catalogue.uniques ?? []) {
+      const list = this.#uniques.get(index.of);
+      if (list === undefined) this.#uniques.set(index.of, [index]);
+      else list.push(index);
     }
   }
 
@@ -68,4 +78,22 @@ export class Schema {
   triggersOn(name: string): readonly Trigger[] {
     return this.#triggers.get(asciiLower(name)) ?? [];
   }
+
+  /** What keeps UNIQUE of a table over partitions. */
+  uniquesOf({ id }: Pick<Table, 'id'>): readonly UniqueIndex[] {
+    return this.#uniques.get(id) ?? NO_UNIQUES;
+  }
+
+  /** By id, hidden ones too. */
+  get stored(): ReadonlyMap<TableId, Table> {
+    this.#stored ??= new Map(storedTables(this.catalogue).map((table) => [table.id, table]));
+    return this.#stored;
+  }
+}
+
+const NO_UNIQUES: readonly UniqueIndex[] = [];
+
+/** Users' tables, and the hidden ones behind them. */
+export function storedTables({ tables, uniques = [] }: Catalogue): readonly Table[] {
+  return [...tables, ...uniques.map(({ table }) => table)];
 }

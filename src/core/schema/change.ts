@@ -23,6 +23,7 @@ import {
 } from './introspect.ts';
 import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
 import type { Placement, Table } from './table.ts';
+import { isSameIndex, type UniqueIndex, uniqueIndex, uniquesNeeded, withRenamed } from './unique-index.ts';
 import { validateCatalogue } from './validate.ts';
 
 /** One step from a schema version to the next: plain data, the same for every partition. */
@@ -83,6 +84,7 @@ class ChangePlanner {
   readonly #ids = new Map<string, TableId>();
   readonly #placements = new Map<TableId, Placement>();
   /** Of tables whose placement is resolved at the end, when all of their parents are there. */
+  #uniques: readonly UniqueIndex[];
   readonly #declared = new Map<TableId, DeclaredPlacement>();
   #nextTableId: number;
 
@@ -93,6 +95,7 @@ class ChangePlanner {
     this.#foreign = foreignTables(port, before.tables);
     this.#described = describedTables(port, before.tables);
     this.#nextTableId = before.nextTableId;
+    this.#uniques = before.uniques ?? [];
     for (const table of before.tables) {
       this.#ids.set(asciiLower(table.name), table.id);
       this.#placements.set(table.id, table.placement);
@@ -196,6 +199,7 @@ class ChangePlanner {
     if (declared?.kind === 'partition-by') {
       this.#declared.set(id, { kind: 'partition-by', columns: renamed(declared.columns) });
     }
+    this.#uniques = this.#uniques.map((index) => (index.of === id ? withRenamed(index, from, to) : index));
   }
 
   /** A table without a key of its own is partitioned by its rowid, whose name a new column would take. */
@@ -241,6 +245,30 @@ class ChangePlanner {
     this.#ids.delete(asciiLower(name));
   }
 
+  /** Hidden tables for what is to be unique over partitions now: those that are there, or new ones; others go. */
+  #keepUniques(tables: readonly Table[]): UniqueIndex[] {
+    const kept: UniqueIndex[] = [];
+    for (const table of tables) {
+      // What cannot be kept so is refused when the whole catalogue is there.
+      const plain = uniquesNeeded(table).filter((columns) => columns.length > 0);
+      for (const columns of plain) {
+        const wanted = uniqueIndex(this.#nextTableId as TableId, table, columns);
+        const present = this.#uniques.find((index) => isSameIndex(index, wanted));
+        if (present === undefined) {
+          this.#nextTableId++;
+          this.#execute(wanted.table.sql);
+        }
+        kept.push(present ?? wanted);
+      }
+    }
+    for (const { table } of this.#uniques) {
+      if (kept.some((index) => index.table.id === table.id)) continue;
+      dropLog(this.#port, table.id);
+      this.#execute(`DROP TABLE ${table.name}`);
+    }
+    return kept;
+  }
+
   /** `stored`: what partitions run, where it differs from what is tried here. */
   #execute(source: string, stored = source): void {
     this.#port.query(source);
@@ -259,15 +287,18 @@ class ChangePlanner {
       const placement = this.#placements.get(id) ?? resolvePlacement(table, this.#declared.get(id), placed);
       tables.push({ ...table, id, placement });
     }
+    tables.sort((a, b) => a.id - b.id);
+    const uniques = this.#keepUniques(tables);
     const catalogue: Catalogue = {
       version: (this.#before.version + 1) as SchemaVersion,
       nextTableId: this.#nextTableId as TableId,
-      tables: tables.sort((a, b) => a.id - b.id),
+      tables,
       views: plain.views.map((view) => ({ ...view, sql: withoutBounds(view.sql) })),
       triggers: plain.triggers.map((trigger) => ({
         ...trigger,
         sql: withoutBounds(unguardTrigger(trigger.sql)),
       })),
+      ...(uniques.length > 0 && { uniques }),
     };
     // The catalogue alone does not show all that a statement can change: a CHECK, an indexed expression.
     if (this.#shapeBefore === shapeOf(this.#port) && isSameSchema(this.#before, catalogue)) return null;
@@ -332,7 +363,8 @@ function inOrderOfParents(tables: readonly PlainTable[]): PlainTable[] {
 }
 
 function isSameSchema(a: Catalogue, b: Catalogue): boolean {
-  const shape = ({ tables, views, triggers }: Catalogue) => JSON.stringify([tables, views, triggers]);
+  const shape = ({ tables, views, triggers, uniques }: Catalogue) =>
+    JSON.stringify([tables, views, triggers, uniques]);
   return shape(a) === shape(b);
 }
 

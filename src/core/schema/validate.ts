@@ -3,6 +3,7 @@ import { AtollError } from '../../protocol/error.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import { areColocated, childColumnsFor, reachableRowid } from './placement.ts';
 import type { ForeignKey, Index, Table } from './table.ts';
+import { holdsLocally } from './unique-index.ts';
 
 /** A result of all columns and their types must fit SQLite's 100 columns, and the log four more (imposed). */
 export const COLUMNS_MAX = 96;
@@ -27,18 +28,38 @@ export function validateCatalogue(catalogue: Catalogue): void {
   }
 }
 
-/** Each partition enforces UNIQUE by itself, which is enough exactly when equal values share a partition. */
+/**
+ * Each partition enforces UNIQUE by itself, which is enough exactly when equal values share a partition. Else there is an
+ * index over partitions for it (unique-index.ts), of plain columns, since its entries are made of row images.
+ */
 function validateUnique(table: Table, index: Index): void {
   if (!index.unique || table.placement.kind === 'reference') return;
-  const columns = new Set(index.columns.map((name) => (name === null ? null : asciiLower(name))));
-  if (table.placement.key.every((name) => columns.has(asciiLower(name)))) return;
-  const shown = index.columns.map((name) => name ?? 'an expression').join(', ');
-  const key = table.placement.key.join(', ');
-  throw new AtollError(
-    'needs-global-index',
-    `${table.name}: UNIQUE or PRIMARY KEY (${shown}) does not contain the partition key (${key}), so it would hold in each partition only; ` +
-      `add ${key} to it, or PARTITION BY one of its columns, or make the table REFERENCE`,
+  if (holdsLocally(index, table.placement.key)) return;
+  const stored = new Set(
+    table.columns.filter(({ generated }) => generated === 'no').map(({ name }) => asciiLower(name)),
   );
+  const plain = index.columns.every((name) => name !== null && stored.has(asciiLower(name)));
+  const what = uniqueText(table, index);
+  const key = table.placement.key.join(', ');
+  if (!plain || index.partial) {
+    throw new AtollError(
+      'needs-global-index',
+      `${what} does not contain the partition key (${key}) and has WHERE, an expression, a generated column or another collation than its column, ` +
+        `so it would hold in each partition only; add ${key} to it, or index plain columns`,
+    );
+  }
+  if (/\bON\s+CONFLICT\b/i.test(table.sql)) {
+    throw new AtollError(
+      'unsupported',
+      `${what} does not contain the partition key (${key}): rows in its way may be in other partitions, ` +
+        `so ON CONFLICT in the definition of ${table.name} cannot be kept; leave it out`,
+    );
+  }
+}
+
+function uniqueText(table: Table, index: Index): string {
+  const shown = index.columns.map((name) => name ?? 'an expression').join(', ');
+  return `${table.name}: UNIQUE or PRIMARY KEY (${shown})`;
 }
 
 function validateForeignKey(schema: Schema, table: Table, foreignKey: ForeignKey): void {

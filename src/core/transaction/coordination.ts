@@ -1,7 +1,7 @@
 import type { PartitionId, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { StalePartition } from '../../protocol/network.ts';
-import type { TransactReply, Vote } from '../../protocol/transaction.ts';
+import type { Escapes, TransactReply, Vote } from '../../protocol/transaction.ts';
 
 export type Ruling =
   | { readonly kind: 'waiting' }
@@ -17,17 +17,31 @@ export type Ruling =
 /**
  * An anchor's tally of one attempt: all must vote yes, and the first that does not ends it. In memory alone, for without a
  * logged decision an attempt counts as aborted (presumed abort: Mohan, Lindsay, Obermarck, "Transaction Management in
- * the R* Distributed Database Management System", ACM TODS 11(4), 1986, section 3).
+ * the R* Distributed Database Management System", ACM TODS 11(4), 1986, section 3). What the votes of one wave of prepares
+ * say to belong elsewhere is prepared there in the next.
  */
 export class Coordination {
   readonly #missing: Set<PartitionId>;
-  readonly #participants: PartitionId[] = [];
-  readonly #replies = new Map<PartitionId, string>();
+  readonly #participants = new Set<PartitionId>();
+  readonly #replies: { partition: PartitionId; reply: string }[] = [];
+  #escapes: Escapes[] = [];
   #preparedAt: Timestamp | null = null;
   #abort: Ruling | null = null;
 
   constructor(participants: readonly PartitionId[]) {
     this.#missing = new Set(participants);
+  }
+
+  /** What all votes since the last call say to belong elsewhere. */
+  takeEscapes(): readonly Escapes[] {
+    const escapes = this.#escapes;
+    this.#escapes = [];
+    return escapes;
+  }
+
+  /** Another wave: these must vote too, or once more. */
+  expect(partitions: Iterable<PartitionId>): void {
+    for (const partition of partitions) this.#missing.add(partition);
   }
 
   /** A participant has voted, or it is not known whether it has: an error stands for no. */
@@ -36,8 +50,9 @@ export class Coordination {
     if (vote instanceof AtollError) this.#abort ??= { kind: 'abort', reason: refused(vote) };
     else if (vote.vote === 'stale') this.#abort ??= { kind: 'abort', reason: vote.newer };
     else {
-      this.#replies.set(partition, vote.reply);
-      if (!vote.read) this.#participants.push(partition);
+      this.#replies.push({ partition, reply: vote.reply });
+      if (!vote.read) this.#participants.add(partition);
+      if (vote.escapes !== undefined) this.#escapes.push(vote.escapes);
       if (this.#preparedAt === null || vote.preparedAt > this.#preparedAt) this.#preparedAt = vote.preparedAt;
     }
     return this.ruling;
@@ -46,12 +61,12 @@ export class Coordination {
   get ruling(): Ruling {
     if (this.#abort !== null) return this.#abort;
     if (this.#missing.size > 0) return { kind: 'waiting' };
-    return { kind: 'commit', participants: this.#participants, preparedAt: this.#preparedAt };
+    return { kind: 'commit', participants: [...this.#participants], preparedAt: this.#preparedAt };
   }
 
-  /** What the participants have answered. */
+  /** What the participants have answered, in order of waves. */
   get replies(): TransactReply['replies'] {
-    return [...this.#replies].map(([partition, reply]) => ({ partition, reply }));
+    return this.#replies;
   }
 }
 

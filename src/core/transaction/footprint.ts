@@ -86,10 +86,9 @@ function writeLocks(
 export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
   const tokens = new Set<Token>();
   const tables = new Set<TableId>();
-  const byId = new Map(schema.catalogue.tables.map((table) => [table.id, table]));
   for (const change of changes) {
     if (change.tableId < FIRST_USER_TABLE_ID) continue;
-    const table = byId.get(change.tableId);
+    const table = schema.stored.get(change.tableId);
     if (table === undefined) return [WHOLE_EXCLUSIVE];
     tables.add(table.id);
     if (tokens.size > KEYS_MAX || table.placement.kind !== 'partitioned') continue;

@@ -39,8 +39,20 @@ export async function importRows(session: Session, table: string, request: Reque
 /** The table as this router knows it; another one may have created it since. */
 async function findTarget({ database, context }: Session, table: string): Promise<ImportTarget> {
   const known = await database.network(context);
-  if (known.schema.table(table) !== undefined) return targetIn(known, table);
-  return targetIn(await database.refresh(context), table);
+  if (known.schema.table(table) !== undefined) return checked(targetIn(known, table));
+  return checked(targetIn(await database.refresh(context), table));
+}
+
+/** A chunk is inserted by one partition alone. */
+function checked(target: ImportTarget): ImportTarget {
+  const { known, table } = target;
+  const [index] = known.schema.uniquesOf(table);
+  if (index === undefined) return target;
+  throw new AtollError(
+    'needs-global-index',
+    `UNIQUE (${index.columns.join(', ')}) of ${table.name} does not contain its partition key, which an import cannot check yet: ` +
+      'insert the rows by /v1/batch, or restore a dump',
+  );
 }
 
 interface PartitionCounts {

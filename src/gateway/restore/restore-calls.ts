@@ -1,7 +1,13 @@
-import type { PartitionId } from '../../base/brand.ts';
+import type { PartitionId, TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { StalePartition } from '../../protocol/network.ts';
-import type { RestoreIdsReply, RestoreMark, RestoreReply, RestoreState } from '../../protocol/restore.ts';
+import type {
+  RestoreEntriesReply,
+  RestoreIdsReply,
+  RestoreMark,
+  RestoreReply,
+  RestoreState,
+} from '../../protocol/restore.ts';
 import type { SchemaChangeReply } from '../../protocol/schema.ts';
 import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
 import { fanOut } from '../fan-out.ts';
@@ -57,6 +63,15 @@ export class RestoreCalls {
   }
 
   /** In every partition, the system partition included: it has the reference tables. */
+  /** What an index over partitions has to have for rows of a partition. */
+  entries(partition: PartitionId, index: TableId, after: string | null): Promise<RestoreEntriesReply> {
+    return this.#ask(partition, 'restore-entries', { index, after }, PAGE_TIMEOUT_MS);
+  }
+
+  async enter(partition: PartitionId, changes: string): Promise<void> {
+    await this.#ask(partition, 'restore-enter', { changes }, PAGE_TIMEOUT_MS);
+  }
+
   async finish(marks: ReadonlyMap<PartitionId, readonly RestoreMark[]>): Promise<void> {
     const partitions = [SYSTEM_PARTITION, ...this.known.tokens.partitions()];
     await fanOut(partitions, PARALLEL_MAX, (partition) =>

@@ -7,6 +7,7 @@ import { withoutByteOrderMark } from '../import/record.ts';
 import { discard, piecesOf } from '../import/text-blocks.ts';
 import type { Session } from '../statements.ts';
 import { type DumpStatement, readDumpStatement } from './dump-statement.ts';
+import { fillIndex } from './fill-index.ts';
 import { mergeIds, needsIdCheck } from './identifiers.ts';
 import { Loader } from './loader.ts';
 import { RestoreCalls } from './restore-calls.ts';
@@ -180,6 +181,7 @@ class Restore {
       const merged = await mergeIds(table, partitions, (...place) => this.#calls.ids(...place));
       for (const [partition, mark] of merged) marks.set(partition, [...(marks.get(partition) ?? []), mark]);
     }
+    for (const index of known.schema.catalogue.uniques ?? []) await fillIndex(index, known, this.#calls);
     await this.#calls.finish(marks);
     if (this.#lost !== null) throw this.#lost;
     await this.#calls.publish();

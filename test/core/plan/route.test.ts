@@ -38,12 +38,13 @@ function plan(sql: string): Plan {
 function brief(sql: string): string {
   const p = plan(sql);
   if (p.kind === 'refused') return `refused ${p.code}`;
-  if (p.kind !== 'route') return p.kind;
+  const moves = 'moves' in p ? ` moves ${p.moves}` : '';
+  if (p.kind !== 'route') return p.kind + moves;
   if (p.pin.kind !== 'key') return `route ${p.pin.kind}`;
   const tuples = p.pin.tuples.map((tuple) =>
     tuple.map((s) => (s.kind === 'parameter' ? `?${s.index}` : String(s.value))).join('+'),
   );
-  return `route ${tuples.join(' ')}`;
+  return `route ${tuples.join(' ')}${moves}`;
 }
 
 const CASES: readonly (readonly [sql: string, plan: string])[] = [
@@ -117,7 +118,12 @@ const CASES: readonly (readonly [sql: string, plan: string])[] = [
   ],
   ['INSERT INTO comments (tenant, body) SELECT tenant, title FROM posts', 'refused unsupported'],
   ["UPDATE posts SET score = 1 WHERE tenant = 'a'", 'route a'],
-  ["UPDATE posts SET tenant = 'b' WHERE tenant = 'a'", 'refused key-change'],
+  ["UPDATE posts SET tenant = 'b' WHERE tenant = 'a'", 'route a moves posts'],
+  ["UPDATE posts SET tenant = 'b'", 'scatter-write moves posts'],
+  ["UPDATE OR IGNORE posts SET tenant = 'b' WHERE tenant = 'a'", 'refused unsupported'],
+  ['UPDATE users SET id = 5 WHERE id = 4', 'refused key-change'],
+  ['UPDATE parents SET k = 2 WHERE k = 1', 'refused key-change'],
+  ['UPDATE watched SET k = 2 WHERE k = 1', 'refused key-change'],
   ["UPDATE posts SET tenant = 'a' WHERE tenant = 'a'", 'route a'],
   ["UPDATE posts SET id = 5 WHERE tenant = 'a'", 'refused needs-global-index'],
   ['UPDATE posts SET score = 1', 'scatter-write'],

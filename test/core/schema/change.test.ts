@@ -95,7 +95,13 @@ describe('refused, and nothing has changed', () => {
       ['unsupported', ['ALTER TABLE kept DROP COLUMN k']],
       ['unsupported', ['CREATE TABLE other (x TEXT PRIMARY KEY, p TEXT REFERENCES parent) PARTITION BY (x)']],
       ['unsupported', ['CREATE TABLE d (p TEXT REFERENCES parent DEFERRABLE INITIALLY DEFERRED)']],
-      ['needs-global-index', ['CREATE TABLE u (a PRIMARY KEY, b UNIQUE)']],
+      ['unsupported', ['CREATE TABLE u (a PRIMARY KEY, b UNIQUE ON CONFLICT IGNORE)']],
+      ['needs-global-index', ['CREATE TABLE u (a PRIMARY KEY, b)', 'CREATE UNIQUE INDEX i ON u (lower(b))']],
+      [
+        'needs-global-index',
+        ['CREATE TABLE u (a PRIMARY KEY, b)', 'CREATE UNIQUE INDEX i ON u (b) WHERE b > 0'],
+      ],
+      ['needs-global-index', ['CREATE TABLE u (a PRIMARY KEY, b AS (a + 1) UNIQUE)']],
       ['needs-global-index', ['CREATE UNIQUE INDEX i ON kept (v)']],
       ['needs-global-index', ['CREATE UNIQUE INDEX i ON kept (k COLLATE NOCASE, v)']],
       [

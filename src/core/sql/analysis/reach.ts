@@ -21,36 +21,40 @@ const CACHE = new WeakMap<Schema, Map<string, readonly string[]>>();
  * Refuses what a partition alone cannot do rightly: a trigger that reads or changes rows of other keys (it
  * would see and touch only those that happen to live in the same partition), or writes a reference table. Rows
  * that a trigger inserts are checked where they are written. `changed`: the columns that an UPDATE sets, lower
- * case; null: any.
+ * case; null: any. `key`: whether updated rows keep their partition key, or move, so that where they were only
+ * rows with the old one are.
  */
 export function reachOf(
   schema: Schema,
   table: Table,
   events: readonly WriteEvent[],
   changed: readonly string[] | null,
+  key: 'keep' | 'move' = 'keep',
 ): readonly string[] {
   let cache = CACHE.get(schema);
   if (cache === undefined) {
     cache = new Map();
     CACHE.set(schema, cache);
   }
-  const key = `${events.join()} ${changed?.join() ?? '*'} ${table.name}`;
-  const known = cache.get(key);
+  const cacheKey = `${key} ${events.join()} ${changed?.join() ?? '*'} ${table.name}`;
+  const known = cache.get(cacheKey);
   if (known !== undefined) return known;
-  const walker = new ReachWalker(schema);
+  const walker = new ReachWalker(schema, key === 'move');
   for (const event of events) walker.write(table, event, changed);
   const reached = [...walker.reached].filter((name) => name !== table.name).sort();
-  cache.set(key, reached);
+  cache.set(cacheKey, reached);
   return reached;
 }
 
 class ReachWalker {
   readonly reached = new Set<string>();
   readonly #schema: Schema;
+  readonly #moves: boolean;
   readonly #seen = new Set<string>();
 
-  constructor(schema: Schema) {
+  constructor(schema: Schema, moves: boolean) {
     this.#schema = schema;
+    this.#moves = moves;
   }
 
   write(table: Table, event: WriteEvent, changed: readonly string[] | null): void {
@@ -76,14 +80,14 @@ class ReachWalker {
     const rowNew = analyzer.pseudo(table, 'new');
     const rowOld = analyzer.pseudo(table, 'old');
     const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
-    for (const column of key) {
+    for (const column of this.#moves ? [] : key) {
       analyzer.graph.edge(nodeOf(rowNew, column), nodeOf(rowOld, column));
       analyzer.graph.edge(nodeOf(rowOld, column), nodeOf(rowNew, column));
     }
     const scope = scopeOf([rowNew, rowOld], null);
     if (ast.when !== null) analyzer.expression(ast.when, scope, null, newFindings());
     this.#body(table, trigger, ast, analyzer, scope);
-    const reached = key.map((column) => analyzer.graph.reachedFrom(nodeOf(rowNew, column)));
+    const reached = key.map((column) => analyzer.graph.reachedFrom(nodeOf(rowOld, column)));
     for (const use of analyzer.uses) {
       const covered =
         key.length > 0 &&
@@ -94,7 +98,7 @@ class ReachWalker {
         'unsupported',
         `the trigger "${trigger.name}" uses rows of "${use.table.name}" that may belong to other partition keys: ` +
           (key.length > 0
-            ? `compare its key with NEW.${key[0]} or OLD.${key[0]}`
+            ? `compare its key with ${this.#moves ? '' : `NEW.${key[0]} or `}OLD.${key[0]}`
             : 'it is on a reference table'),
       );
     }

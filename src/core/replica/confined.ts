@@ -1,0 +1,46 @@
+import { AtollError } from '../../protocol/error.ts';
+import type { ImportChunkHead } from '../../protocol/import.ts';
+import type { RestoreChunkHead } from '../../protocol/restore.ts';
+import { readLayouts } from '../log/layout.ts';
+import { readCaptured } from '../log/read.ts';
+import type { Schema } from '../schema/catalogue.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import type { Identity } from './identity.ts';
+import { checkOwnership } from './ownership.ts';
+import { entryChanges } from './unique-entries.ts';
+
+/**
+ * Checks that what the open transaction has changed concerns this partition alone: of what is to be more than that, routers
+ * make a transaction over partitions.
+ *
+ * @throws AtollError `multi-partition-write`
+ */
+export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity): void {
+  checkOwnership(port, schema, identity);
+  if (schema.catalogue.uniques === undefined) return;
+  const [entry] = entryChanges(readCaptured(port), readLayouts(port), schema);
+  if (entry === undefined) return;
+  const index = schema.catalogue.uniques.find(({ table }) => table.id === entry.change.tableId);
+  const owner = schema.catalogue.tables.find(({ id }) => id === index?.of);
+  throw new AtollError(
+    'multi-partition-write',
+    `the statement changes ${owner?.name} (${index?.columns.join(', ')}), which is unique over partitions, in one partition alone: ` +
+      'write the table by /v1/query or /v1/batch, without atomicity',
+  );
+}
+
+/**
+ * Of rows that the router has placed only triggers reach further, and indexes over partitions. A restore fills these when all
+ * rows are in.
+ */
+export function checkImported(
+  port: SqlitePort,
+  schema: Schema,
+  identity: Identity,
+  head: ImportChunkHead | RestoreChunkHead,
+): void {
+  const table = schema.table(head.table);
+  const indexed = table !== undefined && schema.uniquesOf(table).length > 0;
+  if (indexed && !('restore' in head)) checkConfined(port, schema, identity);
+  else if (schema.triggersOn(head.table).length > 0) checkOwnership(port, schema, identity);
+}

@@ -1,0 +1,118 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { present } from '../../base/assert.ts';
+import type { TableId } from '../../base/brand.ts';
+import type { Column, Index, Table } from './table.ts';
+
+/**
+ * A UNIQUE or PRIMARY KEY that does not contain its table's partition key, so that no partition alone can see whether it
+ * holds. A hidden table has an entry for every row, and lives with the indexed values: equal ones meet there.
+ */
+export interface UniqueIndex {
+  /** Of the table that has the constraint. */
+  readonly of: TableId;
+  /** Its indexed columns, in their order. */
+  readonly columns: readonly string[];
+  /** Other columns that say which row it is and where: of the partition key, and of the row's key. */
+  readonly row: readonly string[];
+  /** Hidden: the indexed values `v0` …, which are its key, then those of the row, `r0` …. */
+  readonly table: Table;
+}
+
+/** The columns of those constraints that the partitions cannot keep by themselves, each once. */
+export function uniquesNeeded(table: Table): readonly (readonly string[])[] {
+  const { placement } = table;
+  if (placement.kind === 'reference') return [];
+  const needed = new Map<string, readonly string[]>();
+  for (const index of table.indexes) {
+    if (!index.unique || holdsLocally(index, placement.key)) continue;
+    const columns = index.columns.filter((name) => name !== null);
+    needed.set(columns.map(asciiLower).join(), columns);
+  }
+  return [...needed.values()];
+}
+
+/** Equal values have equal partition keys. */
+export function holdsLocally({ columns }: Index, key: readonly string[]): boolean {
+  const names = new Set(columns.map((name) => (name === null ? null : asciiLower(name))));
+  return key.every((name) => names.has(asciiLower(name)));
+}
+
+/** `columns` are stored columns of `owner`. */
+export function uniqueIndex(id: TableId, owner: Table, columns: readonly string[]): UniqueIndex {
+  const row = rowColumns(owner, columns);
+  const name = `_atoll_unique_${id}`;
+  const described = [
+    ...columns.map((column, index) => hidden(owner, column, `v${index}`, index + 1)),
+    ...row.map((column, index) => hidden(owner, column, `r${index}`, 0)),
+  ];
+  const definitions = described.map(
+    (column) => `${column.name} ${column.declaredType} COLLATE ${column.collation}`,
+  );
+  const key = columns.map((_, index) => `v${index}`);
+  return {
+    of: owner.id,
+    columns,
+    row,
+    table: {
+      id,
+      name,
+      columns: described,
+      withoutRowid: true,
+      strict: false,
+      rowidColumn: null,
+      rowidName: null,
+      placement: { kind: 'partitioned', key },
+      sql: `CREATE TABLE ${name} (${definitions.join(', ')}, PRIMARY KEY (${key.join(', ')})) WITHOUT ROWID`,
+      foreignKeys: [],
+      indexes: [],
+    },
+  };
+}
+
+/** Whether an index serves the same constraint of the table as it is now; names may have changed. */
+export function isSameIndex(a: UniqueIndex, b: UniqueIndex): boolean {
+  const shape = ({ of, columns, row, table }: UniqueIndex) =>
+    JSON.stringify([
+      of,
+      columns.map(asciiLower),
+      row.map(asciiLower),
+      table.columns.map(({ affinity, collation }) => [affinity, collation]),
+    ]);
+  return shape(a) === shape(b);
+}
+
+/** The index once a column of its table has another name. */
+export function withRenamed(index: UniqueIndex, from: string, to: string): UniqueIndex {
+  const renamed = (names: readonly string[]) =>
+    names.map((name) => (asciiLower(name) === asciiLower(from) ? to : name));
+  return { ...index, columns: renamed(index.columns), row: renamed(index.row) };
+}
+
+function rowColumns(owner: Table, indexed: readonly string[]): string[] {
+  const key = owner.placement.kind === 'partitioned' ? owner.placement.key : [];
+  const rowKey = owner.withoutRowid
+    ? owner.columns.filter(({ primaryKeyIndex }) => primaryKeyIndex > 0).map(({ name }) => name)
+    : [present(owner.rowidColumn ?? owner.rowidName, 'a table with rowids has a name for them')];
+  const seen = new Set(indexed.map(asciiLower));
+  return [...key, ...rowKey].filter((name) => {
+    const fresh = !seen.has(asciiLower(name));
+    seen.add(asciiLower(name));
+    return fresh;
+  });
+}
+
+/** A column for the values of an owner's column, or of its rowid. */
+function hidden(owner: Table, name: string, as: string, primaryKeyIndex: number): Column {
+  const column = owner.columns.find((each) => asciiLower(each.name) === asciiLower(name));
+  const { affinity, collation } = column ?? { affinity: 'INTEGER', collation: 'BINARY' };
+  return {
+    name: as,
+    declaredType: affinity,
+    affinity,
+    collation,
+    notNull: primaryKeyIndex > 0,
+    defaultSql: null,
+    generated: 'no',
+    primaryKeyIndex,
+  };
+}

@@ -1,0 +1,54 @@
+import { asciiLower } from '../base/ascii.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { Schema } from '../core/schema/catalogue.ts';
+import type { RingRange } from '../protocol/transaction.ts';
+import type { KnownNetwork } from './known-network.ts';
+import { type Planned, PlanRefusal } from './planned.ts';
+
+/** Whether the write may change rows, or entries of indexes, in other partitions than those that run it: only a transaction can. */
+export function spreads(plan: Plan): boolean {
+  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
+  return plan.moves !== undefined || plan.indexes !== undefined;
+}
+
+/** What an anchor needs to know of who owns what; undefined if it needs nothing. */
+export function ringFor(known: KnownNetwork, planned: readonly Planned[]): RingRange[] | undefined {
+  if (!planned.some(({ plan }) => spreads(plan))) return undefined;
+  return ringOf(known);
+}
+
+export function ringOf(known: KnownNetwork): RingRange[] {
+  return known.tokens.ranges.map(({ start, partition }) => [start, partition, known.epochOf(partition)]);
+}
+
+/**
+ * Rows that a statement moves are where they belong only in the end. A later statement that uses their table would miss
+ * them there.
+ *
+ * @throws PlanRefusal
+ */
+export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Planned[]): void {
+  const moved = new Map<string, number>();
+  for (const [index, { plan }] of planned.entries()) {
+    const used = moved.size === 0 ? undefined : usedBy(plan, schema).find((name) => moved.has(name));
+    if (used !== undefined) {
+      throw new PlanRefusal(
+        'unsupported',
+        `statements[${index}] uses "${used}", whose rows statements[${moved.get(used)}] may move to other partitions: ` +
+          'send it in a later request, or put it before',
+      );
+    }
+    if (plan.kind !== 'route' && plan.kind !== 'scatter-write') continue;
+    for (const name of plan.moves ?? []) moved.set(asciiLower(name), index);
+  }
+}
+
+/** Lower-case names of the tables that a statement reads or writes, and of those that rows which it writes refer to. */
+function usedBy(plan: Plan, schema: Schema): string[] {
+  if (!('tables' in plan) || plan.kind === 'system') return [];
+  const written = 'reaches' in plan ? [...plan.tables.partitioned, ...plan.reaches] : [];
+  const parents = written.flatMap(
+    (name) => schema.table(name)?.foreignKeys.map(({ parent }) => parent) ?? [],
+  );
+  return [...plan.tables.partitioned, ...written, ...parents].map(asciiLower);
+}

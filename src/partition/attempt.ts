@@ -1,0 +1,82 @@
+import type { PartitionId } from '../base/brand.ts';
+import { Coordination, type Ruling } from '../core/transaction/coordination.ts';
+import { errandsOf } from '../core/transaction/owners.ts';
+import { AtollError, toAtollError } from '../protocol/error.ts';
+import type { RingRange, TransactionPart, Vote } from '../protocol/transaction.ts';
+
+/** Waves of prepares in one attempt (chosen: each follows from what the one before has written; cascades are not that deep). */
+const WAVES_MAX = 8;
+
+/** What one prepare asks for: a part; or, of a later wave, changes. */
+export interface Asked {
+  readonly part: TransactionPart;
+  readonly changes?: string;
+}
+
+/** One attempt in its anchor: prepares in waves, until all have voted yes and nothing is left that belongs elsewhere, or one has not. */
+export class Attempt {
+  readonly coordination: Coordination;
+  readonly #ring: readonly RingRange[];
+  readonly #ask: (asked: Asked) => Promise<Vote>;
+  readonly #prepares: Promise<void>[] = [];
+  readonly #touched = new Set<PartitionId>();
+
+  constructor(ring: readonly RingRange[] | undefined, ask: (asked: Asked) => Promise<Vote>) {
+    this.coordination = new Coordination([]);
+    this.#ring = ring ?? [];
+    this.#ask = ask;
+  }
+
+  /** Who was asked for a prepare. */
+  get touched(): readonly PartitionId[] {
+    return [...this.#touched];
+  }
+
+  /** Resolves when no prepare is on its way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#prepares);
+  }
+
+  async run(parts: readonly TransactionPart[]): Promise<Exclude<Ruling, { kind: 'waiting' }>> {
+    let asked: Asked[] = parts.map((part) => ({ part }));
+    for (let wave = 1; ; wave++) {
+      const ruling = await this.#wave(asked);
+      if (ruling.kind !== 'commit') return ruling;
+      const escapes = this.coordination.takeEscapes();
+      if (escapes.length === 0) return ruling;
+      if (wave === WAVES_MAX) {
+        const reason = new AtollError('unsupported', `rows still move after ${WAVES_MAX} steps`, 'none');
+        return { kind: 'abort', reason };
+      }
+      asked = errandsOf(escapes, this.#ring).map(({ partition, epoch, changes }) => ({
+        part: { partition, epoch, read: false, statements: [] },
+        changes,
+      }));
+    }
+  }
+
+  /** Resolves with the first ruling that is not to wait on, as votes come in. */
+  async #wave(asked: readonly Asked[]): Promise<Exclude<Ruling, { kind: 'waiting' }>> {
+    const { coordination } = this;
+    coordination.expect(asked.map(({ part }) => part.partition));
+    const pending = new Set(asked.map((each) => this.#prepare(each)));
+    this.#prepares.push(...pending);
+    for (;;) {
+      const { ruling } = coordination;
+      if (ruling.kind !== 'waiting') return ruling;
+      await Promise.race([...pending].map((each) => each.then(() => pending.delete(each))));
+    }
+  }
+
+  async #prepare(asked: Asked): Promise<void> {
+    const { partition } = asked.part;
+    this.#touched.add(partition);
+    let vote: Vote | AtollError;
+    try {
+      vote = await this.#ask(asked);
+    } catch (error) {
+      vote = toAtollError(error);
+    }
+    this.coordination.voted(partition, vote);
+  }
+}

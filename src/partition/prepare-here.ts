@@ -1,0 +1,38 @@
+import type { Work } from '../core/replica/group.ts';
+import { laterWork } from '../core/replica/later-wave.ts';
+import type { ExecuteOutcome } from '../core/replica/outcome.ts';
+import { prepareWork } from '../core/replica/participant.ts';
+import type { Replica } from '../core/replica/replica.ts';
+import type { PrepareRequest, Vote } from '../protocol/transaction.ts';
+import type { FeedFollower } from './feed-follower.ts';
+
+/** What became of work that no longer waits. */
+export type Settled = Exclude<ExecuteOutcome, { kind: 'behind' | 'held' | 'locked' }>;
+
+export interface Preparing {
+  readonly replica: () => Replica;
+  readonly feed: FeedFollower;
+  /** Does work in the next group, and again while others hold what it needs. */
+  readonly perform: (work: Work, deadline: number) => Promise<Settled>;
+}
+
+/**
+ * Prepares a part of a transaction, or what a later wave adds to it, in this partition. A later wave does not wait for the
+ * feed, which may itself wait for this transaction.
+ *
+ * @throws AtollError that stands for the vote no
+ */
+export async function prepareHere(
+  { replica, feed, perform }: Preparing,
+  request: PrepareRequest,
+  deadline: number,
+): Promise<Vote> {
+  const { changes } = request;
+  if (changes === undefined) await feed.idle();
+  const work =
+    changes === undefined ? prepareWork(replica(), request) : laterWork(replica(), { ...request, changes });
+  const outcome = await perform(work, deadline);
+  if (outcome.kind === 'error') throw outcome.error;
+  if (outcome.kind === 'stale') return { vote: 'stale', newer: outcome.newer };
+  return JSON.parse(outcome.body) as Vote;
+}

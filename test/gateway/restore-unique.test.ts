@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestCluster } from '../cluster/cluster.ts';
+import { restore, tablesOf } from './restoring.ts';
+
+let source: TestCluster;
+let target: TestCluster;
+
+beforeAll(async () => {
+  [source, target] = await Promise.all([
+    TestCluster.start({ partitions: 3 }),
+    TestCluster.start({ partitions: 2 }),
+  ]);
+});
+afterAll(() => Promise.all([source.dispose(), target.dispose()]));
+
+test('a value that is there twice is found, wherever its rows go, and nothing is left', async () => {
+  const rows = (emails: readonly string[]) =>
+    emails.map((email, index) => `INSERT INTO users VALUES('o${index}','${email}',1);`).join('\n');
+  const emails = Array.from({ length: 60 }, (_, index) => `e${index}@example.com`);
+  for (const unique of ['UNIQUE', '']) {
+    const dump = (text: string) =>
+      `BEGIN;\nCREATE TABLE users(owner TEXT PRIMARY KEY, email TEXT ${unique}, n);\n${text}\n` +
+      `${unique === '' ? 'CREATE UNIQUE INDEX emails ON users (email);' : ''}\nCOMMIT;\n`;
+    const twice = await restore(target, dump(rows([...emails, 'e7@example.com'])));
+    expect([twice.status, twice.json.error?.code, twice.json.error?.outcome]).toEqual([
+      409,
+      'constraint',
+      'none',
+    ]);
+    expect(twice.json.error.message).toContain('UNIQUE constraint failed: users.email');
+    expect(await tablesOf(target)).toEqual([]);
+  }
+});
+
+test('a dump brings its values along: they are taken in the new cluster', async () => {
+  await source.query(
+    'CREATE TABLE users (owner TEXT PRIMARY KEY, email TEXT UNIQUE COLLATE NOCASE, n INTEGER)',
+  );
+  await source.query('CREATE UNIQUE INDEX numbers ON users (n)');
+  for (let i = 0; i < 40; i++)
+    await source.query('INSERT INTO users VALUES (?1, ?1, ?2)', [`o${i}`, i % 4 === 0 ? null : i]);
+  const { text } = await source.get('/v1/export');
+  expect(text).not.toContain('_atoll_');
+  const restored = await restore(target, text);
+  expect([restored.status, restored.json.rows]).toEqual([200, 40]);
+  expect(await tablesOf(target)).toEqual(['users']);
+  for (const [email, n] of [
+    ['O7', null],
+    ['new', 9],
+    ['O20', 100],
+  ]) {
+    const { status, json } = await target.post('/v1/query', {
+      sql: "INSERT INTO users VALUES ('new', ?, ?)",
+      args: [email, n],
+    });
+    expect([email, status, json.error?.code]).toEqual([email, 409, 'constraint']);
+  }
+  await target.query("DELETE FROM users WHERE owner = 'o7'");
+  await target.query("INSERT INTO users VALUES ('new', 'o7', 7)");
+  expect(await target.rows('SELECT count(*) FROM users')).toEqual([[40]]);
+});
+
+test('an import into such a table says what to do instead', async () => {
+  const { status, json } = await target.request('/v1/import/users', {
+    method: 'POST',
+    headers: { authorization: 'Bearer admin-of-the-tests', 'content-type': 'application/x-ndjson' },
+    body: '{"owner":"x","email":"y"}\n',
+  });
+  expect([status, json.error.code]).toEqual([400, 'needs-global-index']);
+});
