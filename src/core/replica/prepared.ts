@@ -65,6 +65,12 @@ export function preparedBefore(port: SqlitePort, at: Timestamp): Prepared[] {
   return port.query(`${PREPARED} WHERE prepared_at <= ?`, at).rows.map(preparedOf);
 }
 
+/** Null when it is not prepared here, or no longer. */
+export function readPreparedOne(port: SqlitePort, transaction: string): Prepared | null {
+  const [row] = port.query(`${PREPARED} WHERE transaction_id = ?`, transaction).rows;
+  return row === undefined ? null : preparedOf(row);
+}
+
 function preparedOf(row: readonly PortValue[]): Prepared {
   return {
     transaction: String(row[0]),
