@@ -26,6 +26,8 @@ export class Client<Step> implements Actor {
   readonly #coverage: Coverage;
   readonly #process: number;
   readonly history: Transaction<Step>[] = [];
+  /** Of the errors that it was answered, and `ok`. */
+  readonly codes = new Set<string>();
 
   constructor(loop: EventLoop, cluster: SimulatedCluster, coverage: Coverage, process: number) {
     this.#loop = loop;
@@ -45,7 +47,9 @@ export class Client<Step> implements Actor {
     if (outcome === 'ok') this.#coverage.committed++;
     else if (outcome === 'fail') this.#coverage.failed++;
     else this.#coverage.unknown++;
-    if (answer?.json.error?.code === 'conflict') this.#coverage.conflicts++;
+    const code: string = answer === null ? 'no answer' : (answer.json.error?.code ?? 'ok');
+    if (code === 'conflict') this.#coverage.conflicts++;
+    this.codes.add(code);
     this.history.push({
       process: this.#process,
       session: this.#process,

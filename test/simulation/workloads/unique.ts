@@ -1,0 +1,72 @@
+import type { Random } from '../../harness/random.ts';
+import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
+import type { Operation } from '../client.ts';
+import type { Workload } from './workload.ts';
+
+const TENANTS = ['a', 'b', 'c', 'd', 'e'];
+const EMAILS = 6;
+
+/** Users of many tenants want few names, which are unique over all of them; they also leave, and move to other tenants. */
+export function unique(): Workload<UniqueStep> {
+  let inserted = 0;
+  return {
+    name: 'unique',
+    setUp: [
+      [
+        {
+          sql: 'CREATE TABLE users (number INTEGER, tenant TEXT NOT NULL, email TEXT UNIQUE, PRIMARY KEY (tenant, number)) PARTITION BY (tenant)',
+        },
+      ],
+    ],
+    schemaChanges: ['ALTER TABLE users ADD COLUMN note TEXT', 'CREATE INDEX users_number ON users (number)'],
+    next: (random) => {
+      const what = random.next();
+      if (what < 0.45 || inserted === 0) return insert(random, ++inserted);
+      const row = 1 + random.below(inserted);
+      if (what < 0.7) return leave(row);
+      if (what < 0.85) return move(row, random.pick(TENANTS));
+      return readAll();
+    },
+    final: readAll,
+    check: checkUnique,
+  };
+}
+
+function insert(random: Random, row: number): Operation<UniqueStep> {
+  const value = `user ${random.below(EMAILS)}`;
+  const sql = 'INSERT INTO users (number, tenant, email) VALUES (?, ?, ?)';
+  return {
+    path: '/v1/query',
+    body: { sql, args: [row, random.pick(TENANTS), value] },
+    steps: () => [{ kind: 'insert', row, value }],
+  };
+}
+
+function leave(row: number): Operation<UniqueStep> {
+  return {
+    path: '/v1/query',
+    body: { sql: 'DELETE FROM users WHERE number = ?', args: [row] },
+    steps: () => [{ kind: 'delete', row }],
+  };
+}
+
+/** Rows stay what they are, wherever they are. */
+function move(row: number, tenant: string): Operation<UniqueStep> {
+  return {
+    path: '/v1/query',
+    body: { sql: 'UPDATE users SET tenant = ? WHERE number = ?', args: [tenant, row] },
+    steps: () => [],
+  };
+}
+
+function readAll(): Operation<UniqueStep> {
+  return {
+    path: '/v1/query',
+    body: { sql: 'SELECT number, email FROM users' },
+    steps: (results) => {
+      const [rows = []] = results ?? [];
+      const found = rows.map(([row, value]) => ({ row: Number(row), value: String(value) }));
+      return [{ kind: 'read-all', isStrong: true, rows: found }];
+    },
+  };
+}
