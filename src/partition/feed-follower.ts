@@ -12,6 +12,8 @@ import type { Peers, Surroundings } from './surroundings.ts';
 
 /** How long the feed waits for prepared transactions, ms (chosen: below the system partition's patience, 10 s). */
 const DRAIN_MS = 5_000;
+/** How long a transaction waits before it asks how a schema change has ended, ms (chosen). */
+const FATE_MS = 100;
 const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** What a partition takes from the system partition's log: schema changes, and writes of reference tables. */
@@ -23,6 +25,7 @@ export class FeedFollower {
   readonly #locks: LockWaits;
   /** Those that wait for prepared transactions to end, last one last. */
   #drained: Promise<void> = Promise.resolve();
+  #draining = 0;
 
   constructor(replica: () => Replica, { peers, pause }: Surroundings, locks: LockWaits) {
     this.#replica = replica;
@@ -31,9 +34,30 @@ export class FeedFollower {
     this.#locks = locks;
   }
 
-  /** Resolves when nothing of the feed waits for transactions: none is prepared before it, or it might wait for ever. */
-  idle(): Promise<void> {
-    return this.#drained;
+  /**
+   * Before a transaction begins, which holds nothing yet: resolves when nothing of the feed waits for transactions, and no
+   * schema change is being decided, or `untilMs` is over.
+   */
+  async idle(untilMs: number): Promise<void> {
+    await this.#drained;
+    for (;;) {
+      const { hold } = this.#replica();
+      const patience = untilMs - Date.now();
+      if (hold === null || patience <= 0) return;
+      await this.askFate(hold, Math.min(patience, FATE_MS));
+    }
+  }
+
+  /**
+   * Whether what is prepared now would be in the way of the feed, or of a schema change that is being decided: either may
+   * wait for what the same transaction holds elsewhere, so that it must not wait here.
+   */
+  get isBusy(): boolean {
+    const { hold } = this.#replica();
+    if (hold === null) return this.#draining > 0;
+    // Its end may have been told to an earlier instance, or not at all.
+    this.askFate(hold, 0).catch((error: unknown) => console.warn(`the fate of ${hold}: ${String(error)}`));
+    return true;
   }
 
   /** Takes what the system partition has pushed; pulls what lies before it. */
@@ -97,7 +121,10 @@ export class FeedFollower {
         await this.#locks.wait(present, patience);
       }
     };
-    const drained = waiting();
+    this.#draining++;
+    const drained = waiting().finally(() => {
+      this.#draining--;
+    });
     this.#drained = drained.catch(() => undefined);
     return drained;
   }

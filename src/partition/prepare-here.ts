@@ -1,7 +1,7 @@
 import type { Work } from '../core/replica/group.ts';
 import { laterWork } from '../core/replica/later-wave.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
-import { prepareWork } from '../core/replica/participant.ts';
+import { prepareWork, wounded } from '../core/replica/participant.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import type { PrepareRequest, Vote } from '../protocol/transaction.ts';
 import type { FeedFollower } from './feed-follower.ts';
@@ -17,8 +17,8 @@ export interface Preparing {
 }
 
 /**
- * Prepares a part of a transaction, or what a later wave adds to it, in this partition. A later wave does not wait for the
- * feed, which may itself wait for this transaction.
+ * Prepares a part of a transaction, or what a later wave adds to it, in this partition. Neither waits for the feed or for
+ * a schema change, which may themselves wait for this transaction.
  *
  * @throws AtollError that stands for the vote no
  */
@@ -28,7 +28,7 @@ export async function prepareHere(
   deadline: number,
 ): Promise<Vote> {
   const { changes } = request;
-  if (changes === undefined) await feed.idle();
+  if (changes === undefined && feed.isBusy) throw wounded();
   const work =
     changes === undefined ? prepareWork(replica(), request) : laterWork(replica(), { ...request, changes });
   const outcome = await perform(work, deadline);

@@ -68,6 +68,8 @@ export class Transactions {
   async transact(request: TransactRequest, deadline: number): Promise<Transacted> {
     const before = decidedBefore(this.#here, request, Date.now());
     if (before !== null) return { kind: 'done', reply: before };
+    // As long as it holds nothing, it may wait.
+    await this.#options.feed.idle(deadline);
     const { partition } = this.#here.identity;
     // What an own part makes for others must be known before the decision: it is prepared then, as theirs are.
     const prepares = request.ring !== undefined;

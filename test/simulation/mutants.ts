@@ -19,8 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the coordinator answers before its decision is durable',
     file: 'src/core/replica/anchor.ts',
-    find: '    insertDecision(replica.port, { transaction, commitTimestamp, participants });',
-    replace: '',
+    find: '    if (participants.length > 0) insertDecision(',
+    replace: '    if (participants.length > 99) insertDecision(',
   },
   {
     name: 'recovery presumes abort while the attempt is still decided on',

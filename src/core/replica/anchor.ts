@@ -82,6 +82,7 @@ function decide(
   if (before !== null) return done({ kind: 'before', reply: before });
   if (own !== null) {
     const obstacle = replica.obstacle({ epoch: own.epoch, schema, system, read: own.read });
+    if (obstacle?.kind === 'held' && request.parts.length > 1) throw wounded();
     if (obstacle !== null) return obstacle;
     const holders = replica.locks.blockers(replica.footprint(own.statements, own.read));
     if (holders.length > 0) return waitOrDie(request, holders);

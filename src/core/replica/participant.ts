@@ -38,6 +38,8 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const { read, statements } = part;
   // A read too is refused while a schema change is being decided: its locks would outlast the decision.
   const obstacle = replica.obstacle({ epoch: part.epoch, schema, system, read: false });
+  // The schema change may itself be waiting for what this transaction has prepared elsewhere.
+  if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
   if (replica.locks.has(transaction))
     throw new AtollError('conflict', 'the attempt is prepared here already');
