@@ -22,7 +22,7 @@ import { sessionIn, sessionText } from './reply-session.ts';
 import type { Session } from './statements.ts';
 
 /** How often a row that has moved is looked for before all partitions are asked (chosen: it would move each time). */
-const ATTEMPTS_MAX = 3;
+export const ATTEMPTS_MAX = 3;
 
 /** Where a row with the values is, as the index has it. */
 export interface Found {

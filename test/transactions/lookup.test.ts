@@ -6,7 +6,7 @@ let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await TestCluster.start({ partitions: 4 });
   for (const sql of [
-    'CREATE TABLE users (tenant TEXT, id INTEGER PRIMARY KEY, email TEXT UNIQUE COLLATE NOCASE, code INTEGER, UNIQUE (code)) PARTITION BY (tenant)',
+    'CREATE TABLE users (tenant TEXT, id INTEGER PRIMARY KEY, email TEXT UNIQUE COLLATE NOCASE, code INTEGER, note, UNIQUE (code)) PARTITION BY (tenant)',
     'CREATE TABLE posts (id INTEGER PRIMARY KEY, tenant TEXT, title TEXT) PARTITION BY (tenant)',
   ])
     await cluster.query(sql);
@@ -53,6 +53,30 @@ test('what no row has is answered by the index, and NULL by all', async () => {
   const nulls = await cluster.query('SELECT count(*) FROM users WHERE email IS ?', [null]);
   expect([nulls.json.plan.kind, nulls.json.rows]).toEqual(['scatter', [[3]]]);
   await cluster.query('DELETE FROM users WHERE email IS NULL');
+});
+
+test('UPDATE and DELETE of a row by its unique value go to its partition', async () => {
+  const plain = await cluster.query("UPDATE users SET note = 'x' WHERE email = 'e1@example.com'");
+  expect([plain.json.plan.kind, plain.json.rowsAffected]).toEqual(['lookup', 1]);
+  const changed = await cluster.query(
+    "UPDATE users SET code = 101 WHERE email = 'E1@example.com' RETURNING tenant, code",
+  );
+  expect([changed.json.plan.kind, changed.json.rowsAffected, changed.json.rows]).toEqual([
+    'lookup',
+    1,
+    [['t1', 101]],
+  ]);
+  const moved = await cluster.query("UPDATE users SET tenant = 'elsewhere' WHERE code = 101");
+  expect([moved.json.plan.kind, moved.json.rowsAffected]).toEqual(['lookup', 1]);
+  const taken = await cluster.post('/v1/query', {
+    sql: "UPDATE users SET code = 2 WHERE email = 'e1@example.com'",
+  });
+  expect([taken.status, taken.json.error.code]).toEqual([409, 'constraint']);
+  const gone = await cluster.query("DELETE FROM users WHERE email = 'e1@example.com' AND tenant > 'a'");
+  expect([gone.json.plan.kind, gone.json.rowsAffected]).toEqual(['lookup', 1]);
+  const none = await cluster.query("DELETE FROM users WHERE email = 'e1@example.com'");
+  expect(none.json.rowsAffected).toBe(0);
+  await cluster.query("INSERT INTO users (tenant, email, code) VALUES ('t1', 'e1@example.com', 1)");
 });
 
 test('EXPLAIN says so; other conditions do not lead there', async () => {

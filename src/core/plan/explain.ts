@@ -42,6 +42,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
     case 'scatter-write':
       return [
         row('scatter-write', plan.reason),
+        ...lookupRows(plan.lookup),
         row('partitions', targetsText(plan.targets)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),

@@ -137,6 +137,8 @@ export interface ScatterWritePlan {
   /** As of a {@link RoutePlan}. */
   readonly moves?: readonly string[];
   readonly indexes?: readonly string[];
+  /** As of a {@link ScatterPlan}. */
+  readonly lookup?: Lookup;
   readonly reason: string;
 }
 
