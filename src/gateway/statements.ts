@@ -9,6 +9,8 @@ import { executeIn, StaleNetworkError } from './execute.ts';
 import { homeOf } from './home.ts';
 import { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { executeLookup } from './lookup.ts';
+import { executeLookupWrite } from './lookup-write.ts';
 import { executePartial } from './partial.ts';
 import { neededRole, type Planned, PlanRefusal, planClientStatement, refusesBySchema } from './planned.ts';
 import { sessionText } from './reply-session.ts';
@@ -145,7 +147,14 @@ async function dispatch(
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
   if (request.shape === 'query' && only !== undefined) {
-    if (only.plan.kind === 'scatter') return executeScatter(session, known, request.demand, only, only.plan);
+    if (only.plan.kind === 'scatter') {
+      const found = await executeLookup(session, known, request.demand, only, only.plan);
+      return found ?? executeScatter(session, known, request.demand, only, only.plan);
+    }
+    if (only.plan.kind === 'scatter-write' && keyed === null && request.atomicity !== 'partition') {
+      const found = await executeLookupWrite(session, known, request.demand, only, only.plan);
+      if (found !== null) return found;
+    }
     if (only.plan.kind === 'explain') return explain(only, sessionText(known, request.demand, []));
   }
   const home = homeOf(known, planned, keyed?.token ?? null);

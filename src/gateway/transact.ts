@@ -35,7 +35,7 @@ const PAUSE_MS_MAX = 250;
 
 /**
  * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
- * that is written coordinates; nothing of it is in this router.
+ * that is written coordinates; nothing of it is in this router. `at`: where all rows are known to be that they are about.
  */
 export async function executeTransaction(
   session: Session,
@@ -43,12 +43,17 @@ export async function executeTransaction(
   request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
+  at: PartitionId | null = null,
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
   refuseUseOfMoved(known, planned);
   const ring = ringFor(known, planned);
-  const work = [...partsByPartition(planned, (each) => partsOf(known, each, planned, startedMs))];
+  const work = [
+    ...partsByPartition(planned, (each) =>
+      at === null ? partsOf(known, each, planned, startedMs) : [[at, each.statement]],
+    ),
+  ];
   const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
   // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
   const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;

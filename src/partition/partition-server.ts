@@ -5,6 +5,7 @@ import { exportPage } from '../core/replica/export.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
+import { lookUp } from '../core/replica/lookup.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { Replica } from '../core/replica/replica.ts';
 import { findAnswer } from '../core/replica/requests.ts';
@@ -12,7 +13,6 @@ import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
 import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
-import type { ExportPageRequest } from '../protocol/export.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
@@ -172,7 +172,8 @@ export class PartitionServer {
     this.#router.post('/restore-enter', (request: IRequest) => restore.enter(request));
     this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
     this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
-    this.#router.post('/export-page', (request: IRequest) => this.#exportPage(request));
+    this.#router.post('/lookup', (request: IRequest) => this.#asked(request, lookUp));
+    this.#router.post('/export-page', (request: IRequest) => this.#asked(request, exportPage));
     for (const [type, handle] of Object.entries(messages)) {
       this.#router.post(`/${type}`, async (request: IRequest) =>
         Response.json((await handle((await request.json()) as never)) ?? {}),
@@ -241,9 +242,13 @@ export class PartitionServer {
     });
   }
 
-  async #exportPage(incoming: Request): Promise<Response> {
-    const request = (await incoming.json()) as ExportPageRequest;
-    return this.#answer(incoming, false, async () => exportPage(this.#here, request));
+  /** What reads and may have to wait. */
+  async #asked<Asked>(
+    incoming: Request,
+    read: (replica: Replica, request: Asked) => ExecuteOutcome,
+  ): Promise<Response> {
+    const request = (await incoming.json()) as Asked;
+    return this.#answer(incoming, false, async () => read(this.#here, request));
   }
 
   /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */

@@ -17,6 +17,7 @@ const MESSAGES = [
   'hosts.ts',
   'import.ts',
   'link.ts',
+  'lookup.ts',
   'network.ts',
   'replication.ts',
   'restore.ts',
@@ -38,7 +39,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0869808afe35f01f",
+        "hash": "149e2af003d16ae3",
         "version": 2,
       }
     `);

@@ -9,6 +9,7 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
+import { lookupOf } from './lookup.ts';
 import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
 import type { Plan, ScatterWritePlan } from './plan.ts';
@@ -43,14 +44,16 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
       reason: 'every partitioned table is restricted to one partition key',
     };
   }
-  return scatterWrite(analyzer, model, pinned, { tables, reaches, ...spread });
+  const lookup = lookupOf(analyzer, schema);
+  const rest = { tables, reaches, ...spread, ...(lookup !== null && { lookup }) };
+  return scatterWrite(analyzer, model, pinned, rest);
 }
 
 function scatterWrite(
   analyzer: Analyzer,
   model: ChangeModel,
   pinned: Pinned | null,
-  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes'>,
+  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes' | 'lookup'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
   const word = model.ast.kind === 'update' ? 'UPDATE' : 'DELETE';

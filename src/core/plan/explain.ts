@@ -1,4 +1,4 @@
-import type { KeyTuple, Merge, Plan, RoutePlan, Targets } from './plan.ts';
+import type { KeyTuple, Lookup, Merge, Plan, RoutePlan, Targets } from './plan.ts';
 
 /** One line of EXPLAIN. */
 export interface ExplainRow {
@@ -33,6 +33,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
     case 'scatter':
       return [
         row('scatter', plan.reason),
+        ...lookupRows(plan.lookup),
         row('partitions', targetsText(plan.targets)),
         ...tableRows(plan.tables),
         row('each runs', plan.sql),
@@ -41,6 +42,7 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
     case 'scatter-write':
       return [
         row('scatter-write', plan.reason),
+        ...lookupRows(plan.lookup),
         row('partitions', targetsText(plan.targets)),
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
@@ -75,6 +77,13 @@ function tableRows({
 
 function reachRows(reaches: readonly string[]): ExplainRow[] {
   return reaches.length === 0 ? [] : [row('reaches', reaches.join(', '))];
+}
+
+function lookupRows(lookup: Lookup | undefined): ExplainRow[] {
+  if (lookup === undefined) return [];
+  const { table, columns, values } = lookup;
+  const detail = `${table} (${columns.join(', ')}) = ${tupleText(values)}: the partition of that row alone, or all if it moves meanwhile`;
+  return [row('looks up', detail)];
 }
 
 function spreadRows({ moves = [], indexes = [] }: Pick<RoutePlan, 'moves' | 'indexes'>): ExplainRow[] {

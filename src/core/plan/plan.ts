@@ -1,3 +1,4 @@
+import type { TableId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import type { Affinity, Collation } from '../schema/table.ts';
 import type { RefusalCode } from '../sql/analysis/refusal-code.ts';
@@ -87,8 +88,22 @@ export interface ScatterPlan {
   readonly sql: string;
   readonly parameters: readonly ParameterSource[];
   readonly merge: Merge;
+  /** How the one partition is found that has all of the answer: `lookup.ts`. */
+  readonly lookup?: Lookup;
   readonly tables: Tables;
   readonly reason: string;
+}
+
+/**
+ * All that a statement needs lies with one row, whose values of an index over partitions it names: the index says where.
+ */
+export interface Lookup {
+  /** Id of the index's hidden table. */
+  readonly index: TableId;
+  /** The table and columns that are unique; a value for each. */
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly values: KeyTuple;
 }
 
 export type Targets =
@@ -122,6 +137,8 @@ export interface ScatterWritePlan {
   /** As of a {@link RoutePlan}. */
   readonly moves?: readonly string[];
   readonly indexes?: readonly string[];
+  /** As of a {@link ScatterPlan}. */
+  readonly lookup?: Lookup;
   readonly reason: string;
 }
 

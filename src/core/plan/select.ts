@@ -2,6 +2,7 @@ import type { Schema } from '../schema/catalogue.ts';
 import { Analyzer } from '../sql/analysis/analyzer.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import type { ParsedStatement, Select } from '../sql/ast.ts';
+import { lookupOf } from './lookup.ts';
 import { pinOf } from './pin.ts';
 import type { Plan } from './plan.ts';
 import { planScatter } from './scatter/select.ts';
@@ -28,7 +29,9 @@ export function planSelect(parsed: ParsedStatement, select: Select, sql: string,
       reason: 'every partitioned table is restricted to one partition key',
     };
   }
-  return planScatter({ parsed, select, sql, analyzer, model, pinned, tables });
+  const lookup = lookupOf(analyzer, schema);
+  const plan = planScatter({ parsed, select, sql, analyzer, model, pinned, tables });
+  return lookup === null ? plan : { ...plan, lookup };
 }
 
 /** They answer for the connection, not for the client. */

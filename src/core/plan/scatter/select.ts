@@ -3,7 +3,7 @@ import { anchorOfRows } from '../../sql/analysis/anchor.ts';
 import type { CoreModel, SelectModel } from '../../sql/analysis/model.ts';
 import { refuse } from '../../sql/analysis/refusal.ts';
 import type { Select } from '../../sql/ast.ts';
-import type { Plan, RowLimit, Targets } from '../plan.ts';
+import type { RowLimit, ScatterPlan, Targets } from '../plan.ts';
 import { planAggregate } from './aggregate.ts';
 import { compile, NO_LEAVES } from './compile.ts';
 import { planCompound } from './compound.ts';
@@ -16,7 +16,7 @@ import { planWhole } from './whole.ts';
  * partition key; then, as in Citus, what groups by the key is pushed whole, and the rest is split at the top:
  * aggregates into partial ones, DISTINCT, ORDER BY and LIMIT done again over all.
  */
-export function planScatter(question: ScatterQuestion): Plan {
+export function planScatter(question: ScatterQuestion): ScatterPlan {
   const { model, analyzer, sql, pinned, tables } = question;
   refuseVolatile(analyzer);
   const renderer = new Renderer(sql);
