@@ -16,6 +16,7 @@ const MESSAGES = [
   'host-view.ts',
   'hosts.ts',
   'import.ts',
+  'interactive.ts',
   'link.ts',
   'network.ts',
   'replication.ts',
@@ -38,7 +39,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0869808afe35f01f",
+        "hash": "f7119e71c4d91d35",
         "version": 2,
       }
     `);
