@@ -4,6 +4,7 @@ import { keyOf, newKey, takesNoKey } from './key.ts';
 import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
 import { Session, type SessionOptions } from './session.ts';
+import { runTransaction, type Transaction, type TransactionOptions } from './transaction.ts';
 import { encodeArguments, type IntegerMode, parseReply, type SqlArguments } from './values.ts';
 
 export interface ClientOptions {
@@ -77,6 +78,22 @@ export interface Client {
   batch(statements: readonly (Statement | string)[], options?: QueryOptions): Promise<BatchResult>;
 
   /**
+   * Runs `body` in a transaction over any number of rows and partitions, and commits it: strictly serializable, and
+   * optimistic. If others have changed what it has read, nothing is applied and `body` is run once more, so it must have no
+   * effects of its own, such as mails; after some tries the conflict is thrown. An error of `body` rolls the transaction back.
+   *
+   * @example
+   * const left = await db.transaction(async (tx) => {
+   *   const balance = (await tx.query('SELECT balance FROM accounts WHERE id = ?', [1])).value<number>() ?? 0;
+   *   if (balance < 10) throw new Error('not enough');
+   *   await tx.query('UPDATE accounts SET balance = balance - 10 WHERE id = ?', [1]);
+   *   await tx.query('UPDATE accounts SET balance = balance + 10 WHERE id = ?', [2]);
+   *   return balance - 10;
+   * });
+   */
+  transaction<T>(body: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+
+  /**
    * Statements that see at least what those before them saw, while reads are answered by any replica.
    *
    * @example
@@ -146,9 +163,14 @@ export function createClient(options: ClientOptions): Client {
     wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 
-  const json = async (call: Omit<Call, 'timeoutMs'>, ownTimeoutMs?: number, mode: IntegerMode = 'number') => {
+  const json = async (
+    call: Omit<Call, 'timeoutMs'>,
+    ownTimeoutMs?: number,
+    mode: IntegerMode = 'number',
+    by = transport,
+  ) => {
     const limit = ownTimeoutMs === undefined ? timeoutMs : ownTimeoutMs + TIMEOUT_GRACE_MS;
-    const text = await sendForText(transport, { ...call, timeoutMs: limit });
+    const text = await sendForText(by, { ...call, timeoutMs: limit });
     return text === '' ? null : parseReply(text, mode);
   };
   const makeKey = options.newIdempotencyKey ?? newKey;
@@ -169,6 +191,12 @@ export function createClient(options: ClientOptions): Client {
       return sendUnder(undefined);
     }
   };
+  /** Within a transaction it is the transaction that knows what may be sent again. */
+  const once = (path: string, body: string, own: TransactionOptions) =>
+    json({ method: 'POST', path, body, ...signalOf(own) }, own.timeoutMs, integers, {
+      ...transport,
+      attemptsMax: 1,
+    });
 
   const client: Client = {
     url: transport.url,
@@ -183,6 +211,7 @@ export function createClient(options: ClientOptions): Client {
       const sqls = statements.map((statement) => (typeof statement === 'string' ? statement : statement.sql));
       return batchResult(await post('/v1/batch', `"statements":[${list.join(',')}]`, sqls, own));
     },
+    transaction: (body, own = {}) => runTransaction({ post: once, wait: transport.wait }, body, own),
     session: (own) => new Session(client, own),
     import: (table, source, own = {}) => importInto(transport, table, source, own),
     export: async (own = {}) => {

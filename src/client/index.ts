@@ -14,6 +14,7 @@ export type { RestoreOptions, RestoreResult, RestoreSource } from './restore.ts'
 export { type BatchResult, type Plan, QueryResult } from './result.ts';
 export { isComplete, type ScriptStatement, SqlSyntaxError, splitScript } from './script.ts';
 export { Session, type SessionOptions } from './session.ts';
+export { Transaction, type TransactionOptions } from './transaction.ts';
 export {
   encodeRow,
   type IntegerMode,

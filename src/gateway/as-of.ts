@@ -38,7 +38,10 @@ export async function readingPast(
 }
 
 /** What an answer of several partitions says of how they belong together: of the past they always do. */
-export function consistencyText({ past }: ReadDemand, otherwise: 'strong' | 'per-partition'): string {
+export function consistencyText(
+  { past }: ReadDemand,
+  otherwise: 'strong' | 'per-partition' | 'at-commit',
+): string {
   return past === null ? `"consistency":"${otherwise}"` : `"consistency":"snapshot","asOf":"${past.at}"`;
 }
 

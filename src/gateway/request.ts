@@ -10,7 +10,7 @@ import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
 /** Statements in one batch (chosen: they run in one synchronous turn of the partition). */
 export const BATCH_STATEMENTS_MAX = 1_000;
 /** Longest wait that a caller may ask for, ms (chosen; Durable Object calls have no limit of their own). */
-const TIMEOUT_MS_MAX = 120_000;
+export const TIMEOUT_MS_MAX = 120_000;
 export const TIMEOUT_MS_DEFAULT = 30_000;
 
 const statementFields = {

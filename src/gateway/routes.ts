@@ -7,6 +7,9 @@ import { foundCluster } from './cluster.ts';
 import { exportDatabase } from './export/export.ts';
 import { decideHost, listHosts } from './hosts.ts';
 import { importRows } from './import/import.ts';
+import { beginInteractive } from './interactive/begin.ts';
+import { commitInteractive, rollbackInteractive } from './interactive/end.ts';
+import { queryInteractive } from './interactive/query.ts';
 import { partitionMetrics } from './metrics/partition-metrics.ts';
 import { networkView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery } from './request.ts';
@@ -41,8 +44,10 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/v1/tokens/:id': { DELETE: endToken },
   '/v1/databases': { POST: () => later('databases besides main') },
   '/v1/databases/:name': { DELETE: () => later('databases besides main') },
-  '/v1/transactions': { POST: () => later('transactions over several requests', BATCH) },
-  '/v1/transactions/:id/:action': { POST: () => later('transactions over several requests', BATCH) },
+  '/v1/transactions': { POST: beginInteractive },
+  '/v1/transactions/:id/query': { POST: queryInteractive },
+  '/v1/transactions/:id/commit': { POST: commitInteractive },
+  '/v1/transactions/:id/rollback': { POST: rollbackInteractive },
   '/v1/changes': { GET: () => later('the change feed') },
   '/v1/live': { GET: () => later('live queries') },
   '/v2': { GET: hrana },
@@ -51,8 +56,6 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/v3/pipeline': { POST: hrana },
   '/v3/cursor': { POST: hrana },
 };
-
-const BATCH = 'send the statements together to /v1/batch';
 
 function later(what: string, instead = 'it is documented, and comes with a later version'): never {
   throw new AtollError('unsupported', `not there yet: ${what}; ${instead}`);

@@ -62,13 +62,13 @@ export async function executeTransaction(
   if (request.demand.past !== null) {
     const texts = await readParts(session, known, request.demand, parts);
     const replies = work.map(([partition], index) => ({ partition, reply: texts[index] ?? '' }));
-    return reply(known, request, planned, work, replies);
+    return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
   }
   for (let attempt = 1; ; attempt++) {
     try {
       const tried = { anchor, read, parts, startedMs, keyed, ring };
       const replies = await transactOnce(session, known, request, tried);
-      return reply(known, request, planned, work, replies);
+      return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
     } catch (error) {
       if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
       const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
@@ -206,9 +206,15 @@ function transactionPart(
   };
 }
 
-function reply(
+interface Together {
+  /** `at-commit`: strong, if the transaction that the answer is of commits. */
+  readonly consistency: 'strong' | 'at-commit';
+}
+
+/** The answer to a client, from those of its partitions to their parts. */
+export function transactionReply(
   known: KnownNetwork,
-  { shape, demand }: Pick<ClientRequest, 'shape' | 'demand'>,
+  { shape, demand, consistency }: Pick<ClientRequest, 'shape' | 'demand'> & Together,
   planned: readonly Planned[],
   work: readonly (readonly [PartitionId, readonly Part[]])[],
   replies: TransactReply['replies'],
@@ -237,7 +243,7 @@ function reply(
   );
   const kind = demand.past === null ? 'transaction' : 'scatter';
   return new Response(
-    `{${body},${consistencyText(demand, 'strong')},"plan":{"kind":"${kind}","partitions":${partitions}},"session":"${token}"}`,
+    `{${body},${consistencyText(demand, consistency)},"plan":{"kind":"${kind}","partitions":${partitions}},"session":"${token}"}`,
     { headers: { 'content-type': 'application/json' } },
   );
 }

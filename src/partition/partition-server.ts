@@ -11,7 +11,7 @@ import { Replica } from '../core/replica/replica.ts';
 import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
-import { AtollError, encodeError, toAtollError } from '../protocol/error.ts';
+import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
@@ -22,14 +22,16 @@ import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionInquiry } from '../protocol/transaction.ts';
-import { Alarms } from './alarms.ts';
+import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
+import { errorResponse, JSON_HEADERS } from './error-response.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
 import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
+import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
 import type { Settled } from './prepare-here.ts';
 import { RestoreDesk } from './restore-desk.ts';
@@ -111,14 +113,9 @@ export class PartitionServer {
   #serveSystem(system: System): Coordinator {
     this.#system = system;
     this.#replica = system.replica;
-    this.#coordinator = new Coordinator(system, this.#surroundings.peers, (at) =>
-      this.#alarms.want('deliver', at),
-    );
-    this.#registry = new HostRegistry(
-      system,
-      (at) => this.#alarms.want('watch', at),
-      () => this.#links.shipper.grown(),
-    );
+    const wants = (reason: AlarmReason) => (at: number) => this.#alarms.want(reason, at);
+    this.#coordinator = new Coordinator(system, this.#surroundings.peers, wants('deliver'));
+    this.#registry = new HostRegistry(system, wants('watch'), () => this.#links.shipper.grown());
     return this.#coordinator;
   }
 
@@ -160,6 +157,14 @@ export class PartitionServer {
     this.#router.post('/answered', (request: IRequest) => this.#answered(request));
     this.#router.post('/transact', (request: IRequest) => this.#desk.transact(request));
     this.#router.post('/prepare', (request: IRequest) => this.#desk.prepare(request));
+    const interactive = new InteractiveDesk({
+      replica: () => this.#here,
+      peers: this.#surroundings.peers,
+      pause: this.#surroundings.pause,
+      transactions: this.#transactions,
+      perform: (work, deadline) => this.#perform(work, deadline),
+    });
+    interactive.serve((path, handle) => this.#router.post(path, handle));
     const restore = new RestoreDesk({
       replica: () => this.#here,
       foreignKeys: this.#foreignKeys,
@@ -389,11 +394,4 @@ export class PartitionServer {
 function initialised<T>(part: T | null): T {
   if (part === null) throw new AtollError('not-found', 'this cluster is not initialised: run `atoll init`');
   return part;
-}
-
-const JSON_HEADERS = { 'content-type': 'application/json' };
-
-function errorResponse(error: AtollError): Response {
-  const { status, body } = encodeError(error);
-  return new Response(body, { status, headers: JSON_HEADERS });
 }

@@ -1,5 +1,6 @@
 import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
 import type { Idempotency, WireStatement } from './execute.ts';
+import type { ScriptReference } from './interactive.ts';
 import type { StalePartition } from './network.ts';
 
 /** What one partition does for a transaction over several. */
@@ -9,6 +10,8 @@ export interface TransactionPart {
   /** The statements cannot write. */
   readonly read: boolean;
   readonly statements: readonly WireStatement[];
+  /** Of an interactive transaction: what it has done in the partition so far, in place of statements. */
+  readonly script?: ScriptReference;
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
 }

@@ -38,9 +38,6 @@ describe('routes', () => {
   );
 
   test.each([
-    ['POST', '/v1/transactions'],
-    ['POST', '/v1/transactions/7/query'],
-    ['POST', '/v1/transactions/7/commit'],
     ['GET', '/v1/changes?from=0'],
     ['GET', '/v1/live?sql=x'],
     ['POST', '/v1/databases'],

@@ -1,6 +1,7 @@
 import type { Epoch } from '../../src/base/brand.ts';
 import { failureOf } from '../../src/core/execution/failure.ts';
 import { applyFeed, checkSchemaChange, readFeed } from '../../src/core/replica/feed.ts';
+import type { Work } from '../../src/core/replica/group.ts';
 import type { ExecuteOutcome } from '../../src/core/replica/outcome.ts';
 import { Replica } from '../../src/core/replica/replica.ts';
 import { System } from '../../src/core/replica/system.ts';
@@ -91,6 +92,12 @@ export class LocalCluster {
       })),
       this.now,
     );
+  }
+
+  /** Any other work of a partition. */
+  perform(work: (now: number) => Work, partition = 1): ExecuteOutcome {
+    this.now++;
+    return this.replica(partition).perform([work(this.now)], this.now)[0] as ExecuteOutcome;
   }
 
   /** @throws AtollError */

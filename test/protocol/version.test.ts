@@ -16,6 +16,7 @@ const MESSAGES = [
   'host-view.ts',
   'hosts.ts',
   'import.ts',
+  'interactive.ts',
   'link.ts',
   'lookup.ts',
   'network.ts',
@@ -39,7 +40,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "149e2af003d16ae3",
+        "hash": "abaa42146b0b331d",
         "version": 2,
       }
     `);

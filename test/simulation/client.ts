@@ -38,10 +38,52 @@ export class Client<Step> implements Actor {
   }
 
   /** Notes what came of it. What was not proved to be undone may have been done. */
-  async perform({ path, body, steps }: Operation<Step>): Promise<Answer | null> {
-    const called = this.#loop.now;
+  async perform(operation: Operation<Step>): Promise<Answer | null> {
+    return this.#note(operation, (path, body) => this.#ask(path, body));
+  }
+
+  /** The same, in an interactive transaction: a statement at a time, each by any router. */
+  async performInteractively(operation: Operation<Step>): Promise<Answer | null> {
+    return this.#note(operation, async (_, body) => {
+      this.#coverage.interactive++;
+      const begun = await this.#ask('/v1/transactions', {});
+      if (begun?.status !== 200) return givenUp(begun);
+      const results: unknown[] = [];
+      for (const { sql, args } of statementsOf(body)) {
+        const seq = results.length + 1;
+        const path = `/v1/transactions/${begun.json.id}/query`;
+        const answer =
+          (await this.#ask(path, { sql, args, seq })) ?? (await this.#ask(path, { sql, args, seq }));
+        if (answer?.status !== 200) return givenUp(answer);
+        results.push(answer.json);
+        await this.pause(this.#loop.random.next() * this.#loop.random.pick([1, 20]));
+      }
+      const committed = await this.#commit(begun.json.id, 1);
+      if (committed?.status !== 200) return committed;
+      this.#coverage.interactiveCommitted++;
+      return { status: 200, json: { results } };
+    });
+  }
+
+  /** Whoever does not know asks again. */
+  async #commit(id: string, attempt: number): Promise<Answer | null> {
+    const answer = await this.#ask(`/v1/transactions/${id}/commit`, {});
+    if (outcomeOf(answer) !== 'info' || attempt === 3) return answer;
+    await this.pause(this.#loop.random.next() * 300);
+    return this.#commit(id, attempt + 1);
+  }
+
+  #ask(path: string, body: unknown): Promise<Answer | null> {
     const router = this.#loop.random.below(this.#cluster.routers.length);
-    const answer = await this.#cluster.ask(this, router, path, { timeoutMs: 2_500, ...body });
+    return this.#cluster.ask(this, router, path, { timeoutMs: 2_500, ...(body as object) });
+  }
+
+  async #note(
+    { path, body, steps }: Operation<Step>,
+    ask: (path: string, body: Record<string, unknown>) => Promise<Answer | null>,
+  ): Promise<Answer | null> {
+    const called = this.#loop.now;
+    const answer = await ask(path, body);
     const outcome = outcomeOf(answer);
     this.#coverage.transactions++;
     if (outcome === 'ok') this.#coverage.committed++;
@@ -64,6 +106,17 @@ export class Client<Step> implements Actor {
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#loop.schedule(ms, this, resolve));
   }
+}
+
+/** No commit was asked for: whatever came of a statement, nothing of the transaction is applied. */
+function givenUp(answer: Answer | null): Answer {
+  const code = answer?.json.error?.code ?? 'unavailable';
+  return { status: answer?.status ?? 503, json: { error: { code, outcome: 'none' } } };
+}
+
+function statementsOf(body: Record<string, unknown>): readonly Statement[] {
+  const { statements, sql, args } = body as { statements?: Statement[]; sql: string; args: unknown[] };
+  return statements ?? [{ sql, args }];
 }
 
 function outcomeOf(answer: Answer | null): Outcome {

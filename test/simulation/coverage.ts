@@ -20,6 +20,8 @@ export const COVERAGE = [
   'aborts',
   'schemaChanges',
   'reads',
+  'interactive',
+  'interactiveCommitted',
 ] as const;
 
 export type Coverage = Record<(typeof COVERAGE)[number], number>;

@@ -134,6 +134,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'a commit of an interactive transaction does not look at what others have changed',
+    file: 'src/core/replica/script.ts',
+    find: '    if (!intersect(touched, dirty) && !later.concern(entry)) {',
+    replace: '    if (!intersect(touched, dirty) || later !== null) {',
+  },
+  {
+    name: 'a commit whose answer was lost counts as one that never was',
+    file: 'src/core/replica/script-work.ts',
+    find: 'return { committed: true, reply };',
+    replace: 'return { committed: false, reply };',
+  },
+  {
     name: 'a read over partitions is not certified',
     file: 'src/core/replica/certify.ts',
     find: '  return !touchedSince(replica.port, since, ids);',

@@ -105,7 +105,9 @@ async function keepBusy(
   over: () => boolean,
 ): Promise<void> {
   for (let process = 0; !over(); process++) {
-    await client.perform(workload.next(random, process));
+    const operation = workload.next(random, process);
+    const stepwise = workload.interactive && random.chance(0.35);
+    await (stepwise ? client.performInteractively(operation) : client.perform(operation));
     await client.pause(random.next() * random.pick([2, 20, 150]));
   }
 }

@@ -1,4 +1,4 @@
-import { assert, present } from '../../base/assert.ts';
+import { AssertionError, assert, present } from '../../base/assert.ts';
 import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import { append } from './append.ts';
 import type { Change, CommitHeader } from './commit.ts';
@@ -9,6 +9,14 @@ import { readCapturedPages } from './read.ts';
 import { replaying } from './replay.ts';
 import { insertRows } from './rows.ts';
 import { newestSeq, readHead } from './tables.ts';
+
+/**
+ * A change does not fit the rows that it meets. A defect of whoever applies a log; expected by who applies changes that were
+ * captured on an earlier state.
+ */
+export class MisfitError extends AssertionError {
+  override name = 'MisfitError';
+}
 
 /** A commit to apply; its changes may come page by page from a generator and are gone through once. */
 export interface AppliedCommit {
@@ -35,7 +43,9 @@ export function applyCommit(port: SqlitePort, { header, changes }: AppliedCommit
 /**
  * Makes changes that were captured elsewhere or earlier part of the commit being made: a replica's entry, a
  * prepared transaction, a statement of an interactive one. They are logged as they are in `changes`.
- * Inside a transaction. A defect if a row is not as its before-image says.
+ * Inside a transaction.
+ *
+ * @throws MisfitError if a row is not as its before-image says
  */
 export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void {
   const layouts = readLayouts(port);
@@ -44,11 +54,10 @@ export function applyChanges(port: SqlitePort, changes: Iterable<Change>): void 
       for (const { run, creates } of runsOf(page)) {
         if (creates !== null && insertBulk(port, currentLayout(layouts, creates), run)) continue;
         const start = newestSeq(port);
-        for (const change of run)
-          assert(
-            replay.forward(currentLayout(layouts, change), change),
-            () => `${layoutOf(layouts, change).table}: a change meets a row that it did not`,
-          );
+        for (const change of run) {
+          if (replay.forward(currentLayout(layouts, change), change)) continue;
+          throw new MisfitError(`${layoutOf(layouts, change).table}: a change meets a row that it did not`);
+        }
         checkLogged(port, layouts, run, start);
       }
   });
@@ -153,5 +162,5 @@ function checkLogged(port: SqlitePort, layouts: Layouts, meant: readonly Change[
   const at = own.findIndex((change, i) => !sameChanges([change], meant.slice(i, i + 1)));
   const change = meant[at === -1 ? own.length : at];
   const table = change === undefined ? 'a table' : layoutOf(layouts, change).table;
-  assert(false, () => `${table}: a row is not equal to its before-image`);
+  throw new MisfitError(`${table}: a row is not equal to its before-image`);
 }

@@ -117,6 +117,6 @@ function transactionControl(action: TransactionControlPlan['action']): Transacti
     action,
     code: 'unsupported',
     message:
-      'transactions over several requests are not there yet: send the statements together to /v1/batch',
+      'a transaction over several requests begins with POST /v1/transactions; or send the statements together to /v1/batch',
   };
 }

@@ -13,6 +13,7 @@ import { mayWait } from '../transaction/wait-die.ts';
 import { deleteDecisions, insertDecision, readDecision } from './decisions.ts';
 import type { Work } from './group.ts';
 import { LockedError } from './locked.ts';
+import { partLocks, partObstacle, runPart } from './part.ts';
 import { takeNotice, wounded } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import type { Replica } from './replica.ts';
@@ -81,15 +82,15 @@ function decide(
   const before = decidedBefore(replica, request, now);
   if (before !== null) return done({ kind: 'before', reply: before });
   if (own !== null) {
-    const obstacle = replica.obstacle({ epoch: own.epoch, schema, system, read: own.read });
+    const obstacle = partObstacle(replica, own, { schema, system, read: own.read });
     if (obstacle?.kind === 'held' && request.parts.length > 1) throw wounded();
     if (obstacle !== null) return obstacle;
-    const holders = replica.locks.blockers(replica.footprint(own.statements, own.read));
+    const holders = replica.locks.blockers(partLocks(replica, own, now));
     if (holders.length > 0) return waitOrDie(request, holders);
   }
   // Before the entry takes its time: it must be above all prepares.
   if (preparedAt !== null) takeNotice(replica, preparedAt, now);
-  const results = own === null ? null : own.read ? replica.runReads(own) : replica.runWrites(own);
+  const results = own === null ? null : runPart(replica, own, now);
   if (own?.read === false && !replica.locks.isEmpty) {
     try {
       replica.checkCaptured(readCaptured(replica.port));

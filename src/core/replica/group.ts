@@ -5,7 +5,7 @@ import { LockedError } from './locked.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 
 /** After these SQLite may have undone more than the statement: https://www.sqlite.org/lang_transaction.html section 3. */
-const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
+export const ENDS_TRANSACTION: ReadonlySet<SqliteErrorKind> = new Set([
   'full',
   'io',
   'no-memory',

@@ -15,6 +15,7 @@ import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { LockedError } from './locked.ts';
+import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
@@ -35,18 +36,17 @@ export function prepareWork(replica: Replica, request: PrepareRequest): Work {
 
 function prepare(replica: Replica, request: PrepareRequest, now: number): ReturnType<Work['run']> {
   const { part, transaction, anchor, term, startedMs, schema, system } = request;
-  const { read, statements } = part;
   // A read too is refused while a schema change is being decided: its locks would outlast the decision.
-  const obstacle = replica.obstacle({ epoch: part.epoch, schema, system, read: false });
+  const obstacle = partObstacle(replica, part, { schema, system, read: false });
   // The schema change may itself be waiting for what this transaction has prepared elsewhere.
   if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
   if (replica.locks.has(transaction))
     throw new AtollError('conflict', 'the attempt is prepared here already');
-  const needed = replica.footprint(statements, read);
+  const needed = partLocks(replica, part, now);
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, escaped } = rehearse(replica.port, () => execute(replica, request));
+  const { changes, marks, results, escaped } = rehearse(replica.port, () => execute(replica, request, now));
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
@@ -69,12 +69,12 @@ interface Executed {
   readonly escaped: readonly Escape[];
 }
 
-function execute(replica: Replica, request: PrepareRequest): Executed {
+function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
   const { part } = request;
-  if (part.read) return { changes: [], marks: [], results: replica.runReads(part), escaped: [] };
+  if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), escaped: [] };
   const { movable, indexes } = reachOfStatements(replica, part.statements);
   const plain = movable.size === 0 && !indexes;
-  const results = plain ? replica.runWrites(part) : writeAnywhere(replica, request);
+  const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);

@@ -3,7 +3,6 @@ import type { Epoch, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { ImportChunkHead } from '../../protocol/import.ts';
-import type { StalePartition } from '../../protocol/network.ts';
 import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
@@ -20,6 +19,7 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks, footprintOf, wholePartition } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { LockTable } from '../transaction/lock-table.ts';
+import { Scripts } from '../transaction/scripts.ts';
 import { serveAsOf } from './as-of.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { checkConfined, checkImported } from './confined.ts';
@@ -31,25 +31,20 @@ import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
 import { type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
+import { type Addressed, obstacleOf } from './obstacle.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
 import { encodeAnswer, withSession } from './reply.ts';
 import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
-import { restoreObstacle } from './restoring.ts';
 import { readCatalogue } from './schema-versions.ts';
-import { lacks } from './session-demand.ts';
 
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
-
-/** What a request says of the network that it was planned with; `restore`: the restore that it is part of. */
-export type Addressed = Pick<
-  ExecuteRequest,
-  'epoch' | 'schema' | 'system' | 'read' | 'atLeast' | 'atLeastTime'
-> & { readonly restore?: string };
+/** Where generated ids come from. */
+export type IdentifierSource = Pick<ExecutionContext, 'takeIdentifiers' | 'passIdentifiers'>;
 
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
@@ -70,6 +65,8 @@ export class Replica {
   #last: LastCommit | null = null;
   /** Whether its log is another replica's, applied here by whoever sets this. */
   follows = false;
+  /** Of interactive transactions: in memory alone. */
+  readonly scripts = new Scripts();
   readonly #context: ExecutionContext;
   readonly #group: GroupMember;
   /** Of the transactions that are prepared here: follows the file. */
@@ -221,12 +218,17 @@ export class Replica {
 
   /** The locks that statements need, as far as their texts tell. */
   footprint(statements: readonly WireStatement[], read: boolean): Lock[] {
-    return statements.flatMap(({ sql, args }) => {
-      const ready = this.#prepared.get(sql);
-      const plan = this.#prepared.planOf(ready);
-      if (plan === null) return wholePartition(read ? 'read' : 'write');
-      return footprintOf(plan, readArguments(ready.parsed, args), this.#schema);
+    return statements.flatMap((statement) => {
+      const { plan, args } = this.analyse(statement);
+      return plan === null ? wholePartition(read ? 'read' : 'write') : footprintOf(plan, args, this.#schema);
     });
+  }
+
+  /** One statement's text, its plan here (null: it cannot be planned again) and its arguments. */
+  analyse({ sql, args }: WireStatement) {
+    const ready = this.#prepared.get(sql);
+    const { parsed } = ready;
+    return { parsed, plan: this.#prepared.planOf(ready), args: readArguments(parsed, args) };
   }
 
   /** What the open transaction has changed must not be locked by another one. */
@@ -264,34 +266,28 @@ export class Replica {
     return JSON.stringify(reply);
   }
 
-  /** Ownership and schema are checked where the request executes: whatever the router knew may have changed. */
+  /** What keeps the request from being executed here and now: see obstacle.ts. */
   obstacle(request: Addressed): ExecuteOutcome | null {
-    const { epoch } = this.#identity;
-    if (request.schema > this.#schema.version) return { kind: 'behind' };
-    if (request.system > this.#systemIndex && !this.isSystem) return { kind: 'behind' };
-    if (this.isSystem && this.follows && request.system > this.feedIndex) return { kind: 'behind' };
-    if (request.epoch > epoch && this.follows) return { kind: 'behind' };
-    if (request.epoch !== epoch || request.schema !== this.#schema.version) {
-      return { kind: 'stale', newer: this.#newer() };
-    }
-    if (request.atLeast !== undefined || request.atLeastTime !== undefined) {
-      const lacking = lacks(this, request);
-      if (lacking !== null) return lacking;
-    }
-    const refused = restoreObstacle(this.#schema.catalogue, request.restore);
-    if (refused !== null) return { kind: 'error', error: refused };
-    if (!request.read && this.#hold !== null) return { kind: 'held', proposal: this.#hold };
-    return null;
-  }
-
-  #newer(): StalePartition<Catalogue> {
-    const { partition, history, epoch, ranges } = this.#identity;
-    const systemIndex = this.isSystem ? this.feedIndex : this.#systemIndex;
-    return { partition, history, epoch, ranges, systemIndex, catalogue: this.#schema.catalogue };
+    return obstacleOf(this, request);
   }
 
   #read(request: ExecuteRequest): string {
     return withSession(this, encodeAnswer(this, request, this.runReads(request)), request.session);
+  }
+
+  /** Where generated ids come from when they are issued. */
+  get identifiers(): IdentifierSource {
+    return this.#context;
+  }
+
+  /** Runs `body` by itself: if it fails, all that it did is undone, and no id that it took is issued. */
+  attempt<T>(body: () => T): T {
+    try {
+      return this.port.transaction(body);
+    } catch (error) {
+      this.#identifiers.rollback();
+      throw error;
+    }
   }
 
   /** Runs statements that must not write. */
@@ -312,9 +308,13 @@ export class Replica {
    * Runs statements in the transaction that is open; what they change is captured. It belongs here, or else the caller
    * sees to rows of other partitions (`escapes.ts`).
    */
-  runWrites(request: Statements, rows: 'own' | 'any' = 'own'): StatementResult[] {
+  runWrites(
+    request: Statements,
+    rows: 'own' | 'any' = 'own',
+    identifiers: IdentifierSource = this.#context,
+  ): StatementResult[] {
     const statements = this.#ready(request);
-    const results = this.#run(statements, request.answerBytesMax);
+    const results = this.#run(statements, request.answerBytesMax, identifiers);
     if (rows === 'own' && statements.some(({ ready }) => ready.mayEscape)) {
       checkConfined(this.port, this.#schema, this.#identity);
     }
@@ -343,10 +343,11 @@ export class Replica {
   #run(
     statements: readonly { ready: Ready; args: unknown }[],
     bytesMax = ANSWER_BYTES_MAX,
+    { takeIdentifiers, passIdentifiers }: IdentifierSource = this.#context,
   ): StatementResult[] {
     let left = Math.min(bytesMax, ANSWER_BYTES_MAX);
     return statements.map(({ ready, args }) => {
-      const context = { ...this.#context, answerBytesMax: left };
+      const context = { port: this.port, takeIdentifiers, passIdentifiers, answerBytesMax: left };
       const result = run(context, ready, readArguments(ready.parsed, args));
       left = Math.max(0, left - result.rows.length);
       return result;

@@ -1,7 +1,8 @@
 import { futureSession, hasApplied } from './last-commit.ts';
+import type { Addressed } from './obstacle.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { hasPrepared } from './prepared.ts';
-import type { Addressed, Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 
 /**
  * What a replica lacks of what a session has seen; null: nothing. A leader has passed every log time that was confirmed: by

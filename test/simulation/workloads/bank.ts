@@ -12,6 +12,7 @@ export function bank(): Workload<BankStep> {
   let transfers = 0;
   return {
     name: 'bank',
+    interactive: true,
     setUp: [
       [
         {

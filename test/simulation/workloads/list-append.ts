@@ -12,6 +12,7 @@ export function listAppend(): Workload<ListStep> {
   let values = 0;
   return {
     name: 'list-append',
+    interactive: true,
     setUp: [
       [{ sql: "CREATE TABLE lists (k TEXT PRIMARY KEY, v TEXT NOT NULL DEFAULT '')" }],
       KEYS.map((key) => ({ sql: 'INSERT INTO lists (k) VALUES (?)', args: [key] })),

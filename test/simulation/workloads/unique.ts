@@ -11,6 +11,7 @@ export function unique(): Workload<UniqueStep> {
   let inserted = 0;
   return {
     name: 'unique',
+    interactive: false,
     setUp: [
       [
         {

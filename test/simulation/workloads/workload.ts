@@ -9,6 +9,8 @@ export interface Workload<Step> {
   readonly setUp: readonly Statement[][];
   /** Another schema change in the middle of it, each once. */
   readonly schemaChanges: readonly string[];
+  /** Its operations may also run in interactive transactions: those cannot write unique values yet. */
+  readonly interactive: boolean;
   /** One more operation of a client. */
   next(random: Random, process: number): Operation<Step>;
   /** Reads everything; the last operation of a run, when all is well. */

@@ -1,0 +1,94 @@
+import { asciiLower } from '../../base/ascii.ts';
+import type { CommitId, TableId, Token } from '../../base/brand.ts';
+import { BARRIERS, type Change } from '../log/commit.ts';
+import { type Layouts, layoutOf, readLayouts } from '../log/layout.ts';
+import { readCommitPages, readEntries } from '../log/read.ts';
+import { readHead } from '../log/tables.ts';
+import { touchedSince } from '../log/touched.ts';
+import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
+import { tokenOfKey } from '../schema/partition-key.ts';
+import { keyColumns } from '../schema/placement.ts';
+import type { Table } from '../schema/table.ts';
+import { conflict } from '../transaction/lock.ts';
+import type { ScriptEntry } from '../transaction/script.ts';
+import type { Replica } from './replica.ts';
+
+/** Images of later entries that are looked at key by key; of more, tables count as changed (chosen: some ms). */
+const IMAGES_MAX = 2_000;
+/** Entries read at a time. */
+const PAGE_ENTRIES = 256;
+const PAGE_BYTES = 1_048_576;
+
+/** A row that an entry has changed. */
+interface Touch {
+  readonly commit: CommitId;
+  readonly table: TableId;
+  /** Null: of a reference table. */
+  readonly token: Token | null;
+}
+
+/** What others have changed since a script's statements were evaluated. */
+export class LaterChanges {
+  readonly #replica: Replica;
+  readonly #last: CommitId;
+  readonly #first: CommitId;
+  /** Undefined: not looked at yet; null: there are too many. */
+  #touches: readonly Touch[] | null | undefined;
+
+  constructor(replica: Replica, entries: readonly ScriptEntry[]) {
+    this.#replica = replica;
+    this.#last = readHead(replica.port).lastCommitId;
+    this.#first = entries.reduce((least, { since }) => (since < least ? since : least), this.#last);
+  }
+
+  /** Whether rows that the statement depends on may have changed. */
+  concern({ since, access, locks }: ScriptEntry): boolean {
+    if (since === this.#last || !touchedSince(this.#replica.port, since, access.touched)) return false;
+    if (this.#touches === undefined) this.#touches = this.#read();
+    if (this.#touches === null) return true;
+    return this.#touches.some(({ commit, table, token }) => {
+      if (commit <= since || !access.touched.has(table)) return false;
+      return token === null || locks.some((lock) => conflict({ table, token, exclusive: true }, lock));
+    });
+  }
+
+  #read(): Touch[] | null {
+    const { port } = this.#replica;
+    const layouts = readLayouts(port);
+    const touches: Touch[] = [];
+    for (let next = this.#first + 1; next <= this.#last; ) {
+      const entries = readEntries(port, next as CommitId, PAGE_ENTRIES, PAGE_BYTES);
+      if (entries[0]?.header.commitId !== next) return null;
+      for (const entry of entries) {
+        const { commitId, kind } = entry.header;
+        if (BARRIERS.has(kind)) return null;
+        for (const page of readCommitPages(port, entry)) {
+          for (const change of page) touches.push(...this.#touchesOf(commitId, change, layouts));
+          if (touches.length > IMAGES_MAX) return null;
+        }
+        next = commitId + 1;
+      }
+    }
+    return touches;
+  }
+
+  #touchesOf(commit: CommitId, change: Change, layouts: Layouts): Touch[] {
+    if (change.tableId < FIRST_USER_TABLE_ID) return [];
+    const layout = layoutOf(layouts, change);
+    const table = this.#replica.schema.table(layout.table);
+    const common = { commit, table: change.tableId };
+    if (table?.placement.kind !== 'partitioned') return [{ ...common, token: null }];
+    const columns = layout.columns.map(asciiLower);
+    const places = table.placement.key.map((name) => columns.indexOf(asciiLower(name)));
+    return [change.before, change.after].flatMap((image) =>
+      image === null ? [] : [{ ...common, token: tokenAt(table, places, image) }],
+    );
+  }
+}
+
+function tokenAt(table: Table, places: readonly number[], image: Change['before'] & object): Token {
+  return tokenOfKey(
+    places.map((place) => image[place] ?? null),
+    keyColumns(table),
+  );
+}

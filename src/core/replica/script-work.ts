@@ -1,0 +1,147 @@
+import type { Epoch, SchemaVersion } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
+import type {
+  ScriptAnswer,
+  ScriptCommit,
+  ScriptFate,
+  ScriptFateRequest,
+  ScriptReference,
+  ScriptRun,
+} from '../../protocol/interactive.ts';
+import { parseTimestamp } from '../clock/timestamp.ts';
+import { readCaptured } from '../log/read.ts';
+import { readHead } from '../log/tables.ts';
+import { Script } from '../transaction/script.ts';
+import type { Work } from './group.ts';
+import { logMarks } from './identifiers.ts';
+import type { Addressed } from './obstacle.ts';
+import type { ExecuteOutcome } from './outcome.ts';
+import type { Replica } from './replica.ts';
+import { evaluate, replay } from './script.ts';
+
+/** The piece of work that evaluates one more statement; its outcome's body is a {@link ScriptAnswer}. */
+export function scriptRunWork(replica: Replica, request: ScriptRun): Work {
+  /** What the same work has kept before, in a group that was undone as a whole. */
+  let kept: Script | null = null;
+  const run = (now: number): ExecuteOutcome => {
+    if (kept !== null) forget(replica, kept);
+    const script = scriptFor(replica, request, now);
+    const outcome = runStatement(replica, script, request, now);
+    kept = outcome.kind === 'done' ? script : null;
+    return outcome;
+  };
+  return { read: false, run };
+}
+
+function forget({ scripts }: Replica, script: Script): void {
+  script.removeLast();
+  if (script.entries.length === 0) scripts.remove(script.name);
+}
+
+function runStatement(replica: Replica, script: Script, request: ScriptRun, now: number): ExecuteOutcome {
+  const { number, part, system } = request;
+  const obstacle = scriptObstacle(replica, script, { system, read: part.read });
+  if (obstacle !== null) return obstacle;
+  const holders = replica.locks.blockers(replica.footprint([part.statement], part.read));
+  if (holders.length > 0) return { kind: 'locked', holders };
+  const { entry, marks, answer } = evaluate(replica, script, number, part, now);
+  // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
+  logMarks(replica.port, marks);
+  replica.append('write', null, now);
+  replica.scripts.keep(script, entry, now);
+  return { kind: 'done', body: JSON.stringify(answered(replica, script, answer)) };
+}
+
+function answered(
+  replica: Replica,
+  { id: script }: Script,
+  answer: ReturnType<typeof evaluate>['answer'],
+): ScriptAnswer {
+  if (!(answer instanceof AtollError))
+    return { script, kind: 'answer', reply: replica.encodeBatch([answer]) };
+  const { code, message, detail } = answer;
+  return { script, kind: 'failed', error: { code, message, ...(detail !== null && { detail }) } };
+}
+
+/** The script that the request goes on with; of a first statement, a new one. */
+function scriptFor(replica: Replica, request: ScriptRun, now: number): Script {
+  const { scripts, term } = replica;
+  const { name, schema, part, expiresMs } = request;
+  if (request.script !== null) return presentScript(replica, request, now);
+  // Something of it is here that its keeper does not know: it is not the one that is asking.
+  if (scripts.get(name, now) !== null) throw lost(replica);
+  return new Script(name, `${term}.${scripts.nextNumber()}`, schema, part.epoch, expiresMs);
+}
+
+/** The script of a transaction that has been here. @throws AtollError `conflict` if it has been lost */
+export function presentScript(
+  replica: Replica,
+  { name, script: id, count, undone }: ScriptReference,
+  now: number,
+): Script {
+  const script = replica.scripts.get(name, now);
+  if (script?.id !== id || script.entries.length !== count) throw lost(replica);
+  script.undo(undone);
+  return script;
+}
+
+function lost({ identity }: Replica): AtollError {
+  return new AtollError(
+    'conflict',
+    `partition ${identity.partition} was restarted and has lost the transaction, of which nothing is applied; ` +
+      'run the transaction again',
+    'none',
+    { reason: 'lost' },
+  );
+}
+
+/** As {@link Replica.obstacle}. Another schema or epoch than the one before ends the transaction. */
+export function scriptObstacle(
+  replica: Replica,
+  { schema, epoch }: { readonly schema: SchemaVersion; readonly epoch: Epoch },
+  rest: Pick<Addressed, 'system' | 'read'>,
+): ExecuteOutcome | null {
+  const obstacle = replica.obstacle({ epoch, schema, ...rest });
+  if (obstacle?.kind !== 'stale') return obstacle;
+  throw new AtollError(
+    'schema-conflict',
+    'the schema, or what partitions own, has changed since the transaction began; run the transaction again',
+  );
+}
+
+/** The piece of work that commits a transaction which only this partition has a part in. */
+export function scriptCommitWork(replica: Replica, request: ScriptCommit, now: number): Work {
+  const read = replica.scripts.get(request.name, now)?.read ?? true;
+  return { read, run: (at) => commit(replica, request, at) };
+}
+
+function commit(replica: Replica, request: ScriptCommit, now: number): ExecuteOutcome {
+  const script = presentScript(replica, request, now);
+  const obstacle = scriptObstacle(replica, script, { system: 0, read: script.read });
+  if (obstacle !== null) return obstacle;
+  const holders = replica.locks.blockers(script.locks);
+  if (holders.length > 0) return { kind: 'locked', holders };
+  replay(replica, script);
+  if (!script.read) {
+    if (!replica.locks.isEmpty) replica.checkCaptured(readCaptured(replica.port));
+    replica.append('write', null, now, { transactionId: request.transaction, commitTimestamp: null });
+  }
+  return { kind: 'done', body: replica.encodeBatch([]) };
+}
+
+const FATE =
+  "SELECT 1 FROM _atoll_commits WHERE kind IN ('write', 'decide') AND substr(transaction_id, 1, ?) = ? LIMIT 1";
+
+/**
+ * Whether this partition has committed the transaction, by itself or for all. What it has not committed by now it never will:
+ * without its script it cannot.
+ */
+export function scriptFate(replica: Replica, { name, begunMs }: ScriptFateRequest): ScriptFate {
+  replica.scripts.remove(name);
+  const { port } = replica;
+  const reply = replica.encodeBatch([]);
+  if (port.query(FATE, name.length, name).rows.length > 0) return { committed: true, reply };
+  // Log time is not behind the clock of who began the transaction by more than the clocks may differ.
+  const oldest = parseTimestamp(readHead(port).baseTimestamp)?.milliseconds ?? 0;
+  return { committed: oldest + replica.clock.skewLimitMs >= begunMs ? null : false, reply };
+}

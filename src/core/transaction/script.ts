@@ -1,0 +1,135 @@
+import type { CommitId, Epoch, SchemaVersion } from '../../base/brand.ts';
+import type { WireStatement } from '../../protocol/execute.ts';
+import type { NumberRange } from '../../protocol/interactive.ts';
+import type { Change } from '../log/commit.ts';
+import { imageBytes } from '../log/encoding.ts';
+import type { Layouts } from '../log/layout.ts';
+import { NetChanges } from '../log/net.ts';
+import type { Access } from './access.ts';
+import type { Lock } from './lock.ts';
+
+/** Images and texts of one transaction in one partition, bytes (chosen: all of it is in memory, and applied for every statement). */
+export const SCRIPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Locks that a script needs one by one (chosen: they are logged, and compared with others'). */
+const LOCKS_MAX = 5_000;
+
+/** A statement of an interactive transaction as it was first evaluated in this partition. */
+export interface ScriptEntry {
+  /** Among the transaction's statements, in all partitions; rises. */
+  readonly number: number;
+  readonly statement: WireStatement;
+  readonly read: boolean;
+  readonly answerBytesMax: number | undefined;
+  /** The partition's last commit when it was evaluated. */
+  readonly since: CommitId;
+  /** Of all that the client saw of it. */
+  readonly fingerprint: string;
+  /** Generated ids in the order in which they were taken: another execution gets the same. */
+  readonly identifiers: readonly (readonly number[])[];
+  /** What it did; nothing if it failed. */
+  readonly changes: readonly Change[];
+  readonly access: Access;
+  /** That it needs where it must hold while others are prepared. */
+  readonly locks: readonly Lock[];
+}
+
+/**
+ * What an interactive transaction has done so far in one partition. In memory alone: none of it is in the rows, and whoever
+ * loses it ends the transaction.
+ */
+export class Script {
+  readonly name: string;
+  /** Of all scripts that this partition ever has: see ScriptReference. */
+  readonly id: string;
+  readonly schema: SchemaVersion;
+  readonly epoch: Epoch;
+  /** When its transaction ends at the latest, Unix ms. */
+  readonly expiresMs: number;
+  readonly #entries: ScriptEntry[] = [];
+  readonly #undone = new Set<number>();
+  #bytes = 0;
+  /** Of the live ones among the first `entries`. */
+  #net = { changes: new NetChanges(), entries: 0 };
+
+  constructor(name: string, id: string, schema: SchemaVersion, epoch: Epoch, expiresMs: number) {
+    this.name = name;
+    this.id = id;
+    this.schema = schema;
+    this.epoch = epoch;
+    this.expiresMs = expiresMs;
+  }
+
+  /** All of them, those undone by ROLLBACK TO too: their answers were seen. */
+  get entries(): readonly ScriptEntry[] {
+    return this.#entries;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get read(): boolean {
+    return this.#entries.every(({ read }) => read);
+  }
+
+  /** Each once; of very many, those of whole tables. */
+  get locks(): Lock[] {
+    const locks = distinct(this.#entries.flatMap((entry) => entry.locks));
+    if (locks.length <= LOCKS_MAX) return locks;
+    return distinct(locks.map((lock) => ({ ...lock, token: null })));
+  }
+
+  add(entry: ScriptEntry): void {
+    this.#entries.push(entry);
+    this.#bytes += entryBytes(entry);
+  }
+
+  /** Its evaluation was undone together with other work. */
+  removeLast(): void {
+    const last = this.#entries.pop();
+    if (last !== undefined) this.#bytes -= entryBytes(last);
+    this.#net = { changes: new NetChanges(), entries: 0 };
+  }
+
+  /** ROLLBACK TO has taken these back. */
+  undo(ranges: readonly NumberRange[]): void {
+    for (const [first, last] of ranges) for (let at = first; at <= last; at++) this.#undone.add(at);
+    if (ranges.length > 0) this.#net = { changes: new NetChanges(), entries: 0 };
+  }
+
+  isLive({ number }: ScriptEntry): boolean {
+    return !this.#undone.has(number);
+  }
+
+  /** What its statements have done, without those undone, as one change for each row. */
+  net(layouts: Layouts): Change[] {
+    const { changes, entries } = this.#net;
+    for (const entry of this.#entries.slice(entries))
+      if (this.isLive(entry)) changes.add(entry.changes, layouts);
+    this.#net = { changes, entries: this.#entries.length };
+    return changes.list();
+  }
+
+  /** What its statements have done, without those undone, change by change. */
+  *liveChanges(): Generator<Change> {
+    for (const entry of this.#entries) if (this.isLive(entry)) yield* entry.changes;
+  }
+}
+
+function distinct(locks: readonly Lock[]): Lock[] {
+  return [...new Map(locks.map((lock) => [`${lock.table} ${lock.token} ${lock.exclusive}`, lock])).values()];
+}
+
+/** About what an entry takes in memory. */
+export function entryBytes({ statement, changes }: Pick<ScriptEntry, 'statement' | 'changes'>): number {
+  return statementBytes(statement) + changesBytes(changes);
+}
+
+export function statementBytes({ sql, args }: WireStatement): number {
+  return 2 * (sql.length + (args === undefined ? 0 : JSON.stringify(args).length));
+}
+
+export function changesBytes(changes: readonly Change[]): number {
+  return changes.reduce((sum, { before, after }) => sum + imageBytes(before) + imageBytes(after), 0);
+}

@@ -1,0 +1,184 @@
+import type { PartitionId } from '../../base/brand.ts';
+import { fingerprint } from '../../core/log/fingerprint.ts';
+import { bindPin } from '../../core/plan/bind.ts';
+import { AtollError, isErrorCode } from '../../protocol/error.ts';
+import type { WireStatement } from '../../protocol/execute.ts';
+import type {
+  InteractiveAnswer,
+  InteractivePart,
+  InteractiveStatement,
+  InteractiveStep,
+} from '../../protocol/interactive.ts';
+import { parseJson } from '../../protocol/json-text.ts';
+import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
+import { authorize } from '../auth/principal.ts';
+import { readBody } from '../body.ts';
+import type { Call } from '../call.ts';
+import { SYSTEM_PARTITION } from '../database.ts';
+import { READ } from '../lost.ts';
+import { writeParts } from '../parts.ts';
+import { neededRole, type Planned, planClientStatement } from '../planned.ts';
+import { sessionText } from '../reply-session.ts';
+import { scatterParts } from '../scatter-parts.ts';
+import { logIfSlow } from '../slow.ts';
+import { spreads } from '../spread.ts';
+import { transactionReply } from '../transact.ts';
+import { type Addressed, addressed, askKeeper, messageTo, refuseOtherHistory } from './keeper-call.ts';
+import { readStatement, type StatementRequest } from './request.ts';
+
+/** `POST /v1/transactions/{id}/query` */
+export async function queryInteractive(call: Call): Promise<Response> {
+  const principal = await call.principal();
+  const request = readStatement(parseJson(await readBody(call.request)));
+  const session = { database: call.database, principal, context: call.context(request.timeoutMs) };
+  try {
+    return await runStatement(await addressed(session, call.parameter('id')), request);
+  } finally {
+    logIfSlow(call, { statements: [request.statement] });
+  }
+}
+
+async function runStatement(transaction: Addressed, request: StatementRequest): Promise<Response> {
+  const { known } = transaction;
+  refuseOtherHistory(known, request);
+  const { planned, step } = planStep(transaction, request);
+  const { seq, statement, demand } = request;
+  const message: InteractiveStatement = {
+    ...messageTo(transaction, request),
+    hash: seq === undefined ? '' : hashOf(statement),
+    step,
+  };
+  const answer = await askKeeper<InteractiveAnswer>(transaction, 'interactive-statement', message, READ);
+  if (answer.kind === 'error') {
+    const { code, message: text, detail } = answer.error;
+    // `seq`: what was answered under it will not be answered otherwise.
+    throw new AtollError(code, text, 'none', {
+      ...detail,
+      transaction: 'open',
+      ...(seq !== undefined && { seq }),
+    });
+  }
+  if (step.kind !== 'run' || planned === null) {
+    return Response.json({ ...DONE, session: sessionText(known, demand, []) });
+  }
+  const work = step.parts.map((part) => [part.partition, [{ index: 0, statement: part.statement }]] as const);
+  const shown = { shape: 'query', demand, consistency: 'at-commit' } as const;
+  const replies = step.parts.map(({ partition }, index) => ({
+    partition,
+    reply: answer.replies[index] ?? '',
+  }));
+  return transactionReply(known, shown, [planned], work, replies);
+}
+
+/** The answer to what changes nothing by itself. */
+const DONE = {
+  columns: [],
+  rows: [],
+  rowsAffected: 0,
+  lastInsertRowid: null,
+  consistency: 'at-commit',
+  plan: { kind: 'transaction', partitions: [] },
+};
+
+/** What the keeper is asked to do. A refusal is one of the transaction's answers, and goes by the keeper too. */
+function planStep(
+  transaction: Addressed,
+  { statement, demand }: StatementRequest,
+): { readonly planned: Planned | null; readonly step: InteractiveStep } {
+  const { session, known } = transaction;
+  const { database, principal } = session;
+  let planned: Planned | null = null;
+  try {
+    planned = planClientStatement(statement, known);
+    database.metrics.planned(planned.plan);
+  } catch (error) {
+    return { planned, step: refused(error) };
+  }
+  authorize(principal, database.name, neededRole(planned.plan));
+  try {
+    const savepoint = savepointOf(planned);
+    if (savepoint !== null) return { planned, step: savepoint };
+    const parts = partsOf(transaction, planned);
+    const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
+    return { planned, step: { kind: 'run', system, parts } };
+  } catch (error) {
+    return { planned, step: refused(error) };
+  }
+}
+
+function refused(error: unknown): InteractiveStep {
+  if (!(error instanceof AtollError)) throw error;
+  const { code, message, detail } = error;
+  return { kind: 'refused', error: { code, message, ...(detail !== null && { detail }) } };
+}
+
+function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep | null {
+  if (plan.kind !== 'transaction-control') return null;
+  if (statement.kind === 'savepoint') return { kind: 'savepoint', name: statement.name.name };
+  if (statement.kind === 'release') return { kind: 'release', name: statement.name.name };
+  if (statement.kind === 'rollback' && statement.savepoint !== null)
+    return { kind: 'rollback-to', name: statement.savepoint.name };
+  const instead = {
+    begin: 'the transaction has begun already: SAVEPOINT marks a place in it',
+    commit: 'end the transaction with POST /v1/transactions/{id}/commit',
+    rollback: 'end the transaction with POST /v1/transactions/{id}/rollback, or go back to a savepoint',
+  };
+  throw new AtollError('unsupported', instead[plan.action as keyof typeof instead]);
+}
+
+function partsOf(transaction: Addressed, planned: Planned): InteractivePart[] {
+  const { known } = transaction;
+  const placed = placesOf(transaction, planned);
+  const read = neededRole(planned.plan) === 'read';
+  const share = Math.floor(ANSWERS_BYTES_MAX / placed.length);
+  return placed.map(([partition, statement]) => ({
+    partition,
+    epoch: known.epochOf(partition),
+    read,
+    statement,
+    ...(placed.length > 1 && { answerBytesMax: share }),
+  }));
+}
+
+/** Where the statement runs, and what runs there. @throws AtollError for what a transaction cannot have */
+function placesOf(
+  { known, keeper }: Addressed,
+  planned: Planned,
+): readonly (readonly [PartitionId, WireStatement])[] {
+  const { plan, args, statement, asOf } = planned;
+  if (asOf !== null) throw unsupported('the past is read');
+  if (spreads(plan))
+    throw unsupported('rows are written that may move, or have values that are unique over partitions,');
+  switch (plan.kind) {
+    case 'scatter': {
+      const { partitions, statement: part } = scatterParts(known, planned, plan, Date.now());
+      return partitions.map((partition) => [partition, part]);
+    }
+    case 'route':
+      if (bindPin(plan.pin, args, known.tokens).kind !== 'any') return writeParts(known, planned);
+      // Reference tables are read where they are written.
+      if (plan.access === 'read' && plan.tables.reference.length > 0) return [[SYSTEM_PARTITION, statement]];
+      return [[keeper, statement]];
+    case 'scatter-write':
+      return writeParts(known, planned);
+    case 'refused':
+      throw new AtollError(isErrorCode(plan.code) ? plan.code : 'unsupported', plan.message);
+    case 'reference-write':
+      throw unsupported('reference tables are written');
+    case 'schema':
+      throw unsupported('the schema is changed');
+    default:
+      throw unsupported(`${plan.kind} statements run`);
+  }
+}
+
+function unsupported(what: string): AtollError {
+  return new AtollError(
+    'unsupported',
+    `${what} outside of interactive transactions only: send the statement to /v1/query; this transaction goes on without it`,
+  );
+}
+
+function hashOf({ sql, args }: WireStatement): string {
+  return fingerprint(new TextEncoder().encode(JSON.stringify([sql, args])));
+}
