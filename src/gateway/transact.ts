@@ -163,7 +163,7 @@ function partsOf(
     }
     case 'route':
       if (bindPin(plan.pin, args, known.tokens).kind === 'any')
-        return [[anywhere(known, each, all), statement]];
+        return [[anywhere(known, each, all, instant), statement]];
       return writeParts(known, each);
     case 'scatter-write':
       return writeParts(known, each);
@@ -180,8 +180,13 @@ function partsOf(
   }
 }
 
-/** Reference tables are read where they are written; what has no rows yet goes where others are. */
-function anywhere(known: KnownNetwork, { plan }: Planned, all: readonly Planned[]): PartitionId {
+/** Reference tables are read where they are written; what has no rows yet goes where others are, or by the time to one of all. */
+function anywhere(
+  known: KnownNetwork,
+  { plan }: Planned,
+  all: readonly Planned[],
+  instant: number,
+): PartitionId {
   if (plan.kind === 'route' && plan.access === 'read' && plan.tables.reference.length > 0)
     return SYSTEM_PARTITION;
   for (const other of all) {
@@ -189,7 +194,8 @@ function anywhere(known: KnownNetwork, { plan }: Planned, all: readonly Planned[
     const bound = bindPin(other.plan.pin, other.args, known.tokens);
     if (bound.kind === 'one') return bound.partition;
   }
-  return known.tokens.partitions()[0] as PartitionId;
+  const partitions = known.tokens.partitions();
+  return partitions[instant % partitions.length] as PartitionId;
 }
 
 function transactionPart(

@@ -44,10 +44,10 @@ export class Attempt {
       if (ruling.kind !== 'commit') return ruling;
       const escapes = this.coordination.takeEscapes();
       if (escapes.length === 0) return ruling;
-      if (wave === WAVES_MAX) {
-        const reason = new AtollError('unsupported', `rows still move after ${WAVES_MAX} steps`, 'none');
-        return { kind: 'abort', reason };
-      }
+      if (wave === WAVES_MAX) return refused(`rows still move after ${WAVES_MAX} steps`);
+      // Whoever plans as the partitions do has sent one.
+      if (this.#ring.length === 0)
+        return refused('it changes rows of partitions that its plan does not name');
       asked = errandsOf(escapes, this.#ring).map(({ partition, epoch, changes }) => ({
         part: { partition, epoch, read: false, statements: [] },
         changes,
@@ -79,4 +79,8 @@ export class Attempt {
     }
     this.coordination.voted(partition, vote);
   }
+}
+
+function refused(message: string): Extract<Ruling, { kind: 'abort' }> {
+  return { kind: 'abort', reason: new AtollError('multi-partition-write', message, 'none') };
 }

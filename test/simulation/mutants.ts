@@ -157,4 +157,40 @@ export const MUTANTS: readonly Mutant[] = [
     find: '  if (replica.locks.blockers(shared).length > 0) return false;',
     replace: '',
   },
+  {
+    name: 'a later wave forgets what was prepared before it',
+    file: 'src/core/replica/later-wave.ts',
+    find: '    applyChanges(port, before);',
+    replace: '',
+  },
+  {
+    name: 'a later wave takes no locks of its own',
+    file: 'src/core/replica/later-wave.ts',
+    find: '  const locks = [...(former?.locks ?? []), ...refuseChanged(replica, request, changes)];',
+    replace: '  const locks = former?.locks ?? [];',
+  },
+  {
+    name: 'the anchor decides before a later wave has voted',
+    file: 'src/partition/attempt.ts',
+    find: '      if (escapes.length === 0) return ruling;',
+    replace: '      if (escapes.length === 0 || wave === 1) return ruling;',
+  },
+  {
+    name: 'entries of rows that go are left in the index',
+    file: 'src/core/replica/unique-entries.ts',
+    find: '    ...noted.filter(({ count }) => count < 0)',
+    replace: '    ...noted.filter(({ count }) => count < -1)',
+  },
+  {
+    name: 'a look-up believes an index whose row has moved',
+    file: 'src/gateway/lookup.ts',
+    find: '    if (exists && there?.rows.length === 0) continue;',
+    replace: '',
+  },
+  {
+    name: 'a look-up does not wait for who is about to change the entry',
+    file: 'src/core/replica/lookup.ts',
+    find: "  if (holders.length > 0) return { kind: 'locked', holders };",
+    replace: '',
+  },
 ];

@@ -6,10 +6,12 @@ import { Client } from './client.ts';
 import { type Answer, SimulatedCluster } from './cluster.ts';
 import { type Coverage, noCoverage } from './coverage.ts';
 import { EventLoop } from './event-loop.ts';
+import { checkIndexes } from './indexes.ts';
 import { Nemesis } from './nemesis.ts';
 import type { PartitionHost } from './partition-host.ts';
 import { bank } from './workloads/bank.ts';
 import { listAppend } from './workloads/list-append.ts';
+import { people } from './workloads/people.ts';
 import { unique } from './workloads/unique.ts';
 import type { Workload } from './workloads/workload.ts';
 
@@ -19,7 +21,7 @@ const TROUBLE_MS = 2_500;
 const REST_MS = 30_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own, which only its checker reads.
-const WORKLOADS: readonly (() => Workload<any>)[] = [bank, listAppend, unique];
+const WORKLOADS: readonly (() => Workload<any>)[] = [bank, listAppend, unique, people];
 
 export interface Report {
   readonly hash: string;
@@ -68,6 +70,7 @@ async function simulate(loop: EventLoop, seed: number): Promise<Report> {
   const [defect] = [...cluster.defects, ...loop.defects];
   if (defect !== undefined) throw defect;
   if (nemesis.isCalm) refuseTrouble(clients);
+  checkIndexes(cluster.hosts.map(({ port }) => port));
   const history = clients.flatMap((client) => client.history) as Transaction<unknown>[];
   refuse(workload.check(history));
   for (const host of cluster.hosts) countEntries(host, coverage);
@@ -127,7 +130,7 @@ async function changeSchema(
   }
 }
 
-/** Waits until no transaction is in doubt anywhere, without anybody's doing anything. */
+/** Waits until no transaction is in doubt anywhere and no schema change is being decided, without anybody's doing anything. */
 async function atRest(loop: EventLoop, operator: Client<unknown>, cluster: SimulatedCluster): Promise<void> {
   const deadline = loop.now + REST_MS - 2_000;
   for (;;) {
@@ -154,8 +157,10 @@ function refuseTrouble(clients: readonly Client<unknown>[]): void {
   if (codes.length > 0) throw new Error(`nothing went wrong, but clients were told: ${codes.join(', ')}`);
 }
 
-function hasOpen({ port }: PartitionHost): boolean {
-  const sql = 'SELECT 1 FROM _atoll_prepared UNION ALL SELECT 1 FROM _atoll_decisions';
+/** Elsewhere a hold ends when somebody writes: it asks for its fate. */
+function hasOpen({ id, port }: PartitionHost): boolean {
+  const sql = `SELECT 1 FROM _atoll_prepared UNION ALL SELECT 1 FROM _atoll_decisions
+    UNION ALL SELECT 1 FROM _atoll_progress WHERE name = 'hold' AND ${id} = 0`;
   return port.query(sql).rows.length > 0;
 }
 

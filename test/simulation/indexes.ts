@@ -1,0 +1,27 @@
+import { readCatalogue } from '../../src/core/replica/schema-versions.ts';
+import type { SqlitePort } from '../../src/core/sqlite/port.ts';
+import { quoteName } from '../../src/core/sqlite/quote.ts';
+
+/** Whether every index over partitions has exactly the entries that the rows of all partitions make. @throws what is wrong */
+export function checkIndexes(ports: readonly SqlitePort[]): void {
+  const [any] = ports;
+  if (any === undefined) return;
+  const { tables, uniques = [] } = readCatalogue(any);
+  for (const { of, columns, row, table } of uniques) {
+    const owner = tables.find(({ id }) => id === of);
+    if (owner === undefined) throw new Error(`${table.name} is of no table`);
+    const rows = (sql: string) =>
+      ports.flatMap((port) => port.query(sql).rows.map((each) => JSON.stringify(each))).sort();
+    const set = columns.map((column) => `${quoteName(column)} IS NOT NULL`).join(' AND ');
+    const wanted = rows(
+      `SELECT ${[...columns, ...row].map(quoteName).join(', ')} FROM ${quoteName(owner.name)} WHERE ${set}`,
+    );
+    const there = rows(`SELECT * FROM ${table.name}`);
+    const lacking = wanted.filter((entry) => !there.includes(entry));
+    const idle = there.filter((entry) => !wanted.includes(entry));
+    if (lacking.length + idle.length > 0)
+      throw new Error(
+        `the index of ${owner.name} (${columns.join()}) lacks ${lacking.join()} and has, of no row, ${idle.join()}`,
+      );
+  }
+}
