@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Reply } from '../cluster/cluster.ts';
+import { anotherRouter } from '../cluster/router.ts';
 import { ADD, AMOUNT, Bank, expectRefused, OWNERS } from './bank.ts';
 
 let bank: Bank;
@@ -124,6 +125,19 @@ describe('a transaction over partitions', () => {
     expectRefused(await transaction.commit(), 409, 'conflict', /run the transaction again/);
     expect(await bank.cluster.rows('SELECT count(*) FROM ledger')).toEqual([[0]]);
   });
+});
+
+test('a router that does not know the newest schema ends a transaction rather than refuse what is there', async () => {
+  const behind = anotherRouter(bank.cluster);
+  await behind.query('SELECT 1');
+  await bank.cluster.query('CREATE TABLE newer (k TEXT PRIMARY KEY)');
+  const { json } = await behind.post('/v1/transactions', {});
+  const reply = await behind.post(`/v1/transactions/${json.id}/query`, { sql: 'SELECT * FROM newer' });
+  expectRefused(reply, 409, 'schema-conflict', /run the transaction again/);
+  const again = await behind.post('/v1/transactions', {});
+  const found = await behind.post(`/v1/transactions/${again.json.id}/query`, { sql: 'SELECT * FROM newer' });
+  expect([found.status, found.json.rows]).toEqual([200, []]);
+  await bank.cluster.query('DROP TABLE newer');
 });
 
 describe('savepoints', () => {

@@ -38,10 +38,17 @@ export async function queryInteractive(call: Call): Promise<Response> {
   }
 }
 
-async function runStatement(transaction: Addressed, request: StatementRequest): Promise<Response> {
+async function runStatement(addressee: Addressed, request: StatementRequest): Promise<Response> {
+  refuseOtherHistory(addressee.known, request);
+  let transaction = addressee;
+  let { planned, step } = planStep(transaction, request);
+  if (step.kind === 'refused' && planned !== null) {
+    // Another router may have changed the schema since. If so, the transaction must be begun anew with that.
+    const { database, context } = transaction.session;
+    transaction = { ...transaction, known: await database.refresh(context) };
+    ({ planned, step } = planStep(transaction, request));
+  }
   const { known } = transaction;
-  refuseOtherHistory(known, request);
-  const { planned, step } = planStep(transaction, request);
   const { seq, statement, demand } = request;
   const message: InteractiveStatement = {
     ...messageTo(transaction, request),
