@@ -54,7 +54,7 @@ test('a dropped table is refused, and a later one of its name is another one', a
 
 test('what one placement refuses and the newer one allows is done', async () => {
   const rows = `UPDATE ${table} SET k = random()`;
-  expect(await router.query(rows)).toMatchObject({ json: { error: { code: 'unsupported' } } });
+  expect(await router.query(rows)).toMatchObject({ json: { error: { code: 'multi-partition-write' } } });
   await cluster.query(`DROP TABLE ${table}`);
   await cluster.query(`CREATE TABLE ${table} (k TEXT PRIMARY KEY, v) REFERENCE`);
   expect(await router.query(rows)).toMatchObject({ status: 200, json: { rowsAffected: 0 } });
