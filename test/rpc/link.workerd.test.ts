@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX, FrameError } from '../../src/protocol/frame.ts';
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { generateHostKey, importHostKey } from '../../src/rpc/host-key.ts';
 import { Link } from '../../src/rpc/link.ts';
 import { importSecret } from '../../src/rpc/secret.ts';
@@ -30,7 +31,7 @@ describe('inside workerd', () => {
   test('hosts know each other by secret and key', async () => {
     const key = await importHostKey(await generateHostKey());
     const { dialled, accepted } = await shakeHands(await diallerOf(), await acceptorOf({ key }));
-    expect(dialled).toMatchObject({ host: key.host, version: 1, history: HISTORY });
+    expect(dialled).toMatchObject({ host: key.host, version: RPC_VERSION, history: HISTORY });
     expect(accepted.host).toMatch(/^[0-9a-z]{16}$/);
   });
 

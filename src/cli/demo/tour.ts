@@ -92,19 +92,19 @@ WHERE country = 'IS' AND name LIKE 'Atoll%'`);
   },
   {
     title: 'All or nothing',
-    why: 'A batch is one transaction: its second statement fails, so its first has never happened.',
+    why: 'A batch is one transaction, whatever partitions it writes: its second statement fails in one, so its first has never happened in another.',
     run: async (stage) => {
       await stage.refusedBatch([
         `DELETE FROM cities WHERE country = 'IS'`,
-        `INSERT INTO cities (country, name, lat, lng) VALUES ('IS', NULL, 0, 0)`,
+        `INSERT INTO cities (country, name, lat, lng) VALUES ('NZ', NULL, 0, 0)`,
       ]);
       await stage.query(`SELECT count(*) AS still_there FROM cities WHERE country = 'IS'`);
     },
   },
   {
     title: 'What cannot be done right is not done',
-    why: 'This would write in every partition, which needs a transaction over all: refused, with what to do instead.',
-    run: (stage) => stage.refused(`UPDATE cities SET region = upper(region)`),
+    why: 'Every partition would roll dice of its own, where one database rolls them in one order: refused, with what to do instead.',
+    run: (stage) => stage.refused(`UPDATE cities SET region = random()`),
   },
   {
     title: 'Change the schema of all partitions',
