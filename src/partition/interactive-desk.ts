@@ -7,12 +7,9 @@ import type {
   ScriptFateRequest,
   ScriptRun,
 } from '../protocol/interactive.ts';
-import { DEADLINE_HEADER } from '../protocol/rpc.ts';
 import { Keeper, type KeeperOptions } from './keeper.ts';
+import { deadlineOf } from './patience.ts';
 import { ScriptDesk, type ScriptDeskOptions } from './script-desk.ts';
-
-/** What is left of a request's time when its answer must be under way, ms (chosen). */
-const REPLY_MS = 50;
 
 /** The messages of interactive transactions: docs/protocol.md. From routers to their keeper, and from there to who executes. */
 export class InteractiveDesk {
@@ -40,7 +37,7 @@ export class InteractiveDesk {
   }
 
   async #answer(type: string, incoming: Request): Promise<Response> {
-    const deadline = Number(incoming.headers.get(DEADLINE_HEADER)) - REPLY_MS;
+    const deadline = deadlineOf(incoming);
     const handle = this.#handlers[type] as (body: unknown, deadline: number) => unknown;
     return Response.json((await handle(await incoming.json(), deadline)) ?? {});
   }

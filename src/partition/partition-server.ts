@@ -33,6 +33,7 @@ import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
+import { REPLY_MS } from './patience.ts';
 import type { Settled } from './prepare-here.ts';
 import { RestoreDesk } from './restore-desk.ts';
 import { statusOf } from './status.ts';
@@ -42,8 +43,6 @@ import { Transactions } from './transactions.ts';
 
 /** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
 const HOLD_POLL_MS = 200;
-/** What is left of a request's time when a write gives up waiting, so that the answer still arrives, ms (chosen). */
-const REPLY_MS = 50;
 
 /**
  * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses

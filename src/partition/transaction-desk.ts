@@ -1,9 +1,6 @@
-import { DEADLINE_HEADER } from '../protocol/rpc.ts';
 import type { PrepareRequest, TransactionEnd, TransactRequest } from '../protocol/transaction.ts';
+import { deadlineOf } from './patience.ts';
 import type { Transactions } from './transactions.ts';
-
-/** What is left of a request's time when its answer must be under way, ms (chosen). */
-const REPLY_MS = 50;
 
 /** The messages of two-phase commit: docs/protocol.md, Transactions. */
 export class TransactionDesk {
@@ -31,8 +28,4 @@ export class TransactionDesk {
   end(end: TransactionEnd): Promise<void> {
     return this.#transactions.end(end, Number.POSITIVE_INFINITY);
   }
-}
-
-function deadlineOf(incoming: Request): number {
-  return Number(incoming.headers.get(DEADLINE_HEADER)) - REPLY_MS;
 }
