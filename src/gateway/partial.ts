@@ -27,7 +27,8 @@ export async function executePartial(
   request: ClientRequest,
   planned: readonly Planned[],
 ): Promise<Response> {
-  const work = partsByPartition(planned, (each) => partsOf(known, each));
+  const instant = Date.now();
+  const work = partsByPartition(planned, (each) => partsOf(known, each, instant));
   const entries = [...work];
   const partitions = entries.map(([partition]) => partition);
   // One that fails does not end the others: what it leaves undone is told, by partition.
@@ -72,7 +73,11 @@ async function executeParts(
   return { results: (parseJson(text) as { results: PartResult[] }).results, seen: sessionIn(text) };
 }
 
-function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId, WireStatement])[] {
+function partsOf(
+  known: KnownNetwork,
+  planned: Planned,
+  instant: number,
+): (readonly [PartitionId, WireStatement])[] {
   const { kind } = planned.plan;
   if (spreads(planned.plan)) {
     throw new PlanRefusal(
@@ -80,7 +85,7 @@ function partsOf(known: KnownNetwork, planned: Planned): (readonly [PartitionId,
       'it may write rows of other partitions: leave atomicity out, so that it is one transaction',
     );
   }
-  if (kind === 'route' || kind === 'scatter-write') return writeParts(known, planned);
+  if (kind === 'route' || kind === 'scatter-write') return writeParts(known, planned, instant);
   throw new PlanRefusal(
     'unsupported',
     `atomicity "partition" is for writes of partitioned tables; send this ${kind} by itself`,

@@ -1,6 +1,8 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
+import { bindTimed, timeText } from '../core/plan/parameters.ts';
+import type { ParameterSource } from '../core/plan/plan.ts';
 import { parseStatement } from '../core/sql/parse.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -49,10 +51,15 @@ function named<T>(index: number, count: number, body: () => T): T {
   }
 }
 
-/** A write taken apart by partition, or a routed read. @throws PlanRefusal for what cannot be */
+/**
+ * A write taken apart by partition, or a routed read. `instant`: the statement's present time, Unix ms.
+ *
+ * @throws PlanRefusal for what cannot be
+ */
 export function writeParts(
   known: KnownNetwork,
   { plan, args, statement }: Planned,
+  instant: number,
 ): (readonly [PartitionId, WireStatement])[] {
   if (plan.kind === 'route') {
     const bound = bindPin(plan.pin, args, known.tokens);
@@ -66,13 +73,24 @@ export function writeParts(
   if (plan.kind !== 'scatter-write')
     throw new PlanRefusal('unsupported', `${plan.kind} statements run by themselves`);
   if (!plan.perPartition.sound) throw new PlanRefusal('multi-partition-write', plan.perPartition.message);
-  if (plan.rows !== null) {
-    return bindRows(plan.rows, args, known.tokens).map(({ partition, sql }) => [
+  const { rows, timed } = plan;
+  if (rows !== null) {
+    return bindRows(rows, args, known.tokens).map(({ partition, sql }) => [
       partition,
-      partOf(sql, args),
+      rows.parameters === undefined ? partOf(sql, args) : timedPart(sql, rows.parameters, args, instant),
     ]);
   }
-  return bindTargets(plan.targets, args, known.tokens).map((partition) => [partition, statement]);
+  const part = timed === undefined ? statement : timedPart(timed.sql, timed.parameters, args, instant);
+  return bindTargets(plan.targets, args, known.tokens).map((partition) => [partition, part]);
+}
+
+function timedPart(
+  sql: string,
+  parameters: readonly ParameterSource[],
+  args: readonly SqlValue[],
+  instant: number,
+): WireStatement {
+  return partOf(sql, bindTimed(parameters, args, timeText(instant)));
 }
 
 /** Some rows of an INSERT, whose parameters kept their numbers: those behind its last one are not its own. */

@@ -1,7 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
 import { bindTargets } from '../core/plan/bind.ts';
+import { bindParameters, timeText } from '../core/plan/parameters.ts';
 import type { ScatterPlan } from '../core/plan/plan.ts';
-import { bindParameters } from '../core/plan/scatter/parameters.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { encodeValue } from '../protocol/json-value.ts';
@@ -18,8 +18,7 @@ export function scatterParts(
   const bound = bindTargets(plan.targets, args, known.tokens);
   // `key IN ()` owns nothing, but the answer still has columns, and an aggregate a row.
   const partitions = bound.length > 0 ? bound : known.tokens.partitions().slice(0, 1);
-  const now = new Date(instant).toISOString().replace('T', ' ').replace('Z', '');
-  const values = bindParameters(plan, args, now);
+  const values = bindParameters(plan, args, timeText(instant));
   return {
     partitions,
     statement: { sql: plan.sql, args: parseJson(`[${values.map(encodeValue).join(',')}]`) },

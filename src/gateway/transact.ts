@@ -164,9 +164,9 @@ function partsOf(
     case 'route':
       if (bindPin(plan.pin, args, known.tokens).kind === 'any')
         return [[anywhere(known, each, all, instant), statement]];
-      return writeParts(known, each);
+      return writeParts(known, each, instant);
     case 'scatter-write':
-      return writeParts(known, each);
+      return writeParts(known, each, instant);
     case 'reference-write':
       throw new PlanRefusal(
         'multi-partition-write',

@@ -312,9 +312,9 @@ describe('a batch', () => {
   test('over several partitions that cannot be taken apart is refused, and says which statement', async () => {
     const statements = [
       { sql: 'INSERT INTO t VALUES (?, 1)', args: ['p'] },
-      { sql: 'UPDATE t SET v = random()' },
+      { sql: 'UPDATE t SET v = 1 LIMIT 2' },
     ];
-    expectRefused(await batch(statements), 400, 'multi-partition-write', /statements\[1\].*parameter/);
+    expectRefused(await batch(statements), 400, 'multi-partition-write', /statements\[1\].*LIMIT/);
   });
 
   test('whose answers are too large together is refused, each of them being allowed', async () => {

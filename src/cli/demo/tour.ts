@@ -103,8 +103,8 @@ WHERE country = 'IS' AND name LIKE 'Atoll%'`);
   },
   {
     title: 'What cannot be done right is not done',
-    why: 'Every partition would roll dice of its own, where one database rolls them in one order: refused, with what to do instead.',
-    run: (stage) => stage.refused(`UPDATE cities SET region = random()`),
+    why: 'Every partition would count ten rows of its own, where one database counts ten in all: refused, with what to do instead.',
+    run: (stage) => stage.refused(`DELETE FROM cities ORDER BY lat LIMIT 10`),
   },
   {
     title: 'Change the schema of all partitions',

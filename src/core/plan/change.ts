@@ -9,6 +9,7 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
+import { withInstant } from './instant.ts';
 import { lookupOf } from './lookup.ts';
 import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
@@ -46,21 +47,24 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
   }
   const lookup = lookupOf(analyzer, schema);
   const rest = { tables, reaches, ...spread, ...(lookup !== null && { lookup }) };
-  return scatterWrite(analyzer, model, pinned, rest);
+  return scatterWrite(analyzer, model, sql, pinned, rest);
 }
 
 function scatterWrite(
   analyzer: Analyzer,
   model: ChangeModel,
+  sql: string,
   pinned: Pinned | null,
   rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes' | 'lookup'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
+  const timed = withInstant(model.ast, sql);
   const word = model.ast.kind === 'update' ? 'UPDATE' : 'DELETE';
   return {
     kind: 'scatter-write',
     targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
     rows: null,
+    ...(timed !== null && { timed: { sql: timed.piece(model.ast), parameters: timed.parameters } }),
     perPartition: why === null ? { sound: true } : { sound: false, message: why },
     message:
       `this ${word} may change rows of "${model.table.name}" in several partitions: restrict its partition key ` +
@@ -74,11 +78,11 @@ function scatterWrite(
 /** Why running the statement in each partition would not be what it means; null: it is. */
 export function whyNotPerPartition(analyzer: Analyzer, { ast, scope, target }: ChangeModel): string | null {
   if (ast.limit !== null) return 'LIMIT would count per partition: leave it out';
-  if (analyzer.randomDepths.length > 0)
-    return 'random() differs per partition: pass its value as a parameter';
-  if (analyzer.clockReads.length > 0 || analyzer.clockInView) {
-    return 'the present time differs per partition: pass it as a parameter';
-  }
+  // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
+  if (analyzer.randomDepths.some((depth) => depth > 0))
+    return 'random() in a subquery differs per partition: pass its value as a parameter';
+  if (analyzer.clockInView)
+    return 'the present time in a view differs per partition: say it in the statement, or pass it as a parameter';
   const own = analyzer.uses.find((use) => use.source === target) as PartitionedUse;
   const reached = own.key.map((node) => analyzer.graph.reachedFrom(node));
   const apart = analyzer.uses.find(

@@ -7,15 +7,16 @@ import { columnOf } from '../sql/analysis/facts.ts';
 import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
-import type { Expression, Insert, ParsedStatement } from '../sql/ast.ts';
+import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
 import { truthValue } from '../sql/name.ts';
 import { parseStatement } from '../sql/parse.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
+import { withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
-import type { KeyTuple, Plan, RoutePlan } from './plan.ts';
+import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { refuseConnectionCalls } from './select.ts';
-import { spliceInsertRows } from './splice.ts';
+import { spliced } from './splice.ts';
 import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
 import { indexesOf } from './unique.ts';
 
@@ -43,7 +44,7 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   if (core !== undefined && core.ast.kind === 'values') {
     const rows = core.ast.rows.map((row) => row.items);
     const values = core.ast;
-    return planRows(analyzer, layout, rows, base, () => spliceInsertRows(parsed, sql, values));
+    return planRows(analyzer, layout, rows, base, () => cutRows(parsed, ast, sql, values));
   }
   return planFromSelect(analyzer, model, layout, base);
 }
@@ -74,7 +75,7 @@ function planRows(
   layout: Layout,
   rows: readonly (readonly Expression[])[],
   base: Base,
-  splice: (() => { prefix: string; rows: readonly string[]; suffix: string }) | null,
+  splice: (() => CutRows) | null,
 ): Plan {
   for (const row of rows) checkId(layout, row);
   const keys = rows.map((row) => keyOfRow(layout, row));
@@ -120,9 +121,33 @@ function planRows(
   };
 }
 
+type CutRows = Pick<InsertRows, 'prefix' | 'rows' | 'suffix' | 'parameters'>;
+
+/** Parameters get explicit numbers, so that leaving rows out moves none. */
+function cutRows(parsed: ParsedStatement, ast: Insert, sql: string, values: Values): CutRows {
+  const timed = withInstant(ast, sql);
+  if (timed === null) {
+    const edits = parsed.parameters.map(({ start, end, index }) => ({ start, end, text: `?${index}` }));
+    return rowsOf((span) => spliced(sql, span, edits), ast, values);
+  }
+  return { ...rowsOf(timed.piece, ast, values), parameters: timed.parameters };
+}
+
+function rowsOf(piece: (span: Span) => string, ast: Insert, values: Values): CutRows {
+  return {
+    prefix: piece({ start: ast.start, end: values.rows[0]?.start ?? values.start }),
+    rows: values.rows.map((row) => piece(row)),
+    suffix: piece({ start: values.rows.at(-1)?.end ?? values.end, end: ast.end }),
+  };
+}
+
 function whyNotByRow(analyzer: Analyzer): { sound: true } | { sound: false; message: string } {
-  if (analyzer.clockReads.length === 0 && !analyzer.clockInView) return { sound: true };
-  return { sound: false, message: 'the present time differs per partition: pass it as a parameter' };
+  if (!analyzer.clockInView) return { sound: true };
+  return {
+    sound: false,
+    message:
+      'the present time in a view differs per partition: say it in the statement, or pass it as a parameter',
+  };
 }
 
 function equalTuples(a: KeyTuple, b: KeyTuple): boolean {

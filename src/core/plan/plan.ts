@@ -130,6 +130,8 @@ export interface ScatterWritePlan {
   readonly targets: Targets;
   /** For INSERT … VALUES: how to cut the statement by rows. */
   readonly rows: InsertRows | null;
+  /** For other statements that ask for the time: to be run instead, with parameters of its own. */
+  readonly timed?: { readonly sql: string; readonly parameters: readonly ParameterSource[] };
   readonly perPartition: { readonly sound: true } | { readonly sound: false; readonly message: string };
   readonly message: string;
   readonly tables: Tables;
@@ -144,12 +146,14 @@ export interface ScatterWritePlan {
 
 /**
  * `prefix` + chosen rows joined by `, ` + `suffix` is the statement for one partition; parameters keep their
- * numbers.
+ * numbers, or are bound to `parameters`.
  */
 export interface InsertRows {
   readonly prefix: string;
   readonly rows: readonly string[];
   readonly suffix: string;
+  /** Given if the statement asks for the time. */
+  readonly parameters?: readonly ParameterSource[];
   /** Key of each row; null where the executing partition generates it. */
   readonly keys: readonly (KeyTuple | null)[];
   readonly columns: readonly KeyClass[];

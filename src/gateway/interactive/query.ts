@@ -153,21 +153,22 @@ function placesOf(
   planned: Planned,
 ): readonly (readonly [PartitionId, WireStatement])[] {
   const { plan, args, statement, asOf } = planned;
+  const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
   if (spreads(plan))
     throw unsupported('rows are written that may move, or have values that are unique over partitions,');
   switch (plan.kind) {
     case 'scatter': {
-      const { partitions, statement: part } = scatterParts(known, planned, plan, Date.now());
+      const { partitions, statement: part } = scatterParts(known, planned, plan, instant);
       return partitions.map((partition) => [partition, part]);
     }
     case 'route':
-      if (bindPin(plan.pin, args, known.tokens).kind !== 'any') return writeParts(known, planned);
+      if (bindPin(plan.pin, args, known.tokens).kind !== 'any') return writeParts(known, planned, instant);
       // Reference tables are read where they are written.
       if (plan.access === 'read' && plan.tables.reference.length > 0) return [[SYSTEM_PARTITION, statement]];
       return [[keeper, statement]];
     case 'scatter-write':
-      return writeParts(known, planned);
+      return writeParts(known, planned, instant);
     case 'refused':
       throw new AtollError(isErrorCode(plan.code) ? plan.code : 'unsupported', plan.message);
     case 'reference-write':

@@ -3,8 +3,8 @@ import type { PartitionId } from '../../../src/base/brand.ts';
 import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../../../src/core/plan/bind.ts';
 import { explainPlan } from '../../../src/core/plan/explain.ts';
+import { bindParameters } from '../../../src/core/plan/parameters.ts';
 import type { Plan } from '../../../src/core/plan/plan.ts';
-import { bindParameters } from '../../../src/core/plan/scatter/parameters.ts';
 import { planStatement } from '../../../src/core/plan/statement.ts';
 import { TokenMap } from '../../../src/core/schema/token-map.ts';
 import { parseStatement } from '../../../src/core/sql/parse.ts';
@@ -92,7 +92,9 @@ describe('EXPLAIN', () => {
     expect(steps('EXPLAIN UPDATE t SET a = 1').at(-1)).toBe(
       'atomicity:"partition": runs in each partition by itself',
     );
-    expect(steps('EXPLAIN UPDATE t SET a = random()').at(-1)).toMatch(/^atomicity:"partition": refused/);
+    expect(steps('EXPLAIN UPDATE t SET a = (SELECT random())').at(-1)).toMatch(
+      /^atomicity:"partition": refused/,
+    );
     expect(steps('EXPLAIN SELECT group_concat(a) FROM t')[0]).toBe('refused: unsupported');
   });
 });

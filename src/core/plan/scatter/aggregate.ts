@@ -7,11 +7,11 @@ import { resolveColumn } from '../../sql/analysis/resolve.ts';
 import { childrenOf } from '../../sql/analysis/walk.ts';
 import type { Expression, Node, SelectCore } from '../../sql/ast.ts';
 import type { RowLimit, Scalar, SortKey } from '../plan.ts';
+import type { Renderer } from '../renderer.ts';
 import { compile, type Leaves } from './compile.ts';
 import { fingerprint } from './fingerprint.ts';
 import { Partials } from './partials.ts';
 import { checkWidth, type Scattered, type ScatterQuestion } from './question.ts';
-import type { Renderer } from './renderer.ts';
 import { sortKey, sortTarget } from './sort.ts';
 import { collationsOf, withText } from './whole.ts';
 

@@ -2,9 +2,9 @@ import type { Collation } from '../../schema/table.ts';
 import type { CoreModel } from '../../sql/analysis/model.ts';
 import { refuse } from '../../sql/analysis/refusal.ts';
 import type { RowLimit, SortKey } from '../plan.ts';
+import type { Renderer } from '../renderer.ts';
 import { type Edit, spliced } from '../splice.ts';
 import { refuseSplit, type Scattered, type ScatterQuestion } from './question.ts';
-import type { Renderer } from './renderer.ts';
 import { directionText, sortKey, sortTarget } from './sort.ts';
 import { keptNames, withText } from './whole.ts';
 

@@ -4,8 +4,8 @@ import { refuse } from '../../sql/analysis/refusal.ts';
 import type { ExpressionClass } from '../../sql/analysis/value-class.ts';
 import type { Expression, FunctionCall } from '../../sql/ast.ts';
 import type { Fold } from '../plan.ts';
+import type { Renderer } from '../renderer.ts';
 import { fingerprint } from './fingerprint.ts';
-import type { Renderer } from './renderer.ts';
 
 /** What the partials need to know of their query. */
 export interface PartialContext {

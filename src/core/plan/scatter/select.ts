@@ -4,11 +4,11 @@ import type { CoreModel, SelectModel } from '../../sql/analysis/model.ts';
 import { refuse } from '../../sql/analysis/refusal.ts';
 import type { Select } from '../../sql/ast.ts';
 import type { RowLimit, ScatterPlan, Targets } from '../plan.ts';
+import { Renderer } from '../renderer.ts';
 import { planAggregate } from './aggregate.ts';
 import { compile, NO_LEAVES } from './compile.ts';
 import { planCompound } from './compound.ts';
 import { refuseSplit, type Scattered, type ScatterQuestion } from './question.ts';
-import { Renderer } from './renderer.ts';
 import { planWhole } from './whole.ts';
 
 /**

@@ -4,9 +4,9 @@ import { refuse } from '../../sql/analysis/refusal.ts';
 import type { ResultColumn, SelectCore } from '../../sql/ast.ts';
 import { quoteName } from '../../sqlite/quote.ts';
 import type { RowLimit, SortKey } from '../plan.ts';
+import type { Renderer } from '../renderer.ts';
 import { type Edit, spliced } from '../splice.ts';
 import { checkWidth, type Scattered, type ScatterQuestion } from './question.ts';
-import type { Renderer } from './renderer.ts';
 import { directionText, sortKey, sortTarget } from './sort.ts';
 
 /**

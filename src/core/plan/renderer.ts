@@ -1,11 +1,11 @@
-import { isNow, readsClock, timeArgument } from '../../sql/analysis/functions.ts';
-import type { Scope } from '../../sql/analysis/model.ts';
-import { withoutAliases } from '../../sql/analysis/model.ts';
-import { resolveColumn } from '../../sql/analysis/resolve.ts';
-import { childrenOf } from '../../sql/analysis/walk.ts';
-import type { Expression, FunctionCall, Node, Parameter, Span } from '../../sql/ast.ts';
-import type { ParameterSource } from '../plan.ts';
-import { type Edit, spliced } from '../splice.ts';
+import { isNow, readsClock, timeArgument } from '../sql/analysis/functions.ts';
+import type { Scope } from '../sql/analysis/model.ts';
+import { withoutAliases } from '../sql/analysis/model.ts';
+import { resolveColumn } from '../sql/analysis/resolve.ts';
+import { childrenOf } from '../sql/analysis/walk.ts';
+import type { Expression, FunctionCall, Node, Parameter, Span } from '../sql/ast.ts';
+import type { ParameterSource } from './plan.ts';
+import { type Edit, spliced } from './splice.ts';
 
 /**
  * Pieces of the source text for the partitions' statement: parameters are numbered anew, and reads of the clock

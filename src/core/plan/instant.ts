@@ -1,0 +1,38 @@
+import type { Delete, Insert, Node, Returning, Span, Update } from '../sql/ast.ts';
+import type { ParameterSource } from './plan.ts';
+import { Renderer } from './renderer.ts';
+import { type Edit, spliced } from './splice.ts';
+
+/** A write's text with the present time as a parameter, the same one in all partitions that run it. */
+export interface WithInstant {
+  /** The text of a span of the statement. */
+  readonly piece: (span: Span) => string;
+  readonly parameters: readonly ParameterSource[];
+}
+
+/**
+ * Null: nothing in the statement asks for the time, or could. What views, triggers and defaults ask for is not seen.
+ * Columns of RETURNING keep the names that their own text gives them.
+ */
+export function withInstant(ast: Insert | Update | Delete, sql: string): WithInstant | null {
+  const renderer = new Renderer(sql);
+  const edits = renderer.edits(ast as Node, null);
+  const { parameters } = renderer;
+  if (!parameters.some(isTime)) return null;
+  const all = [...edits, ...namesOf(ast.returning, edits, sql)];
+  return { piece: (span) => spliced(sql, span, all), parameters };
+}
+
+function isTime(source: ParameterSource): boolean {
+  return source.kind === 'now' || (source.kind === 'argument' && source.time);
+}
+
+function namesOf(returning: Returning | null, edits: readonly Edit[], sql: string): Edit[] {
+  return (returning?.columns ?? []).flatMap((column) => {
+    if (column.kind !== 'result-expression' || column.alias !== null) return [];
+    const { start, end } = column.expression;
+    if (!edits.some((edit) => edit.start >= start && edit.end <= end)) return [];
+    const name = sql.slice(start, end).replaceAll('"', '""');
+    return [{ start: end, end, text: ` AS "${name}"` }];
+  });
+}
