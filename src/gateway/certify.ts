@@ -1,9 +1,8 @@
 import { present } from '../base/assert.ts';
-import type { CommitId, PartitionId } from '../base/brand.ts';
+import type { PartitionId } from '../base/brand.ts';
 import type { Tables } from '../core/plan/plan.ts';
 import type { CertifyReply, CertifyRequest } from '../protocol/certify.ts';
 import type { SessionToken } from '../protocol/session.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import { fanOut } from './fan-out.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { READ } from './lost.ts';
@@ -25,8 +24,8 @@ export interface Certification {
  * the rounds the whole database was as the answers show it: whatever each has read was committed before that
  * instant, and did not change until after it. No clock is asked.
  *
- * A reference table is what the system partition has: its copies take a write one after another, and a client that has
- * seen a write there must not miss it here. So that partition certifies too, from where the furthest behind was.
+ * Copies of reference tables take a write one after another, but no partition certifies while it is frozen for one
+ * (protocol/freeze.ts): the write is either nowhere yet, or in every copy that was read.
  *
  * @param seen what each answer of the first round has seen
  */
@@ -45,10 +44,6 @@ export async function certify(
     tables: [...partitioned, ...reference],
   }));
   const systems = [...seen.values()].map(({ system }) => system);
-  if (reference.length > 0) {
-    const since = Math.min(...systems) as CommitId;
-    questions.push({ partition: SYSTEM_PARTITION, since, tables: [...reference] });
-  }
   const replies = await fanOut(questions, PARALLEL_MAX, ({ partition, since, tables }, signal) => {
     const request: CertifyRequest = {
       epoch: known.epochOf(partition),

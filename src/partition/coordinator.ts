@@ -7,6 +7,7 @@ import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { RestoreReply } from '../protocol/restore.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
+import { ReferenceWrites } from './reference-writes.ts';
 import type { Peers } from './surroundings.ts';
 
 /** How long after a failed delivery the system partition tries again, ms (chosen). */
@@ -25,6 +26,7 @@ export class Coordinator {
   readonly #system: System;
   readonly #peers: Peers;
   readonly #setAlarm: (at: number) => void;
+  readonly references: ReferenceWrites;
   /** Schema changes run one after another. */
   #changes: Promise<unknown> = Promise.resolve();
   /** Where the next delivery starts; a partition that is not so far pulls what it lacks. */
@@ -37,6 +39,7 @@ export class Coordinator {
     this.#system = system;
     this.#peers = peers;
     this.#setAlarm = setAlarm;
+    this.references = new ReferenceWrites(system, peers);
     this.#delivered = system.replica.feedIndex;
     const undecided = system.undecided();
     if (undecided !== null) {
@@ -164,12 +167,12 @@ export class Coordinator {
    * Brings every partition up to the end of the feed. Returns those that did not confirm; they are tried again
    * later, and catch up by themselves when they are touched.
    */
-  async deliver(): Promise<PartitionId[]> {
+  async deliver(thaws?: readonly string[]): Promise<PartitionId[]> {
     const { replica } = this.#system;
     const upTo = replica.feedIndex;
     const version = replica.schema.version;
     const partitions = this.#system.partitionIds();
-    const latest = this.#latest(upTo);
+    const latest: Feed = { ...this.#latest(upTo), ...(thaws !== undefined && { thaws }) };
     const answers = await Promise.allSettled(
       partitions.map((partition) => this.#call<{ system: number }>(partition, 'feed', latest)),
     );
@@ -187,6 +190,18 @@ export class Coordinator {
       this.#confirmed = Math.max(this.#confirmed, upTo);
     } else this.#setAlarm(Date.now() + RETRY_MS);
     return missing;
+  }
+
+  /** A write of a reference table is answered when every partition has it: later strong reads see it anywhere. */
+  async delivered(freeze: string | null): Promise<void> {
+    if (freeze !== null) this.references.over(freeze);
+    const missing = await this.deliver(freeze === null ? [] : [freeze]);
+    if (missing.length === 0) return;
+    throw new AtollError(
+      'unavailable',
+      `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
+      'unknown',
+    );
   }
 
   /** What was not delivered everywhere yet. More than one message takes: only its end, and partitions pull the rest. */

@@ -6,7 +6,9 @@ import type { SchemaChange } from '../core/schema/change.ts';
 import type { Holder } from '../core/transaction/lock-table.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { Freeze } from '../protocol/freeze.ts';
 import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import { FrozenCopies } from './frozen-copies.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Peers, Surroundings } from './surroundings.ts';
 
@@ -21,7 +23,7 @@ export class FeedFollower {
   readonly #replica: () => Replica;
   readonly #peers: Peers;
   readonly #pause: Surroundings['pause'];
-
+  readonly copies: FrozenCopies;
   readonly #locks: LockWaits;
   /** Those that wait for prepared transactions to end, last one last. */
   #drained: Promise<void> = Promise.resolve();
@@ -32,6 +34,7 @@ export class FeedFollower {
     this.#peers = peers;
     this.#pause = pause;
     this.#locks = locks;
+    this.copies = new FrozenCopies(replica, peers, locks, () => this.catchUp());
   }
 
   /**
@@ -64,7 +67,16 @@ export class FeedFollower {
   async follow(feed: Feed): Promise<{ system: number }> {
     await this.#drain(() => feedHolders(this.#replica(), feed));
     if (!applyFeed(this.#replica(), feed, Date.now())) await this.catchUp();
+    if (feed.thaws !== undefined) this.copies.thaw(feed.thaws);
     return { system: this.#replica().systemIndex };
+  }
+
+  /** Once nothing is prepared that has read the tables, nobody reads them: see protocol/freeze.ts. */
+  async freeze(freeze: Freeze): Promise<void> {
+    const wanted = freeze.tables.map((table) => ({ table, token: null, exclusive: true }));
+    const holders = () => this.#replica().locks.preparedBlockers(wanted);
+    while (holders().length > 0) await this.#drain(holders);
+    this.copies.freeze(freeze);
   }
 
   /** Applies all that the system partition has. False when there was nothing. */

@@ -5,7 +5,7 @@ import type { Surroundings } from './surroundings.ts';
 /** Longest wait before one looks by itself, ms (chosen: locks also go with an undo, or a start from the file). */
 const LOOK_MS = 250;
 
-/** Those that wait for the locks of prepared transactions. */
+/** Those that wait for locks of prepared transactions, and for frozen tables. */
 export class LockWaits {
   readonly #replica: () => Replica;
   readonly #pause: Surroundings['pause'];
@@ -26,8 +26,7 @@ export class LockWaits {
   /** Resolves when it is worth another try, after `patienceMs` at the latest. */
   async wait(holders: readonly Holder[], patienceMs: number): Promise<void> {
     const { locks } = this.#replica();
-    const present = new Set(locks.holders.map(({ transaction }) => transaction));
-    if (!holders.every(({ transaction }) => present.has(transaction))) return;
+    if (!holders.every(({ transaction }) => locks.has(transaction))) return;
     const ended = new Promise<void>((resolve) => this.#waiting.push(resolve));
     await Promise.race([ended, this.#pause(Math.min(patienceMs, LOOK_MS))]);
   }

@@ -1,4 +1,5 @@
 import { AutoRouter, type IRequest } from 'itty-router';
+import type { TableId } from '../base/brand.ts';
 import { EDGE } from '../core/network/votes.ts';
 import { certify } from '../core/replica/certify.ts';
 import { exportPage } from '../core/replica/export.ts';
@@ -7,6 +8,7 @@ import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import { lookUp } from '../core/replica/lookup.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
+import { referenceTables, writtenReferences } from '../core/replica/reference-tables.ts';
 import { Replica } from '../core/replica/replica.ts';
 import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
@@ -14,6 +16,7 @@ import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
@@ -24,7 +27,6 @@ import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
-import { errorResponse, JSON_HEADERS } from './error-response.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
@@ -35,6 +37,7 @@ import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
 import { REPLY_MS } from './patience.ts';
 import type { Settled } from './prepare-here.ts';
+import { errorResponse, JSON_HEADERS, outcomeResponse } from './response.ts';
 import { RestoreDesk } from './restore-desk.ts';
 import { statusOf } from './status.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -80,6 +83,7 @@ export class PartitionServer {
     this.#foreignKeys = new ForeignKeys(surroundings);
     this.#replica = Replica.open(port);
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
+    else if (this.#replica !== null) this.#feed.copies.start(this.#replica);
     this.#links = new HostLinks({
       secret,
       key,
@@ -123,6 +127,9 @@ export class PartitionServer {
       create: (body: { identity: Identity }) => this.#create(body.identity),
       feed: (body: Feed) => this.#feed.follow(body),
       'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
+      freeze: (body: Freeze) => this.#feed.freeze(body),
+      thaw: (body: Thaw) => this.#feed.copies.thaw(body.names),
+      freezes: () => this.#coordinating.references.freezes(),
       'transaction-end': (body: TransactionEnd) => this.#desk.end(body),
       'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
@@ -167,7 +174,7 @@ export class PartitionServer {
     const restore = new RestoreDesk({
       replica: () => this.#here,
       foreignKeys: this.#foreignKeys,
-      answer: (incoming, writes, attempt) => this.#answer(incoming, writes, attempt),
+      answer: (incoming, writes, attempt) => this.#answer(incoming, writes ? [] : null, attempt),
       inserted: () => this.#forgetting.inserted(),
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
@@ -193,6 +200,7 @@ export class PartitionServer {
   async fetch(request: Request): Promise<Response> {
     const version = request.headers.get(RPC_HEADER);
     if (!isSpoken(version)) return errorResponse(unspoken(version));
+    if (this.#replica?.locks.isEmpty === false) this.#feed.copies.check();
     // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
     if (request.url.endsWith('/execute'))
       return this.#execute(request).catch((error: unknown) => this.#failed(error));
@@ -220,12 +228,14 @@ export class PartitionServer {
 
   async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
-    return this.#answer(incoming, !request.read, () => this.#attempt(request));
+    const { read, statements } = request;
+    const written = this.#coordinator === null || read ? null : writtenReferences(this.#here, statements);
+    return this.#answer(incoming, written, () => this.#attempt(request));
   }
 
   async #answered(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as AnsweredRequest;
-    return this.#answer(incoming, false, async () => findAnswer(this.#here, request));
+    return this.#answer(incoming, null, async () => findAnswer(this.#here, request));
   }
 
   /**
@@ -239,7 +249,7 @@ export class PartitionServer {
 
   async #importChunk(incoming: Request): Promise<Response> {
     const { head, rows } = decodeImportChunk(await incoming.text());
-    return this.#answer(incoming, true, async () => {
+    return this.#answer(incoming, referenceTables(this.#here), async () => {
       const outcome = this.#here.importChunk(head, rows, Date.now());
       this.#forgetting.inserted();
       return outcome;
@@ -252,22 +262,24 @@ export class PartitionServer {
     read: (replica: Replica, request: Asked) => ExecuteOutcome,
   ): Promise<Response> {
     const request = (await incoming.json()) as Asked;
-    return this.#answer(incoming, false, async () => read(this.#here, request));
+    return this.#answer(incoming, null, async () => read(this.#here, request));
   }
 
-  /** Repeats what waits for the system partition's log, or for a schema change to be decided, until the deadline. */
+  /** `written`: the reference tables that it may write, if this is the system partition; null: it writes nothing. */
   async #answer(
     incoming: Request,
-    writes: boolean,
+    written: readonly TableId[] | null,
     attempt: () => Promise<ExecuteOutcome>,
   ): Promise<Response> {
-    const outcome = await this.#settled(attempt, Number(incoming.headers.get(DEADLINE_HEADER)));
-    if (outcome.kind === 'done') {
-      if (this.#coordinator !== null && writes) await this.#deliver(this.#coordinator);
-      return new Response(outcome.body, { headers: JSON_HEADERS });
-    }
-    if (outcome.kind === 'error') return errorResponse(outcome.error);
-    return Response.json(outcome.newer, { status: 421 });
+    const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
+    const coordinator = this.#coordinator;
+    if (coordinator === null || written === null)
+      return outcomeResponse(await this.#settled(attempt, deadline));
+    return coordinator.references.whileFrozen(written, deadline, async (freeze) => {
+      const outcome = await this.#settled(attempt, deadline);
+      if (outcome.kind === 'done') await coordinator.delivered(freeze);
+      return outcomeResponse(outcome);
+    });
   }
 
   /** Repeats what waits, until the deadline; an outcome that is none. */
@@ -280,6 +292,7 @@ export class PartitionServer {
       if (outcome.kind === 'locked') {
         if (patience <= 0)
           throw new AtollError('busy', 'waited too long for transactions that came first; try again');
+        this.#feed.copies.check();
         await this.#locks.wait(outcome.holders, patience);
         continue;
       }
@@ -299,17 +312,6 @@ export class PartitionServer {
     // A read of the past may add an entry.
     if (!request.read || request.asOf !== undefined) return this.#queue.run(this.#here.work(request));
     return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
-  }
-
-  /** A write of a reference table is answered when every partition has it: later strong reads see it anywhere. */
-  async #deliver(coordinator: Coordinator): Promise<void> {
-    const missing = await coordinator.deliver();
-    if (missing.length === 0) return;
-    throw new AtollError(
-      'unavailable',
-      `the write is committed, but partition ${missing.join(', ')} has not confirmed it yet; it will be delivered`,
-      'unknown',
-    );
   }
 
   // --- Creation ------------------------------------------------------------------------------------------

@@ -258,7 +258,7 @@ export class Transactions {
 
   #hasOpen(): boolean {
     const { port, locks } = this.#here;
-    return !locks.isEmpty || port.query('SELECT 1 FROM _atoll_decisions LIMIT 1').rows.length > 0;
+    return locks.size > 0 || port.query('SELECT 1 FROM _atoll_decisions LIMIT 1').rows.length > 0;
   }
 
   /** For status and metrics. */

@@ -8,6 +8,8 @@ export interface Feed {
   /** The feed index that the first entry follows; 0 is the beginning. */
   readonly from: number;
   readonly entries: readonly FeedEntry[];
+  /** Freezes (freeze.ts) that end when the entries are applied. */
+  readonly thaws?: readonly string[];
 }
 
 export type FeedEntry =

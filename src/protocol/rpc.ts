@@ -4,10 +4,11 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
+ * - 3: reference tables are frozen before they are written.
  * - 2: transactions over partitions, reads of the past, idempotency keys.
  * - 1: first version.
  */
-export const RPC_VERSION = 2;
+export const RPC_VERSION = 3;
 
 /** Carries {@link RPC_VERSION} on every request between hosts. */
 export const RPC_HEADER = 'atoll-rpc';

@@ -13,6 +13,7 @@ const MESSAGES = [
   'execute.ts',
   'export.ts',
   'feed.ts',
+  'freeze.ts',
   'host-view.ts',
   'hosts.ts',
   'import.ts',
@@ -34,14 +35,14 @@ const MESSAGES = [
  * write its line of history, the upgrade, and the new hash here.
  */
 describe('formats', () => {
-  test('messages between hosts are those of RPC version 2', () => {
+  test('messages between hosts are those of RPC version 3', () => {
     expect({
       version: RPC_VERSION,
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "abaa42146b0b331d",
-        "version": 2,
+        "hash": "bb789666e3d01aba",
+        "version": 3,
       }
     `);
   });

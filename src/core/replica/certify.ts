@@ -20,8 +20,6 @@ function isUnchanged(replica: Replica, { epoch, schema, since, tables }: Certify
   // What is prepared here may have been decided elsewhere already, and seen there.
   const shared = [...ids].map((table) => ({ table, token: null, exclusive: false }));
   if (replica.locks.blockers(shared).length > 0) return false;
-  // Reference tables change by entries of the feed alone. The last of them may be older than all that the log keeps.
-  if (replica.isSystem && replica.feedIndex === since) return true;
   return !touchedSince(replica.port, since, ids);
 }
 

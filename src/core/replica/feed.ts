@@ -102,7 +102,7 @@ export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readon
     for (const { tableId } of decodeChanges(present(fromBase64(entry.changes), 'a feed entry is base64')))
       needed.push({ table: tableId, token: null, exclusive: true });
   }
-  return locks.blockers(needed);
+  return locks.preparedBlockers(needed);
 }
 
 /**

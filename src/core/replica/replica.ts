@@ -176,7 +176,7 @@ export class Replica {
     if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
     this.#identifiers = new Identifiers(this.port, this.#identity);
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
-    this.#locks = readLocks(this.port);
+    this.#locks = readLocks(this.port).keepFrozen(this.#locks);
     this.progressFollowed();
   }
 

@@ -1,7 +1,7 @@
-import type { PartitionId, Token } from '../../base/brand.ts';
+import type { PartitionId, TableId, Token } from '../../base/brand.ts';
 import { conflict, type Lock } from './lock.ts';
 
-/** A prepared transaction that others may have to wait for. */
+/** A prepared transaction, or a freeze, that others may have to wait for. */
 export interface Holder {
   readonly transaction: string;
   /** The partition that decides. */
@@ -9,6 +9,11 @@ export interface Holder {
   /** When the transaction was first tried, Unix ms: the older of two may wait for the younger (wait-die). */
   readonly startedMs: number;
 }
+
+/** Who freezes reference tables. */
+const SYSTEM_PARTITION = 0 as PartitionId;
+/** A freeze waits for what is prepared, so whoever is prepared anywhere must not wait for it. */
+const OLDEST = 0;
 
 interface Held extends Holder {
   /** Those of one key, by its token. */
@@ -19,25 +24,52 @@ interface Held extends Holder {
 
 /**
  * The locks of a partition's prepared transactions: memory that follows the table of them (core/replica/prepared.ts).
- * Nothing else holds a lock: what runs in one turn needs none.
+ * Nothing else holds a lock: what runs in one turn needs none. Besides, tables may be frozen, in memory alone.
  */
 export class LockTable {
   readonly #held = new Map<string, Held>();
+  readonly #frozen = new Map<string, readonly Lock[]>();
 
+  /** Nobody has to wait for anything. */
   get isEmpty(): boolean {
-    return this.#held.size === 0;
+    return this.#held.size === 0 && this.#frozen.size === 0;
   }
 
+  /** Prepared transactions. */
   get size(): number {
     return this.#held.size;
   }
 
+  /** Prepared transactions. */
   get holders(): readonly Holder[] {
     return [...this.#held.values()];
   }
 
-  has(transaction: string): boolean {
-    return this.#held.has(transaction);
+  has(name: string): boolean {
+    return this.#held.has(name) || this.#frozen.has(name);
+  }
+
+  /** Names of what is frozen, oldest first. */
+  get freezes(): readonly string[] {
+    return [...this.#frozen.keys()];
+  }
+
+  /** Until {@link thaw}, nobody gets a lock of these tables, not even a shared one. */
+  freeze(name: string, tables: readonly TableId[]): void {
+    this.#frozen.set(
+      name,
+      tables.map((table) => ({ table, token: null, exclusive: true })),
+    );
+  }
+
+  thaw(name: string): void {
+    this.#frozen.delete(name);
+  }
+
+  /** What is frozen in `former` is so here. */
+  keepFrozen(former: LockTable): this {
+    for (const [name, locks] of former.#frozen) this.#frozen.set(name, locks);
+    return this;
   }
 
   add(holder: Holder, locks: readonly Lock[]): void {
@@ -61,6 +93,16 @@ export class LockTable {
 
   /** Who holds a lock that conflicts with one of these; `own`, the transaction that asks, does not count. */
   blockers(locks: readonly Lock[], own: string | null = null): Holder[] {
+    const found = this.preparedBlockers(locks, own);
+    for (const [transaction, frozen] of this.#frozen) {
+      if (frozen.some((other) => locks.some((lock) => conflict(other, lock))))
+        found.push({ transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST });
+    }
+    return found;
+  }
+
+  /** As {@link blockers}, of prepared transactions alone. */
+  preparedBlockers(locks: readonly Lock[], own: string | null = null): Holder[] {
     const found: Holder[] = [];
     for (const held of this.#held.values()) {
       if (held.transaction !== own && locks.some((lock) => blocks(held, lock))) found.push(held);
