@@ -1,7 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { CommitId, Epoch } from '../../../src/base/brand.ts';
-import { RETENTION_MS } from '../../../src/core/log/purge.ts';
-import { readHead } from '../../../src/core/log/tables.ts';
 import { certify } from '../../../src/core/replica/certify.ts';
 import { checkSchemaChange } from '../../../src/core/replica/feed.ts';
 import { forgetOldEntries } from '../../../src/core/replica/retention.ts';
@@ -143,20 +141,6 @@ describe('a reference table', () => {
     expect(certify(cluster.replica(1), question(1, ['code'])).system).toBeLessThan(feedIndex);
     cluster.deliver();
     expect(certify(cluster.replica(1), question(1, ['code'])).system).toBe(feedIndex);
-  });
-
-  test('is certified when its last change is older than all that the system partition keeps', () => {
-    insert('a');
-    cluster.deliver();
-    const asked = question(0, ['code']);
-    const { replica } = cluster.system;
-    // What hosts say of themselves goes on.
-    for (let i = 0; i < 3; i++) cluster.system.confirmCreated(1 as never, cluster.now + 3 * RETENTION_MS + i);
-    forgetOldEntries(replica, cluster.now + 5 * RETENTION_MS, null, 10);
-    expect(readHead(replica.port).firstCommitId).toBeGreaterThan(asked.since + 1);
-    expect(certified(0, asked)).toBe(true);
-    insert('b');
-    expect(certified(0, asked)).toBe(false);
   });
 });
 
