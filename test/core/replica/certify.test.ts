@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { CommitId, Epoch } from '../../../src/base/brand.ts';
 import { certify } from '../../../src/core/replica/certify.ts';
 import { checkSchemaChange } from '../../../src/core/replica/feed.ts';
-import { forgetOldEntries } from '../../../src/core/replica/retention.ts';
 import type { CertifyRequest } from '../../../src/protocol/certify.ts';
 import { LocalCluster } from '../../harness/local-cluster.ts';
 
