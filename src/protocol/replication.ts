@@ -29,7 +29,7 @@ const timestamp = v.pipe(v.string(), v.maxLength(128));
 
 const EntryId = v.object({ commitId: count, term: count });
 
-/** Where a replica's log ends. `offset`: pieces that it has of the entry after that, as the leader counts them. */
+/** Where a replica's log ends. `offset`: how many changes it has of the entry after that. */
 export const WirePosition = v.object({ commitId: count, term: count, timestamp, offset: count });
 export type WirePosition = v.InferOutput<typeof WirePosition>;
 
@@ -53,8 +53,8 @@ export const Append = v.object({
   partition,
   /** The entry that the first one follows. */
   previous: EntryId,
-  /** If not null: a part of one entry's changes, from `offset` to `next`, or to the end. */
-  piece: v.nullable(v.object({ offset: count, next: v.nullable(count) })),
+  /** If not null: a part of one entry's changes, from `offset` to `next`, or to the end; `changes`: how many the entry has. */
+  piece: v.nullable(v.object({ offset: count, next: v.nullable(count), changes: v.optional(count) })),
   /** The leader's last entry. */
   last: count,
 });

@@ -41,7 +41,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "bb789666e3d01aba",
+        "hash": "888d2657443475d8",
         "version": 3,
       }
     `);

@@ -65,6 +65,21 @@ export function changePage(
   return { ...changesOf(layouts, rows), next: next !== null && next <= range.last ? next : null };
 }
 
+/** Where the change begins that `ordinal` others of the range come before; null: it has no more than those. */
+export function seqOfChange(port: SqlitePort, { first, last }: SeqRange, ordinal: number): number | null {
+  const sql = `SELECT seq FROM _atoll_log ${FIRST_IMAGES} ORDER BY seq LIMIT 1 OFFSET ?`;
+  const row = port.query(sql, first, last, ordinal).rows[0];
+  return row === undefined ? null : Number(row[0]);
+}
+
+export function countChanges(port: SqlitePort, { first, last }: SeqRange): number {
+  const row = port.query(`SELECT count(*) FROM _atoll_log ${FIRST_IMAGES}`, first, last).rows[0];
+  return Number(row?.[0]);
+}
+
+/** One image of each change. */
+const FIRST_IMAGES = `WHERE seq BETWEEN ? AND ? AND image >= 0 AND image % 4 <> ${UPDATE_AFTER}`;
+
 /** As {@link changePages}, the newest change first; with `only`, those of these layouts. */
 export function* changePagesBackwards(
   port: SqlitePort,

@@ -68,7 +68,9 @@ export class Follower {
     } catch (error) {
       // Memory that ran ahead of the file follows it back.
       this.replica.reload();
-      throw error;
+      if (!(error instanceof TornEntryError)) throw error;
+      port.transaction(() => clearStaged(port));
+      return { kind: 'gap', position: this.position() };
     }
   }
 
@@ -112,7 +114,9 @@ export class Follower {
     if (offset !== here) return offset < here ? 'stale' : 'gap';
     stage(port, { commitId, term }, { offset, next }, bytes);
     if (next !== null) return 'appended';
-    if (this.#apply(readStaged(port))) this.replica.progressFollowed();
+    const { header, changes } = readStaged(port);
+    const whole = piece?.changes === undefined ? changes : counted(changes, piece.changes);
+    if (this.#apply({ header, changes: whole })) this.replica.progressFollowed();
     clearStaged(port);
     return 'appended';
   }
@@ -134,6 +138,21 @@ export class Follower {
     }
     return noted.progress;
   }
+}
+
+/** The pieces of an entry do not make it: to be sent anew. A sender before RPC version 3 may have counted otherwise. */
+class TornEntryError extends Error {
+  override name = 'TornEntryError';
+}
+
+/** @throws TornEntryError at the end, if they are not as many */
+function* counted(changes: Iterable<Change>, expected: number): Generator<Change> {
+  let count = 0;
+  for (const change of changes) {
+    count++;
+    yield change;
+  }
+  if (count !== expected) throw new TornEntryError(`${count} changes of ${expected}`);
 }
 
 /** Passes changes on and notes whether one is of what the partition knows of the system partition. */

@@ -14,7 +14,7 @@ export interface EntryId {
 export interface Position extends EntryId {
   /** Of the last entry; the empty text before the first. */
   readonly timestamp: Timestamp;
-  /** Where the next piece of the entry that follows begins, if it is so large that it comes in pieces; else 0. */
+  /** How many changes of the entry that follows are here, if it is so large that it comes in pieces; else 0. */
   readonly offset: number;
 }
 

@@ -3,7 +3,7 @@ import type { CommitId, Term } from '../../base/brand.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../log/bytes.ts';
 import type { Commit } from '../log/commit.ts';
 import { encodeCommit } from '../log/encoding.ts';
-import { changePage } from '../log/image.ts';
+import { changePage, countChanges, seqOfChange } from '../log/image.ts';
 import { readLayouts } from '../log/layout.ts';
 import { type Entry, readEntries, readEntry } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
@@ -101,15 +101,17 @@ function readPiece(
 ): ReadBatch | 'snapshot-needed' {
   const { port } = replica;
   const { header, images } = entryAt(replica, previous.commitId + 1);
-  const { first, last } = images;
+  // Not from where it was in the log: an undo, and the same done again, number it anew.
+  const first = offset === 0 ? images.first : seqOfChange(port, images, offset);
   // Pieces of an entry that was another one.
-  if (offset > 0 && first + offset > last) return 'snapshot-needed';
-  const page = changePage(port, readLayouts(port), { first: first + offset, last }, bytesMax);
-  const next = page.next === null ? null : page.next - first;
+  if (first === null) return 'snapshot-needed';
+  const page = changePage(port, readLayouts(port), { ...images, first }, bytesMax);
+  const next = page.next === null ? null : offset + page.changes.length;
+  const whole = offset === 0 && next === null;
   return {
     previous,
     entries: [encodeCommit({ header, changes: page.changes })],
-    piece: offset === 0 && next === null ? null : { offset, next },
+    piece: whole ? null : { offset, next, changes: countChanges(port, images) },
     end: next === null ? { commitId: header.commitId, term: header.term } : { ...previous, offset: next },
     last: readHead(port).lastCommitId,
   };
@@ -150,8 +152,12 @@ function decodeId({ commitId, term }: Record<string, unknown>): EntryId {
   return { commitId: index(commitId) as CommitId, term: index(term) as Term };
 }
 
-function decodePiece({ offset, next }: Record<string, unknown>): Piece {
-  return { offset: index(offset), next: next === null ? null : index(next) };
+function decodePiece({ offset, next, changes }: Record<string, unknown>): Piece {
+  return {
+    offset: index(offset),
+    next: next === null ? null : index(next),
+    ...(changes !== undefined && { changes: index(changes) }),
+  };
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

@@ -12,10 +12,12 @@ import type { EntryId } from './position.ts';
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface Piece {
-  /** Where the sender's log has it: 0 for the first, else `next` of the one before. */
+  /** How many of the entry's changes come before it: 0 for the first, else `next` of the one before. */
   readonly offset: number;
   /** Null for the last piece. */
   readonly next: number | null;
+  /** How many the entry has. Senders of RPC version 2 and before do not say. */
+  readonly changes?: number;
 }
 
 /** Where the next piece begins; 0 if none is here. */

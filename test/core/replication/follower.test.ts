@@ -3,6 +3,7 @@ import { assert } from '../../../src/base/assert.ts';
 import type { CommitId, Term, Timestamp } from '../../../src/base/brand.ts';
 import { dump } from '../../../src/core/log/dump.ts';
 import { purgeStep } from '../../../src/core/log/purge.ts';
+import { undoAndRedo } from '../../../src/core/replica/undo-redo.ts';
 import { Follower } from '../../../src/core/replication/follower.ts';
 import {
   type AppendBatch,
@@ -159,6 +160,32 @@ describe('an entry that is larger than a message', () => {
     const whole = readBatch(leader.replica, { commitId, term });
     assert(typeof whole !== 'string', 'there is more');
     expect(follower.append(whole)).toMatchObject({ kind: 'appended', position: { commitId: 2, offset: 0 } });
+    expect(stateOf(follower.replica, 2)).toEqual(stateOf(leader.replica, 2));
+  });
+
+  test('goes on in the middle when its leader has undone it and done it again', () => {
+    insert(1, 500);
+    // As a witness leaves holes that are gone afterwards.
+    const { port } = leader.replica;
+    port.query('UPDATE _atoll_log SET seq = seq + 10000');
+    port.query('UPDATE _atoll_log SET seq = 2 * (seq - 10000)');
+    port.query('UPDATE _atoll_commits SET first_seq = 2 * first_seq, last_seq = 2 * last_seq');
+    port.query('UPDATE _atoll_head SET last_seq = 2 * last_seq');
+    leader.replica.reload();
+    follower.append(next(10_000));
+    expect(undoAndRedo(leader.replica, 1)).toBe(1);
+    while (follower.position().commitId === 1) expect(follower.append(next(10_000)).kind).toBe('appended');
+    expect(stateOf(follower.replica, 2)).toEqual(stateOf(leader.replica, 2));
+  });
+
+  test('is sent anew when its pieces do not make it', () => {
+    insert(1, 500);
+    follower.append(next(10_000));
+    follower.replica.port.query('UPDATE _atoll_staged SET next_offset = next_offset + 1');
+    let batch = next(10_000);
+    for (; batch.piece?.next !== null; batch = next(10_000)) follower.append(batch);
+    expect(follower.append(batch)).toMatchObject({ kind: 'gap', position: { commitId: 1, offset: 0 } });
+    while (follower.position().commitId === 1) follower.append(next(10_000));
     expect(stateOf(follower.replica, 2)).toEqual(stateOf(leader.replica, 2));
   });
 
