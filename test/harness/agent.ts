@@ -213,7 +213,8 @@ export class SimulatedAgent implements Speaker {
       if (reply.type !== 'join') return;
       this.status = reply.status;
       if (ACCEPTED.has(reply.status)) this.#nextAt = 0;
-      else if (reply.status !== 'proposal') this.#nextAt = this.now + (reply.retryAfterMs ?? REFUSED_MS);
+      else if (reply.status === 'proposal') this.#nextAt = this.now + JOIN_MS;
+      else this.#nextAt = this.now + (reply.retryAfterMs ?? REFUSED_MS);
     });
   }
 
