@@ -1,4 +1,3 @@
-import { decodeSession, encodeSession, mergeSessions } from '../protocol/session.ts';
 import type { Client, QueryOptions, Statement } from './client.ts';
 import type { BatchResult, QueryResult } from './result.ts';
 import type { SqlArguments } from './values.ts';
@@ -19,48 +18,60 @@ export interface SessionOptions {
 export class Session {
   readonly #client: Pick<Client, 'query' | 'batch'>;
   readonly #reads: QueryOptions;
-  #token: string | undefined;
+  /** Opaque, and of answers that do not know of each other; in the order in which they came. */
+  readonly #tokens = new Set<string>();
 
   constructor(client: Pick<Client, 'query' | 'batch'>, options: SessionOptions = {}) {
     const { consistency = 'session', maxStalenessMs, token } = options;
     this.#client = client;
     this.#reads = { consistency, ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }) };
-    this.#token = token;
+    for (const each of token?.split(',') ?? []) this.#tokens.add(each);
   }
 
   /** What the session has seen; undefined before the first answer. */
   get token(): string | undefined {
-    return this.#token;
+    return this.#tokens.size === 0 ? undefined : [...this.#tokens].join();
   }
 
   /** As {@link Client.query}. */
   async query(sql: string, args?: SqlArguments, options: QueryOptions = {}): Promise<QueryResult> {
-    const result = await this.#client.query(sql, args, this.#with(options));
-    this.#see(result.session);
+    const sent = await this.#sending();
+    const result = await this.#client.query(sql, args, this.#with(sent, options));
+    this.#see(sent, result.session);
     return result;
   }
 
   /** As {@link Client.batch}. */
   async batch(statements: readonly (Statement | string)[], options: QueryOptions = {}): Promise<BatchResult> {
-    const result = await this.#client.batch(statements, this.#with(options));
-    this.#see(result.session);
+    const sent = await this.#sending();
+    const result = await this.#client.batch(statements, this.#with(sent, options));
+    this.#see(sent, result.session);
     return result;
   }
 
-  #with(options: QueryOptions): QueryOptions {
-    const token = this.#token === undefined ? {} : { session: this.#token };
+  /** What goes with the next request; the server makes one token of many. */
+  async #sending(): Promise<readonly string[]> {
+    while (this.#tokens.size > TOKENS_MAX) {
+      const some = [...this.#tokens].slice(0, TOKENS_MAX);
+      const { session } = await this.#client.query('SELECT 1', [], { session: some.join() });
+      this.#see(some, session);
+    }
+    return [...this.#tokens];
+  }
+
+  #with(sent: readonly string[], options: QueryOptions): QueryOptions {
+    const token = sent.length === 0 ? {} : { session: sent.join() };
     // A call's own consistency comes without the session's bound.
     return { ...token, ...(options.consistency === undefined ? this.#reads : {}), ...options };
   }
 
-  /** Answers of requests that were under way at the same time do not know of each other. */
-  #see(token: string | undefined): void {
-    if (token === undefined || token === this.#token) return;
-    this.#token = this.#token === undefined ? token : merged(this.#token, token);
+  /** An answer has seen what was sent with its request. */
+  #see(sent: readonly string[], token: string | undefined): void {
+    if (token === undefined) return;
+    for (const each of sent) this.#tokens.delete(each);
+    this.#tokens.add(token);
   }
 }
 
-function merged(former: string, newer: string): string {
-  const [a, b] = [decodeSession(former), decodeSession(newer)];
-  return a.history === b.history ? encodeSession(mergeSessions(a, b)) : newer;
-}
+/** Tokens that one request may have (imposed by the server). */
+const TOKENS_MAX = 16;

@@ -2,10 +2,12 @@ import type { PartitionId } from '../base/brand.ts';
 import type { Catalogue } from '../core/schema/catalogue.ts';
 import { AtollError, isErrorCode, type Outcome } from '../protocol/error.ts';
 import type { NetworkReply, StalePartition } from '../protocol/network.ts';
+import type { SessionSeal } from '../protocol/session-seal.ts';
 import { type Principal, STATIC_ID } from './auth/principal.ts';
 import { importVerifyingKey } from './auth/signing-key.ts';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import type { Freshness } from './freshness.ts';
+import type { GatewayOptions } from './gateway.ts';
 import { KnownNetwork } from './known-network.ts';
 import { type Effect, lostAnswer, READ, WRITE } from './lost.ts';
 import type { RouterMetrics } from './metrics/router-metrics.ts';
@@ -32,12 +34,17 @@ export interface CallContext {
   readonly background?: (work: Promise<void>) => void;
 }
 
+interface DatabaseOptions extends Pick<GatewayOptions, 'transport' | 'staticToken' | 'seal'> {
+  readonly metrics: RouterMetrics;
+}
+
 /** What the router knows of one database, and how it calls its partitions. */
 export class Database {
   readonly name: string;
   readonly metrics: RouterMetrics;
   readonly #transport: PartitionTransport;
   readonly #staticToken: string | null;
+  readonly #seal: SessionSeal;
   #known: KnownNetwork | null = null;
   #verifier: TokenVerifier;
   #verifyingKey: string | null = null;
@@ -45,14 +52,10 @@ export class Database {
   #refreshedAt = 0;
   #knownAt = 0;
 
-  constructor(
-    name: string,
-    transport: PartitionTransport,
-    staticToken: string | null,
-    metrics: RouterMetrics,
-  ) {
+  constructor(name: string, { transport, staticToken, seal, metrics }: DatabaseOptions) {
     this.name = name;
     this.metrics = metrics;
+    this.#seal = seal;
     this.#transport = transport;
     this.#staticToken = staticToken;
     this.#verifier = new TokenVerifier({ verifyingKey: null, staticToken });
@@ -123,7 +126,7 @@ export class Database {
     this.#refreshedAt = Date.now();
     this.#knownAt = this.#refreshedAt;
     this.#verifier.setRevoked(new Set(reply.revokedTokens));
-    this.#known = this.#known?.replacedBy(reply.network) ?? new KnownNetwork(reply.network);
+    this.#known = this.#known?.replacedBy(reply.network) ?? new KnownNetwork(reply.network, this.#seal);
     return this.#known;
   }
 

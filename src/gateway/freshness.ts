@@ -1,5 +1,14 @@
 import type { PartitionId, Timestamp } from '../base/brand.ts';
-import { decodeSession, demandOn, type SessionDemand, type SessionToken } from '../protocol/session.ts';
+import { AtollError } from '../protocol/error.ts';
+import {
+  decodeSession,
+  demandOn,
+  encodeSession,
+  mergeSessions,
+  SESSIONS_MAX,
+  type SessionDemand,
+  type SessionToken,
+} from '../protocol/session.ts';
 
 export const CONSISTENCIES = ['strong', 'session', 'bounded', 'eventual'] as const;
 /** Whose state a read may show: docs/api.md, Consistency. */
@@ -10,10 +19,18 @@ export interface ReadDemand {
   readonly consistency: Consistency;
   /** Of `bounded` only. */
   readonly maxStalenessMs: number | null;
-  /** The token as it came, and what it says; null without one. */
-  readonly session: { readonly text: string; readonly token: SessionToken } | null;
+  /** What the client has seen; null without a token. */
+  readonly session: SentSession | null;
   /** Null: now, as far as the consistency says. */
   readonly past: PastDemand | null;
+}
+
+export interface SentSession {
+  /** The tokens as they came. */
+  readonly sent: readonly string[];
+  /** What they say together, and as one. */
+  readonly token: SessionToken;
+  readonly text: string;
 }
 
 /** The moment that all partitions of a read are read as of, whatever the consistency. */
@@ -40,9 +57,27 @@ export const STRONG: ReadDemand = {
   past: null,
 };
 
-/** Error: `bad-request` for what is no session token. */
-export function readSession(text: string): ReadDemand['session'] {
-  return { text, token: decodeSession(text) };
+/**
+ * A token, or several with commas between: of requests that were under way at the same time, whose answers do not know of each other.
+ *
+ * @throws AtollError `bad-request` for what is no session token, `history-gone` for tokens of different histories
+ */
+export function readSession(text: string): SentSession {
+  const sent = text.split(',');
+  if (sent.length > SESSIONS_MAX) {
+    throw new AtollError('bad-request', `session has ${sent.length} tokens, ${SESSIONS_MAX} are allowed`);
+  }
+  const tokens = sent.map(decodeSession);
+  const [first, ...others] = tokens as [SessionToken, ...SessionToken[]];
+  if (others.length === 0) return { sent, token: first, text };
+  if (others.some(({ history }) => history !== first.history)) {
+    throw new AtollError(
+      'history-gone',
+      'session has tokens of different histories: begin a new session, without a token',
+    );
+  }
+  const token = mergeSessions(first, ...others);
+  return { sent, token, text: encodeSession(token) };
 }
 
 /** What goes into the message, where it is judged once more. Whatever the consistency, a session's own demand stands. */

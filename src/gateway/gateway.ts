@@ -1,4 +1,5 @@
 import { AtollError } from '../protocol/error.ts';
+import type { SessionSeal } from '../protocol/session-seal.ts';
 import { Database } from './database.ts';
 import { Elsewhere } from './elsewhere.ts';
 import { RouterMetrics } from './metrics/router-metrics.ts';
@@ -8,6 +9,7 @@ import type { PartitionTransport } from './transport.ts';
 export interface GatewayOptions {
   readonly transport: PartitionTransport;
   readonly staticToken: string | null;
+  readonly seal: SessionSeal;
   /** Origins that browsers may call from; `*` is any. */
   readonly corsOrigins: readonly string[];
   /** What the host that the router runs on adds to `/metrics`: lines in the same format. */
@@ -24,10 +26,10 @@ export class Gateway {
   readonly #main: Database;
   readonly #moreMetrics: () => string;
 
-  constructor({ transport, staticToken, moreMetrics, fetch }: GatewayOptions) {
+  constructor({ transport, staticToken, seal, moreMetrics, fetch }: GatewayOptions) {
     this.elsewhere = fetch === undefined ? null : new Elsewhere(fetch);
     this.#moreMetrics = moreMetrics ?? (() => '');
-    this.#main = new Database(DEFAULT_DATABASE, transport, staticToken, this.metrics);
+    this.#main = new Database(DEFAULT_DATABASE, { transport, staticToken, seal, metrics: this.metrics });
   }
 
   metricsText(): string {

@@ -3,6 +3,7 @@ import type { Epoch, PartitionId } from '../base/brand.ts';
 import { type Catalogue, Schema } from '../core/schema/catalogue.ts';
 import { TokenMap } from '../core/schema/token-map.ts';
 import type { NetworkInformation, StalePartition } from '../protocol/network.ts';
+import type { SessionSeal } from '../protocol/session-seal.ts';
 import type { PlannedText } from './planned.ts';
 
 /** Plans kept for one schema version (chosen: an application has some hundred texts). */
@@ -11,14 +12,17 @@ const PLANS_MAX = 1_000;
 /** One version of a database's network information as the router uses it. Immutable but for its cache of plans. */
 export class KnownNetwork {
   readonly information: NetworkInformation<Catalogue>;
+  /** Of session tokens. */
+  readonly seal: SessionSeal;
   readonly schema: Schema;
   readonly tokens: TokenMap;
   readonly #epochs: ReadonlyMap<PartitionId, Epoch>;
   readonly #plans: Map<string, PlannedText>;
 
   /** `former` is what was known before: as long as the schema is the same, plans stay. */
-  constructor(information: NetworkInformation<Catalogue>, former?: KnownNetwork) {
+  constructor(information: NetworkInformation<Catalogue>, seal: SessionSeal, former?: KnownNetwork) {
     this.information = information;
+    this.seal = seal;
     const same = former !== undefined && former.schema.version === information.catalogue.version;
     this.schema = same ? former.schema : new Schema(information.catalogue);
     this.#plans = same ? former.#plans : new Map();
@@ -34,9 +38,9 @@ export class KnownNetwork {
   /** What is known when the system partition has answered `newer`, which may have been overtaken on its way. */
   replacedBy(newer: NetworkInformation<Catalogue>): KnownNetwork {
     const { history, version, schemaVersion } = this.information;
-    if (newer.history !== history) return new KnownNetwork(newer);
+    if (newer.history !== history) return new KnownNetwork(newer, this.seal);
     if (newer.version <= version || newer.schemaVersion < schemaVersion) return this;
-    return new KnownNetwork(newer, this);
+    return new KnownNetwork(newer, this.seal, this);
   }
 
   /**
@@ -48,12 +52,13 @@ export class KnownNetwork {
     const catalogue = stale.catalogue as Catalogue;
     if (stale.history !== information.history || catalogue.version <= this.schema.version) return null;
     if (stale.epoch !== this.epochOf(stale.partition)) return null;
-    return new KnownNetwork({
+    const updated = {
       ...information,
       schemaVersion: catalogue.version,
       systemIndex: Math.max(information.systemIndex, stale.systemIndex),
       catalogue,
-    });
+    };
+    return new KnownNetwork(updated, this.seal);
   }
 
   epochOf(partition: PartitionId): Epoch {

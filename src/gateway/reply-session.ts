@@ -23,5 +23,5 @@ export function sessionText(
   seen: readonly SessionToken[],
 ): string {
   const former = session?.token ?? newSession(known.information.history);
-  return encodeSession(mergeSessions(former, ...seen));
+  return known.seal.seal(encodeSession(mergeSessions(former, ...seen)));
 }

@@ -4,7 +4,7 @@ import { MOMENT_FORMS, momentOf } from '../core/clock/moment.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { type IdempotencyKey, readIdempotencyKey } from '../protocol/idempotency-key.ts';
-import { SESSION_LENGTH_MAX } from '../protocol/session.ts';
+import { SESSIONS_LENGTH_MAX } from '../protocol/session.ts';
 import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
 
 /** Statements in one batch (chosen: they run in one synchronous turn of the partition). */
@@ -21,7 +21,7 @@ const statementFields = {
 const common = {
   consistency: v.optional(v.picklist(CONSISTENCIES)),
   maxStalenessMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
+  session: v.optional(v.pipe(v.string(), v.maxLength(SESSIONS_LENGTH_MAX))),
   asOf: v.optional(v.unknown()),
   atomicity: v.optional(v.picklist(['all', 'partition'])),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),

@@ -6,6 +6,7 @@ import { authorize, type Principal } from './auth/principal.ts';
 import type { CallContext, Database } from './database.ts';
 import { earlierAnswer } from './earlier-answer.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
+import { refuseForeignSession } from './foreign-session.ts';
 import { homeOf } from './home.ts';
 import { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
@@ -65,7 +66,7 @@ async function runPlanned(
     const planned = plan(session, known, request);
     try {
       refuseDuringRestore(known);
-      refuseOtherHistory(known, request);
+      refuseForeignSession(known, request.demand);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
       const past = await readingPast(session, known, request, planned);
       return await dispatch(session, known, past, keyed, planned);
@@ -107,15 +108,6 @@ function maySomebodyElse(error: unknown, { demand }: ClientRequest, planned: rea
 function refuseDuringRestore({ schema }: KnownNetwork): void {
   if (schema.catalogue.restoring === undefined) return;
   throw new PlanRefusal('busy', 'a restore is under way: nothing else is served until it ends');
-}
-
-function refuseOtherHistory({ information }: KnownNetwork, { demand }: ClientRequest): void {
-  if (demand.session === null || demand.session.token.history === information.history) return;
-  throw new PlanRefusal(
-    'history-gone',
-    'the session is of another database, or of another history of this one, which was recovered since: ' +
-      'begin a new session, without a token',
-  );
 }
 
 /** @throws AtollError for what no schema lets through: what does not parse, wrong arguments, a token that may not */

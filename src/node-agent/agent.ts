@@ -4,6 +4,7 @@ import { DEFAULT_DATABASE } from '../gateway/path.ts';
 import { AtollError, encodeError } from '../protocol/error.ts';
 import { hostMessage } from '../protocol/hosts.ts';
 import { linkClose } from '../protocol/link.ts';
+import { SessionSeal } from '../protocol/session-seal.ts';
 import type { Accepted } from '../rpc/accept.ts';
 import type { ClockSkew } from '../rpc/clock-skew.ts';
 import type { Dialler } from '../rpc/dial.ts';
@@ -154,6 +155,7 @@ export class Agent {
     const gateway = createGateway({
       transport,
       staticToken: options.token,
+      seal: new SessionSeal(options.secret),
       corsOrigins: [],
       moreMetrics: () => agentMetrics(this.replicas, transport.counts),
     });
@@ -167,7 +169,7 @@ export class Agent {
   /** Opens the data directory and the port, and begins to join. Error: AgentError for what its operator must change. */
   static async start(options: AgentOptions): Promise<Agent> {
     const directory = DataDirectory.open(options.data);
-    const storage = new Storage(options.log);
+    const storage = new Storage(options.log, { sealSecret: options.secret });
     try {
       await refuseIfLeading(directory);
       const record = await recordOf(directory, options.name);

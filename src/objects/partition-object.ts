@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { PartitionServer } from '../partition/partition-server.ts';
+import { SessionSeal } from '../protocol/session-seal.ts';
 import type { ObjectEnvironment } from '../workers/environment.ts';
 import { LinkSockets } from './link-sockets.ts';
 import { ObjectPeers } from './peers.ts';
@@ -20,6 +21,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
       port: new ObjectSqlitePort(storage),
       peers: new ObjectPeers(env.PARTITION),
       secret: env.ATOLL_SECRET,
+      seal: new SessionSeal(env.ATOLL_SECRET || env.ATOLL_TOKEN),
       key: null,
       durable: () => storage.sync(),
       setAlarm: (at) => void storage.setAlarm(at),

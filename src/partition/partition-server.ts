@@ -19,7 +19,7 @@ import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
 import { decodeImportChunk } from '../protocol/import.ts';
-import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
+import type { FoundRequest } from '../protocol/network.ts';
 import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
@@ -35,6 +35,7 @@ import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
+import { networkReply } from './network-reply.ts';
 import { REPLY_MS } from './patience.ts';
 import type { Settled } from './prepare-here.ts';
 import { errorResponse, JSON_HEADERS, outcomeResponse } from './response.ts';
@@ -81,7 +82,7 @@ export class PartitionServer {
     this.#locks = new LockWaits(() => this.#here, surroundings.pause);
     this.#feed = new FeedFollower(() => this.#here, surroundings, this.#locks);
     this.#foreignKeys = new ForeignKeys(surroundings);
-    this.#replica = Replica.open(port);
+    this.#replica = this.#sealing(Replica.open(port));
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
     else if (this.#replica !== null) this.#feed.copies.start(this.#replica);
     this.#links = new HostLinks({
@@ -115,7 +116,7 @@ export class PartitionServer {
 
   #serveSystem(system: System): Coordinator {
     this.#system = system;
-    this.#replica = system.replica;
+    this.#replica = this.#sealing(system.replica);
     const wants = (reason: AlarmReason) => (at: number) => this.#alarms.want(reason, at);
     this.#coordinator = new Coordinator(system, this.#surroundings.peers, wants('deliver'));
     this.#registry = new HostRegistry(system, wants('watch'), () => this.#links.shipper.grown());
@@ -140,7 +141,7 @@ export class PartitionServer {
       }),
       'schema-change': (body: SchemaChangeRequest) => this.#coordinating.changeSchema(body.statements),
       found: (body: FoundRequest) => this.#found(body),
-      network: () => this.#network(),
+      network: () => networkReply(this.#asSystem),
       setting: (body: { name: string }) => ({ value: this.#asSystem.setting(body.name) }),
       tokens: () => this.#asSystem.tokens(),
       'token-made': (body: TokenRecord) => this.#asSystem.recordToken(body, Date.now()),
@@ -319,7 +320,7 @@ export class PartitionServer {
   #create(identity: Identity): { created: boolean } {
     const existing = this.#replica?.identity;
     if (existing === undefined) {
-      this.#replica = Replica.create(this.#surroundings.port, identity);
+      this.#replica = this.#sealing(Replica.create(this.#surroundings.port, identity));
       return { created: true };
     }
     if (existing.history === identity.history && existing.partition === identity.partition)
@@ -353,16 +354,12 @@ export class PartitionServer {
     await coordinator.deliver();
     // Said again, it may be another number.
     if (settings.replicas !== undefined) this.#hosts.wantReplicas(Number(settings.replicas));
-    return this.#network();
+    return networkReply(this.#asSystem);
   }
 
-  #network(): NetworkReply {
-    const system = this.#asSystem;
-    return {
-      network: system.network(),
-      verifyingKey: system.setting('verifying_key'),
-      revokedTokens: system.tokens().flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [id])),
-    };
+  #sealing<R extends Replica | null>(replica: R): R {
+    if (replica !== null) replica.seal = this.#surroundings.seal;
+    return replica;
   }
 
   get #here(): Replica {

@@ -1,5 +1,6 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlitePort } from '../core/sqlite/port.ts';
+import type { SessionSeal } from '../protocol/session-seal.ts';
 import type { HostKey } from '../rpc/host-key.ts';
 
 /** The other partitions of the database, as this one reaches them. */
@@ -23,6 +24,8 @@ export interface Surroundings {
   readonly peers: Peers;
   /** The cluster secret; undefined: no host is let in. */
   readonly secret: string | undefined;
+  /** Of session tokens. */
+  readonly seal: SessionSeal;
   /** Who this host is; null: the edge, which has no key. */
   readonly key: HostKey | null;
   /** Resolves when all that was written is on disk. */

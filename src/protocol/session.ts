@@ -5,13 +5,17 @@ import { AtollError } from './error.ts';
 /**
  * The session token of the public API: what of each partition a session has seen, so that any replica can tell
  * whether it would show less. On the wire it is base64url (RFC 4648 section 5, no padding) of compact ASCII JSON
- * `{"v":1,"h":history,"p":{partition:commit id},"s":system commit id,"t":log time}`. Opaque to clients.
+ * `{"v":1,"h":history,"p":{partition:commit id},"s":system commit id,"t":log time}`, and behind a point its seal
+ * (session-seal.ts), which is checked where clients are answered. Opaque to clients.
  */
 
 /** Version of the format; others are refused. */
 const VERSION = 1;
 /** Longest token that is read, characters (chosen: four times the longest that is written). */
 export const SESSION_LENGTH_MAX = 8 * 1024;
+/** Tokens of one request (chosen: clients seldom have more requests under way), and their longest text. */
+export const SESSIONS_MAX = 16;
+export const SESSIONS_LENGTH_MAX = SESSIONS_MAX * 4 * 1024;
 /** Partitions listed by their commit (chosen: the token then has 1.5 kB at most). */
 export const SESSION_PARTITIONS_MAX = 64;
 
@@ -88,7 +92,7 @@ const PARTITION = /^(?:0|[1-9]\d{0,8})$/;
 /** As in core/clock/timestamp.ts. */
 const TIME = /^(?:|[0-9a-f]{16}-[0-9A-Za-z_.-]{1,64})$/;
 
-/** Error: `bad-request` for what is no token, or one of another version. */
+/** The seal, if there is one, is not looked at. Error: `bad-request` for what is no token, or one of another version. */
 export function decodeSession(text: string): SessionToken {
   const token = readToken(text);
   if (token === null) {
@@ -99,7 +103,8 @@ export function decodeSession(text: string): SessionToken {
 
 function readToken(text: string): SessionToken | null {
   if (text.length > SESSION_LENGTH_MAX) return null;
-  const bytes = /^[\w-]+$/.test(text) ? fromBase64(text.replaceAll('-', '+').replaceAll('_', '/')) : null;
+  const [token = ''] = text.split('.', 1);
+  const bytes = /^[\w-]+$/.test(token) ? fromBase64(token.replaceAll('-', '+').replaceAll('_', '/')) : null;
   if (bytes === null) return null;
   let fields: unknown;
   try {

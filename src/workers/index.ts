@@ -1,4 +1,5 @@
 import { createGateway } from '../gateway/app.ts';
+import { SessionSeal } from '../protocol/session-seal.ts';
 import type { ObjectEnvironment } from './environment.ts';
 import { openLink } from './link-route.ts';
 import { DurableObjectTransport } from './transport.ts';
@@ -16,6 +17,7 @@ export default {
     gateway ??= createGateway({
       transport: new DurableObjectTransport(environment.PARTITION),
       staticToken: environment.ATOLL_TOKEN ?? null,
+      seal: new SessionSeal(environment.ATOLL_SECRET || environment.ATOLL_TOKEN),
       fetch: (url, init) => fetch(url, init),
       corsOrigins: (environment.ATOLL_CORS_ORIGINS ?? '').split(',').filter((origin) => origin !== ''),
     });

@@ -13,6 +13,8 @@ import { exchange } from './exchange.ts';
 
 /** The static admin token of every test cluster. */
 export const TOKEN = 'admin-of-the-tests';
+/** Of the cluster. */
+export const SECRET = 'secret';
 
 export interface TestClusterOptions {
   readonly partitions?: number;
@@ -131,7 +133,7 @@ export class TestCluster {
         port: 0,
         storage: this.#directory,
         token: TOKEN,
-        secret: 'secret',
+        secret: SECRET,
         log: (line) => this.log.push(line),
       },
       await script(),

@@ -1,7 +1,8 @@
 import { createGateway } from '../../src/gateway/app.ts';
 import type { PartitionTransport } from '../../src/gateway/transport.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
-import { parsed, type Reply, type TestCluster, TOKEN } from './cluster.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
+import { parsed, type Reply, SECRET, type TestCluster, TOKEN } from './cluster.ts';
 import { exchange } from './exchange.ts';
 
 export interface Router {
@@ -38,7 +39,12 @@ export function anotherRouter(
       return onItsWay({ type, partition, body: String(body) }, send);
     },
   };
-  const gateway = createGateway({ transport, staticToken: TOKEN, corsOrigins: [] });
+  const gateway = createGateway({
+    transport,
+    staticToken: TOKEN,
+    seal: new SessionSeal(SECRET),
+    corsOrigins: [],
+  });
   const send = async (path: string, init: RequestInit): Promise<Reply> => {
     const headers = { authorization: `Bearer ${token}` };
     const reply = await gateway.fetch(new Request(`http://router${path}`, { headers, ...init }));

@@ -278,7 +278,7 @@ describe('a statement', () => {
     [{ consistency: 'bounded' }, /needs maxStalenessMs/],
     [{ session: 'x' }, /no session token: send one as it came, or leave it out/],
     [{ session: '' }, /no session token/],
-    [{ session: 'A'.repeat(8193) }, /session must have at most 8192 characters/],
+    [{ session: 'A'.repeat(65_537) }, /session must have at most 65536 characters/],
   ])('with a demand on reads that says nothing: %#', async (field, message) => {
     expectRefused(await sql('SELECT 1', [], field), 400, 'bad-request', message);
   });

@@ -4,6 +4,7 @@ import { type Catalogue, EMPTY_CATALOGUE } from '../../src/core/schema/catalogue
 import { createGateway } from '../../src/gateway/app.ts';
 import { AtollError } from '../../src/protocol/error.ts';
 import type { HostInfo, NetworkReply } from '../../src/protocol/network.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 /** A router whose object of partition 1 cannot be reached, and agents that answer as the test says. */
 const agent = (host: string, more: Partial<HostInfo> = {}): HostInfo => ({
@@ -59,6 +60,7 @@ function router(fails: () => Error = () => new Error('the object is not there'))
       },
     },
     staticToken: 'token',
+    seal: new SessionSeal(null),
     corsOrigins: [],
     fetch: async (url, init) => {
       sent.push({ url, init });

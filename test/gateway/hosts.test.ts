@@ -7,6 +7,7 @@ import { signToken } from '../../src/gateway/auth/token.ts';
 import type { PartitionTransport } from '../../src/gateway/transport.ts';
 import { AtollError, encodeError } from '../../src/protocol/error.ts';
 import type { NetworkReply } from '../../src/protocol/network.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 const STATIC = 'static-token';
 const VIEW = { version: 7, hosts: [{ host: 'edge', status: 'write' }] };
@@ -59,7 +60,12 @@ const transport: PartitionTransport = {
 };
 
 async function send(method: string, path: string, token = STATIC) {
-  const gateway = createGateway({ transport, staticToken: STATIC, corsOrigins: [] });
+  const gateway = createGateway({
+    transport,
+    staticToken: STATIC,
+    seal: new SessionSeal(null),
+    corsOrigins: [],
+  });
   const headers = { authorization: `Bearer ${token}` };
   const reply = await gateway.fetch(new Request(`http://router${path}`, { method, headers }));
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape.
@@ -121,7 +127,12 @@ test('a decision whose answer was lost says where to look, and that repeating is
 
 test('init keeps how many copies on agents a partition shall have, if it is told', async () => {
   answer = () => Response.json(networkReply());
-  const gateway = createGateway({ transport, staticToken: STATIC, corsOrigins: [] });
+  const gateway = createGateway({
+    transport,
+    staticToken: STATIC,
+    seal: new SessionSeal(null),
+    corsOrigins: [],
+  });
   const headers = { authorization: `Bearer ${STATIC}` };
   const init = (body: object) =>
     gateway.fetch(

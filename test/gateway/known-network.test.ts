@@ -4,6 +4,7 @@ import { type Catalogue, EMPTY_CATALOGUE } from '../../src/core/schema/catalogue
 import { KnownNetwork } from '../../src/gateway/known-network.ts';
 import { planClientStatement } from '../../src/gateway/planned.ts';
 import type { NetworkInformation } from '../../src/protocol/network.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 const PARTITION = 1 as PartitionId;
 
@@ -26,14 +27,14 @@ function information(version: number, schema: number, history = 'h'): NetworkInf
 const planOf = (known: KnownNetwork) => planClientStatement({ sql: 'SELECT 1' }, known).plan;
 
 test('plans stay as long as the schema does', () => {
-  const known = new KnownNetwork(information(5, 2));
+  const known = new KnownNetwork(information(5, 2), new SessionSeal(null));
   const plan = planOf(known);
   expect(planOf(known.replacedBy(information(6, 2)))).toBe(plan);
   expect(planOf(known.replacedBy(information(7, 3)))).not.toBe(plan);
 });
 
 test('an answer that was overtaken on its way changes nothing', () => {
-  const known = new KnownNetwork(information(5, 2));
+  const known = new KnownNetwork(information(5, 2), new SessionSeal(null));
   expect(known.replacedBy(information(5, 2))).toBe(known);
   expect(known.replacedBy(information(4, 2))).toBe(known);
   const learnt = known.updated({
@@ -49,7 +50,7 @@ test('an answer that was overtaken on its way changes nothing', () => {
 });
 
 test('another history is another database, whatever its versions say', () => {
-  const known = new KnownNetwork(information(5, 2));
+  const known = new KnownNetwork(information(5, 2), new SessionSeal(null));
   const restored = known.replacedBy(information(1, 1, 'restored'));
   expect(restored.information).toMatchObject({ version: 1, history: 'restored' });
 });

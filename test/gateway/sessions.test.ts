@@ -5,7 +5,8 @@ import type { PartitionMessage } from '../../src/gateway/transport.ts';
 import type { ExecuteRequest } from '../../src/protocol/execute.ts';
 import { DEADLINE_HEADER } from '../../src/protocol/rpc.ts';
 import { decodeSession, encodeSession, newSession, type SessionToken } from '../../src/protocol/session.ts';
-import { type Reply, TestCluster, TOKEN } from '../cluster/cluster.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
+import { type Reply, SECRET, TestCluster, TOKEN } from '../cluster/cluster.ts';
 import { exchange } from '../cluster/exchange.ts';
 
 let cluster: TestCluster;
@@ -54,7 +55,7 @@ describe('the session of an answer', () => {
     `SELECT '"session":"x"' AS "a,""session"":""x""" FROM t ORDER BY k`,
   ])('of several partitions names the last commit of each: %s', async (sql) => {
     const reply = await cluster.query(sql, [], {
-      session: encodeSession({
+      session: sealed({
         ...newSession(await history()),
         seen: new Map([[1 as PartitionId, 1 as CommitId]]),
       }),
@@ -93,16 +94,69 @@ describe('the session of an answer', () => {
   });
 });
 
+/** As a host of the cluster makes it. */
+function sealed(session: SessionToken): string {
+  return new SessionSeal(SECRET).seal(encodeSession(session));
+}
+
 async function history(): Promise<string> {
   return (await cluster.get('/v1/network')).json.history;
 }
+
+describe('a token that no host of the cluster has made', () => {
+  const SQL = "INSERT INTO t VALUES ('forged', 1)";
+
+  test.each([
+    ['without a seal', (token: string) => token.slice(0, token.indexOf('.'))],
+    ['with another seal', (token: string) => token.replace(/.$/, (last) => (last === 'A' ? 'Q' : 'A'))],
+    [
+      'of another cluster',
+      (token: string) => new SessionSeal('other').seal(token.slice(0, token.indexOf('.'))),
+    ],
+    [
+      'changed',
+      (token: string) =>
+        token.replace(/^.{40}/, (start) => start.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))),
+    ],
+    ['beside one that is', (token: string) => `${token},${token.slice(0, token.indexOf('.'))}`],
+  ] as const)('is refused: %s', async (_, forge) => {
+    const { session } = (await cluster.query("SELECT v FROM t WHERE k = 'a'")).json;
+    const reply = await cluster.post('/v1/query', { sql: SQL, session: forge(session) });
+    expect(reply).toMatchObject({
+      status: 400,
+      json: {
+        error: { code: expect.stringMatching(/bad-request|history-gone/), outcome: 'none', retryable: false },
+      },
+    });
+    expect(await cluster.rows("SELECT count(*) FROM t WHERE k = 'forged'")).toEqual([[0]]);
+  });
+});
+
+test('several tokens are one session, and the answer has one for all', async () => {
+  const tokens: string[] = [];
+  for (const k of 'abcdefgh')
+    tokens.push((await cluster.query('UPDATE t SET v = 2 WHERE k = ?', [k])).json.session);
+  const reply = await cluster.query("SELECT v FROM t WHERE k = 'a'", [], { session: tokens.join() });
+  expect(reply.json.session).toMatch(/^[\w-]+\.[\w-]{22}$/);
+  expect([...sessionOf(reply).seen.keys()].sort()).toEqual(
+    [...new Set(tokens.flatMap((token) => [...decodeSession(token).seen.keys()]))].sort(),
+  );
+  const many = await cluster.post('/v1/query', {
+    sql: 'SELECT 1',
+    session: new Array(17).fill(tokens[0]).join(),
+  });
+  expect(many).toMatchObject({
+    status: 400,
+    json: { error: { code: 'bad-request', message: expect.stringMatching(/17 tokens, 16/) } },
+  });
+});
 
 describe('a session from the future', () => {
   test.each(["SELECT v FROM t WHERE k = 'a'", 'SELECT count(*) FROM t', "INSERT INTO t VALUES ('never', 1)"])(
     'is refused at once: %s',
     async (sql) => {
       const seen = new Map([1, 2, 3, 4].map((id) => [id as PartitionId, 999_999 as CommitId]));
-      const session = encodeSession({ ...newSession(await history()), seen });
+      const session = sealed({ ...newSession(await history()), seen });
       const reply = await cluster.post('/v1/query', { sql, session });
       expect([reply.status, reply.json.error.code]).toEqual([400, 'history-gone']);
       expect(reply.json.error).toMatchObject({ outcome: 'none', retryable: false });
@@ -121,6 +175,7 @@ describe('what a read demands of its replica', () => {
     }[] = [];
     const gateway = createGateway({
       staticToken: TOKEN,
+      seal: new SessionSeal(SECRET),
       corsOrigins: [],
       transport: {
         call: (_database, partition, { type, body, deadline, freshness }) => {

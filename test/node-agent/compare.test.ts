@@ -24,7 +24,7 @@ let copying: Copying;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'atoll-compare-'));
   file = join(directory, 'main', '1.sqlite');
-  storage = new Storage(() => undefined, 1);
+  storage = new Storage(() => undefined, { sealSecret: null }, 1);
   cluster = new LocalCluster();
   cluster.schema('CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)');
   for (let i = 0; i < 300; i++) cluster.run('INSERT INTO note (text) VALUES (?)', [`note ${i} `.repeat(200)]);

@@ -8,6 +8,7 @@ import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 export const SECRET = 'the secret of the tests';
 export const TOKEN = 'admin-of-the-tests';
@@ -42,6 +43,7 @@ export class TestEdge {
     this.#gateway = createGateway({
       transport: { call: (_, partition, { type, body, deadline }) => call(partition, type, body, deadline) },
       staticToken: TOKEN,
+      seal: new SessionSeal(SECRET),
       corsOrigins: [],
     });
   }
@@ -123,6 +125,7 @@ export class TestEdge {
       port,
       peers,
       secret: SECRET,
+      seal: new SessionSeal(SECRET),
       key: null,
       durable: async () => undefined,
       setAlarm: (at) => {

@@ -19,7 +19,7 @@ const log: unknown[] = [];
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'atoll-storage-'));
   file = join(directory, 'main', '1.sqlite');
-  storage = new Storage((...event) => log.push(event), 2);
+  storage = new Storage((...event) => log.push(event), { sealSecret: null }, 2);
   cluster = new LocalCluster();
   cluster.schema('CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)');
   for (let i = 0; i < 100; i++) cluster.run('INSERT INTO note (text) VALUES (?)', [`note ${i} `.repeat(20)]);
@@ -35,7 +35,7 @@ const count = 'SELECT count(*), min(id), max(id) FROM note';
 /** Another run of the process, as far as files can tell. */
 async function reopen(): Promise<void> {
   await storage.close();
-  storage = new Storage((...event) => log.push(event), 2);
+  storage = new Storage((...event) => log.push(event), { sealSecret: null }, 2);
   copying = new Copying(storage, file, cluster.replica(1));
 }
 

@@ -13,6 +13,7 @@ import {
   SESSION_PARTITIONS_MAX,
   type SessionToken,
 } from '../../src/protocol/session.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 const HISTORY = '302f9f8a-f09b-438d-8178-a20ae493fcc0';
 const index = fc.oneof(fc.nat(50), fc.maxSafeInteger().map(Math.abs));
@@ -203,5 +204,32 @@ describe('merging sessions', () => {
     expect(demandOn(many, 69 as PartitionId)).toEqual({ atLeast: 1 });
     expect(demandOn(many, 5 as PartitionId)).toEqual({ atLeastTime: many.time });
     expect(demandOn(many, 70 as PartitionId)).toEqual({});
+  });
+});
+
+describe('a seal', () => {
+  const seal = new SessionSeal('correct horse battery staple');
+
+  test('is what it was when it was first made: tokens outlive a host', () => {
+    expect(seal.seal('eyJ2IjoxfQ')).toBe('eyJ2IjoxfQ.oqJrQ-SnubsnUbRofdBgWw');
+  });
+
+  test('is taken from any host with the secret, and from nobody else', () => {
+    const token = seal.seal(encodeSession(newSession('h')));
+    expect(() => new SessionSeal('correct horse battery staple').check(token)).not.toThrow();
+    for (const secret of ['', null, 'another']) {
+      expect(() => new SessionSeal(secret).check(token)).toThrow(/no token of this cluster/);
+    }
+  });
+
+  test('of a token is no seal of another', () => {
+    const token = seal.seal(encodeSession(newSession('h')));
+    for (let i = 0; i < token.length; i++) {
+      const changed = token.slice(0, i) + (token[i] === 'A' ? 'B' : 'A') + token.slice(i + 1);
+      expect(() => seal.check(changed)).toThrow(/no token of this cluster/);
+    }
+    for (const text of ['', '.', `${token}A`, token.slice(0, -1), token.replace('.', '')]) {
+      expect(() => seal.check(text)).toThrow(/no token of this cluster/);
+    }
   });
 });

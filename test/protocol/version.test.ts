@@ -25,6 +25,7 @@ const MESSAGES = [
   'restore.ts',
   'rpc.ts',
   'schema.ts',
+  'session-seal.ts',
   'session.ts',
   'token.ts',
   'transaction.ts',
@@ -41,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "888d2657443475d8",
+        "hash": "76406a8a5df485cd",
         "version": 3,
       }
     `);

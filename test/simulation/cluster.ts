@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import type { PartitionId } from '../../src/base/brand.ts';
 import { createGateway } from '../../src/gateway/app.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
 import { Network } from './network.ts';
@@ -53,6 +54,7 @@ export class SimulatedCluster {
     router.gateway = createGateway({
       transport: this.network.transport(router),
       staticToken: TOKEN,
+      seal: new SessionSeal(null),
       corsOrigins: [],
     });
     this.#waiting.set(router, new Set());

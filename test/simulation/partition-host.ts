@@ -3,6 +3,7 @@ import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '.
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import { type Actor, type EventLoop, SUPERSEDED } from './event-loop.ts';
 
 const MEMORY = { synchronous: 'OFF', restricted: false } as const;
@@ -134,6 +135,7 @@ export class PartitionHost {
       port,
       peers: peers(this),
       secret: undefined,
+      seal: new SessionSeal(null),
       key: null,
       durable: () => new Promise((resolve) => this.#gate(instance, resolve)),
       setAlarm: (at) => this.#setAlarm(instance, at),

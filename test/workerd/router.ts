@@ -2,6 +2,7 @@ import { env } from 'cloudflare:test';
 import type { PartitionId } from '../../src/base/brand.ts';
 import { createGateway } from '../../src/gateway/app.ts';
 import type { PartitionTransport } from '../../src/gateway/transport.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { ObjectEnvironment } from '../../src/workers/environment.ts';
 import { DurableObjectTransport, partitionObjectName } from '../../src/workers/transport.ts';
 
@@ -26,6 +27,7 @@ export class Router {
   readonly #gateway = createGateway({
     transport: { call: callOwn },
     staticToken: 'tests',
+    seal: new SessionSeal(null),
     corsOrigins: [],
   });
 

@@ -4,6 +4,7 @@ import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { ImportChunkHead } from '../../protocol/import.ts';
 import type { RestoreChunkHead } from '../../protocol/restore.ts';
+import { SessionSeal } from '../../protocol/session-seal.ts';
 import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
 import { failureOf } from '../execution/failure.ts';
@@ -65,6 +66,8 @@ export class Replica {
   #last: LastCommit | null = null;
   /** Whether its log is another replica's, applied here by whoever sets this. */
   follows = false;
+  /** Of the tokens in its replies; the host that it is on gives it its own. */
+  seal = new SessionSeal(null);
   /** Of interactive transactions: in memory alone. */
   readonly scripts = new Scripts();
   readonly #context: ExecutionContext;

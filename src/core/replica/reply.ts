@@ -30,7 +30,8 @@ export function encodeAnswer(
  */
 export function withSession(replica: Replica, answer: string, sent?: string): string {
   const system = replica.isSystem ? replica.feedIndex : replica.systemIndex;
-  return `${answer}"session":"${replySession(replica.identity, replica.last, system, sent)}"}`;
+  const token = replySession(replica.identity, replica.last, system, sent);
+  return `${answer}"session":"${replica.seal.seal(token)}"}`;
 }
 
 function encodeResult({ columns, rows, rowsAffected, lastInsertRowid }: StatementResult): string {

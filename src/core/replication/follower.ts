@@ -1,5 +1,6 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
+import type { SessionSeal } from '../../protocol/session-seal.ts';
 import { type AppliedCommit, applyCommit } from '../log/apply.ts';
 import { DecodeError } from '../log/bytes.ts';
 import type { Change } from '../log/commit.ts';
@@ -39,9 +40,11 @@ export class Follower {
   }
 
   /** Null for a file without a replica, and for one whose snapshot is not complete. */
-  static open(port: SqlitePort): Follower | null {
+  static open(port: SqlitePort, seal?: SessionSeal): Follower | null {
     const replica = Replica.open(port);
-    return replica === null ? null : new Follower(replica);
+    if (replica === null) return null;
+    if (seal !== undefined) replica.seal = seal;
+    return new Follower(replica);
   }
 
   position(): Position {

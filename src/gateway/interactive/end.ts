@@ -2,16 +2,10 @@ import { AtollError } from '../../protocol/error.ts';
 import type { InteractiveCommitted, ScriptFate, ScriptFateRequest } from '../../protocol/interactive.ts';
 import type { Call } from '../call.ts';
 import { fanOut } from '../fan-out.ts';
+import { refuseForeignSession } from '../foreign-session.ts';
 import { type Effect, READ } from '../lost.ts';
 import { sessionIn, sessionText } from '../reply-session.ts';
-import {
-  type Addressed,
-  addressed,
-  askKeeper,
-  messageTo,
-  refuseOtherHistory,
-  UnknownTransactionError,
-} from './keeper-call.ts';
+import { type Addressed, addressed, askKeeper, messageTo, UnknownTransactionError } from './keeper-call.ts';
 import { type EndRequest, readEnd } from './request.ts';
 
 /** Partitions asked at a time (chosen: as for reads). */
@@ -46,7 +40,7 @@ async function ending(
   const request = readEnd(await call.json());
   const session = { database: call.database, principal, context: call.context(request.timeoutMs) };
   const transaction = await addressed(session, call.parameter('id'));
-  refuseOtherHistory(transaction.known, request);
+  refuseForeignSession(transaction.known, request.demand);
   return { transaction, request };
 }
 

@@ -6,7 +6,6 @@ import { authorize } from '../auth/principal.ts';
 import { readError } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { type Effect, lostAnswer } from '../lost.ts';
-import { PlanRefusal } from '../planned.ts';
 import type { Session } from '../statements.ts';
 import type { EndRequest } from './request.ts';
 
@@ -80,13 +79,4 @@ export async function askKeeper<Answer>(
   // Whoever runs the transaction again is to begin it with the newest schema.
   if (code === 'schema-conflict') await database.refresh(context);
   throw lostAnswer(error, keeper, effect);
-}
-
-/** The session is of this history of the database. */
-export function refuseOtherHistory({ information }: KnownNetwork, { demand }: EndRequest): void {
-  if (demand.session === null || demand.session.token.history === information.history) return;
-  throw new PlanRefusal(
-    'history-gone',
-    'the session is of another database, or of another history of this one: begin a new session, without a token',
-  );
 }

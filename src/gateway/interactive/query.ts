@@ -15,6 +15,7 @@ import { authorize } from '../auth/principal.ts';
 import { readBody } from '../body.ts';
 import type { Call } from '../call.ts';
 import { SYSTEM_PARTITION } from '../database.ts';
+import { refuseForeignSession } from '../foreign-session.ts';
 import { READ } from '../lost.ts';
 import { writeParts } from '../parts.ts';
 import { neededRole, type Planned, planClientStatement } from '../planned.ts';
@@ -23,7 +24,7 @@ import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
 import { spreads } from '../spread.ts';
 import { transactionReply } from '../transact.ts';
-import { type Addressed, addressed, askKeeper, messageTo, refuseOtherHistory } from './keeper-call.ts';
+import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
 
 /** `POST /v1/transactions/{id}/query` */
@@ -39,7 +40,7 @@ export async function queryInteractive(call: Call): Promise<Response> {
 }
 
 async function runStatement(addressee: Addressed, request: StatementRequest): Promise<Response> {
-  refuseOtherHistory(addressee.known, request);
+  refuseForeignSession(addressee.known, request.demand);
   let transaction = addressee;
   let { planned, step } = planStep(transaction, request);
   if (step.kind === 'refused' && planned !== null) {

@@ -1,13 +1,13 @@
 import * as v from 'valibot';
 import { AtollError } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
-import { SESSION_LENGTH_MAX } from '../../protocol/session.ts';
+import { SESSIONS_LENGTH_MAX } from '../../protocol/session.ts';
 import { CONSISTENCIES, type ReadDemand, readSession, STRONG } from '../freshness.ts';
 import { parse, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX } from '../request.ts';
 
 const common = {
   seq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  session: v.optional(v.pipe(v.string(), v.maxLength(SESSION_LENGTH_MAX))),
+  session: v.optional(v.pipe(v.string(), v.maxLength(SESSIONS_LENGTH_MAX))),
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMEOUT_MS_MAX))),
 };
 

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { compactNetwork, expandNetwork } from '../../core/network/compact.ts';
 import { documentOf, type GossipDocument } from '../../core/network/gossip-message.ts';
 import { KnownNetwork } from '../../gateway/known-network.ts';
+import { SessionSeal } from '../../protocol/session-seal.ts';
 import type { Reply } from './newest-network.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -41,6 +42,9 @@ const Body = v.looseObject({
   revokedTokens: v.array(v.string()),
 });
 
+/** For what answers nobody. */
+const NO_SEAL = new SessionSeal(null);
+
 /** As agents tell it each other. The same network gives the same text, whoever has it from where. */
 export function networkDocument({ network, verifyingKey, revokedTokens }: Reply): GossipDocument {
   const compact = compactNetwork(network);
@@ -55,7 +59,7 @@ export function readNetworkDocument({ body, version }: GossipDocument): Reply | 
     const information = v.parse(Information, expandNetwork(network)) as unknown as Reply['network'];
     if (information.version !== version) return `version ${information.version} under number ${version}`;
     // A router must be able to use it: its schema, and ranges that tile the ring.
-    new KnownNetwork(information);
+    new KnownNetwork(information, NO_SEAL);
     return { network: information, verifyingKey, revokedTokens };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -2,6 +2,7 @@ import { present } from '../../base/assert.ts';
 import { readHead } from '../../core/log/tables.ts';
 import { createGateway } from '../../gateway/app.ts';
 import { linkClose } from '../../protocol/link.ts';
+import { SessionSeal } from '../../protocol/session-seal.ts';
 import { DataDirectory } from '../data-directory.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http-server.ts';
 import type { LogEvent } from '../log.ts';
@@ -76,7 +77,8 @@ export class LeadingAgent {
       const founds = founding !== null;
       const token = credential(directory, 'token', { given: options.token, founds });
       const secret = credential(directory, 'secret', { given: options.secret, founds });
-      const led = new LedPartitions({ ...rest, directory, database, key, secret: secret?.text, log });
+      const seal = new SessionSeal(secret?.text ?? token?.text);
+      const led = new LedPartitions({ ...rest, directory, database, key, secret: secret?.text, seal, log });
       partitions = led;
       if (founding !== null) await foundHere(directory, founding, led);
       const { cluster, name: called } = present(directory.host, 'what leads has a record');
@@ -84,6 +86,7 @@ export class LeadingAgent {
       const gateway = createGateway({
         transport: led,
         staticToken: token?.text ?? null,
+        seal,
         corsOrigins: [],
         moreMetrics: () => metricsOf(led),
       });

@@ -3,6 +3,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import { PartitionServer } from '../../partition/partition-server.ts';
 import type { Peers } from '../../partition/surroundings.ts';
 import { linkClose } from '../../protocol/link.ts';
+import type { SessionSeal } from '../../protocol/session-seal.ts';
 import { HandshakeError } from '../../rpc/handshake.ts';
 import type { HostKey } from '../../rpc/host-key.ts';
 import { acceptLink } from '../links/accept.ts';
@@ -19,6 +20,7 @@ export interface LedPartitionOptions {
   readonly key: HostKey;
   /** The cluster's; undefined: no host is let in. */
   readonly secret: string | undefined;
+  readonly seal: SessionSeal;
   readonly peers: Peers;
   readonly log: LogEvent;
 }
@@ -115,12 +117,13 @@ export class LedPartition {
   #open(): Instance {
     if (this.#closed) throw new Error(`partition ${this.partition} is closed`);
     if (this.#instance !== null) return this.#instance;
-    const { file, key, secret, peers } = this.#options;
+    const { file, key, secret, seal, peers } = this.#options;
     const port = new NodeSqlitePort(file);
     const server = new PartitionServer({
       port,
       peers,
       secret,
+      seal,
       key,
       // Every transaction is on disk when it ends (synchronous=FULL). Whatever has arrived meanwhile forms the next group.
       durable: () => new Promise((resolve) => setImmediate(resolve)),

@@ -10,7 +10,7 @@ import { LedPartition, type LedPartitionOptions } from './led-partition.ts';
 /** How long a partition waits for another one, ms (chosen: as between objects). */
 const CALL_MS = 10_000;
 
-export interface LedPartitionsOptions extends Pick<LedPartitionOptions, 'key' | 'secret' | 'log'> {
+export interface LedPartitionsOptions extends Pick<LedPartitionOptions, 'key' | 'secret' | 'seal' | 'log'> {
   readonly directory: DataDirectory;
   readonly database: string;
   readonly partitions: readonly PartitionId[];
@@ -21,12 +21,15 @@ export class LedPartitions implements PartitionTransport, Peers {
   readonly #database: string;
   readonly #partitions: ReadonlyMap<PartitionId, LedPartition>;
 
-  constructor({ directory, database, partitions, key, secret, log }: LedPartitionsOptions) {
+  constructor({ directory, database, partitions, key, secret, seal, log }: LedPartitionsOptions) {
     this.#database = database;
     this.#partitions = new Map(
       partitions.map((partition) => {
         const file = partitionFile(directory.path, { database, partition });
-        return [partition, new LedPartition({ partition, file, key, secret, peers: this, log })] as const;
+        return [
+          partition,
+          new LedPartition({ partition, file, key, secret, seal, peers: this, log }),
+        ] as const;
       }),
     );
   }

@@ -81,6 +81,12 @@ export interface StorageCalls {
 export type StorageMethod = keyof StorageCalls;
 
 /** Main thread → storage thread. */
+/** What a thread is begun with. */
+export interface StorageThreadData {
+  /** Of the seals of session tokens. */
+  readonly sealSecret: string | null;
+}
+
 export interface StorageRequest {
   readonly id: number;
   /** The replica's file. */

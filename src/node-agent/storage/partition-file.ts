@@ -15,6 +15,7 @@ import { encodeError } from '../../protocol/error.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
 import type { ExportPageRequest } from '../../protocol/export.ts';
 import type { NetworkReply } from '../../protocol/network.ts';
+import type { SessionSeal } from '../../protocol/session-seal.ts';
 import { syncDirectory } from '../data-directory.ts';
 import { type NodeSqliteOptions, NodeSqlitePort } from '../sqlite-port.ts';
 import {
@@ -51,6 +52,7 @@ const DAMAGED: ReadonlySet<unknown> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB'
  */
 export class PartitionFile implements Omit<StorageCalls, 'close'> {
   readonly #file: string;
+  readonly #seal: SessionSeal;
   #port: NodeSqlitePort;
   #follower: Follower | null;
   #incoming: Incoming | null;
@@ -61,13 +63,14 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   readonly #wasCut: boolean;
 
   /** @throws StorageError `corrupt`, when the file was damaged: it is aside then, and opening again finds none */
-  constructor(file: string) {
+  constructor(file: string, seal: SessionSeal) {
     this.#file = file;
+    this.#seal = seal;
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     // SQLite removes it when the last connection is closed: https://www.sqlite.org/tempfiles.html#write_ahead_log_wal_files.
     this.#wasCut = existsSync(`${file}-wal`);
     this.#port = openChecked(file);
-    this.#follower = guarded(file, this.#port, () => Follower.open(this.#port));
+    this.#follower = guarded(file, this.#port, () => Follower.open(this.#port, seal));
     this.#incoming = this.#resume();
   }
 
@@ -119,7 +122,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
     this.#port.close();
     promote(this.#file);
     this.#port = openChecked(this.#file);
-    this.#follower = present(Follower.open(this.#port), 'a finished snapshot is a replica');
+    this.#follower = present(Follower.open(this.#port, this.#seal), 'a finished snapshot is a replica');
     return this.state();
   }
 

@@ -8,6 +8,7 @@ import {
   type StorageMethod,
   type StorageReply,
   type StorageRequest,
+  type StorageThreadData,
 } from './calls.ts';
 
 /** Most threads (chosen: a thread takes some 15 MB, and disks serve few writers at once well). */
@@ -25,8 +26,12 @@ export class Storage {
   readonly #lanes: readonly Lane[];
   readonly #laneOf = new Map<string, Lane>();
 
-  constructor(log: LogEvent, threads = Math.min(availableParallelism(), THREADS_MAX)) {
-    this.#lanes = Array.from({ length: threads }, (_, index) => new Lane(index, log));
+  constructor(
+    log: LogEvent,
+    data: StorageThreadData,
+    threads = Math.min(availableParallelism(), THREADS_MAX),
+  ) {
+    this.#lanes = Array.from({ length: threads }, (_, index) => new Lane(index, log, data));
   }
 
   /**
@@ -64,13 +69,15 @@ export class Storage {
 class Lane {
   readonly #index: number;
   readonly #log: LogEvent;
+  readonly #data: StorageThreadData;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | null = null;
   #nextId = 1;
   #ended = false;
 
-  constructor(index: number, log: LogEvent) {
+  constructor(index: number, log: LogEvent, data: StorageThreadData) {
     this.#index = index;
+    this.#data = data;
     this.#log = log;
   }
 
@@ -96,6 +103,7 @@ class Lane {
   #start(): Worker {
     const worker = new Worker(new URL('./thread.ts', import.meta.url), {
       name: `storage-${this.#index}`,
+      workerData: this.#data,
       // The tests' runner passes flags for its own threads.
       execArgv: [],
     });

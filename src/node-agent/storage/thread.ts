@@ -1,9 +1,16 @@
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { present } from '../../base/assert.ts';
 import { DecodeError } from '../../core/log/bytes.ts';
 import { NewerFormatError } from '../../core/replica/format.ts';
 import { SqliteError } from '../../core/sqlite/port.ts';
-import { StorageError, type StorageFailure, type StorageReply, type StorageRequest } from './calls.ts';
+import { SessionSeal } from '../../protocol/session-seal.ts';
+import {
+  StorageError,
+  type StorageFailure,
+  type StorageReply,
+  type StorageRequest,
+  type StorageThreadData,
+} from './calls.ts';
 import { PartitionFile } from './partition-file.ts';
 
 /** A file that nobody has asked for this long is closed, ms (chosen: its caches are worth more than opening costs). */
@@ -11,9 +18,11 @@ const IDLE_MS = 60_000;
 
 /** One storage thread: owns the files of its partitions, and answers one request after the other. */
 class StorageThread {
+  readonly #seal: SessionSeal;
   readonly #files = new Map<string, { readonly partition: PartitionFile; usedAt: number }>();
 
-  constructor(main: MessagePort) {
+  constructor(main: MessagePort, { sealSecret }: StorageThreadData) {
+    this.#seal = new SessionSeal(sealSecret);
     main.on('message', (request: StorageRequest) => main.postMessage(this.#answer(request)));
     setInterval(() => this.#closeIdle(), IDLE_MS / 2).unref();
   }
@@ -38,7 +47,7 @@ class StorageThread {
   #file(file: string): PartitionFile {
     let open = this.#files.get(file);
     if (open === undefined) {
-      open = { partition: new PartitionFile(file), usedAt: 0 };
+      open = { partition: new PartitionFile(file, this.#seal), usedAt: 0 };
       this.#files.set(file, open);
     }
     open.usedAt = Date.now();
@@ -69,4 +78,4 @@ function failureOf(error: unknown): StorageFailure {
   return { kind: 'defect', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
-new StorageThread(present(parentPort, 'this file is a worker thread'));
+new StorageThread(present(parentPort, 'this file is a worker thread'), workerData as StorageThreadData);
