@@ -21,9 +21,13 @@ const MEMBER_MS = 10_000;
 const FROM_WITHIN: ReadonlySet<string> = new Set([
   'prepare',
   'transaction-end',
+  'transaction-ends',
   'transaction-state',
   'create',
   'feed',
+  'freeze',
+  'thaw',
+  'freezes',
   'schema-check',
   'schema-fate',
   'host-check',

@@ -24,7 +24,7 @@ import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/rest
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
-import type { TransactionEnd, TransactionInquiry } from '../protocol/transaction.ts';
+import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
 import { ExecutionQueue } from './execution-queue.ts';
@@ -131,7 +131,8 @@ export class PartitionServer {
       freeze: (body: Freeze) => this.#feed.freeze(body),
       thaw: (body: Thaw) => this.#feed.copies.thaw(body.names),
       freezes: () => this.#coordinating.references.freezes(),
-      'transaction-end': (body: TransactionEnd) => this.#desk.end(body),
+      'transaction-end': (body: TransactionEnd) => this.#desk.end({ ends: [body] }),
+      'transaction-ends': (body: TransactionEnds) => this.#desk.end(body),
       'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
       'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),

@@ -1,4 +1,4 @@
-import type { PrepareRequest, TransactionEnd, TransactRequest } from '../protocol/transaction.ts';
+import type { PrepareRequest, TransactionEnds, TransactRequest } from '../protocol/transaction.ts';
 import { deadlineOf } from './patience.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -24,8 +24,8 @@ export class TransactionDesk {
     return Response.json(await this.#transactions.prepareHere(request, deadlineOf(incoming)));
   }
 
-  /** From the anchor, to a participant. */
-  end(end: TransactionEnd): Promise<void> {
-    return this.#transactions.end(end, Number.POSITIVE_INFINITY);
+  /** From the anchor, to a participant: all in the next group. */
+  async end({ ends }: TransactionEnds): Promise<void> {
+    await Promise.all(ends.map((end) => this.#transactions.end(end, Number.POSITIVE_INFINITY)));
   }
 }

@@ -21,6 +21,7 @@ import type {
   Vote,
 } from '../protocol/transaction.ts';
 import { type Asked, Attempt } from './attempt.ts';
+import { Ends } from './ends.ts';
 import { type Preparing, prepareHere, type Settled } from './prepare-here.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -49,12 +50,14 @@ export class Transactions {
   readonly #running = new Set<string>();
   /** Decisions whose participants are being told. */
   readonly #telling = new Set<string>();
+  readonly #ends: Ends;
   /** Decisions that all have applied, and whose records wait to be forgotten together. */
   #forgettable: string[] = [];
   #settling = false;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
+    this.#ends = new Ends((partition, message) => this.#call(partition, 'transaction-ends', message));
   }
 
   /** After a start: what is in doubt, or decided and not confirmed, is settled without anybody's asking. */
@@ -157,7 +160,7 @@ export class Transactions {
       const released =
         partition === this.#here.identity.partition
           ? this.end(end, Date.now() + SETTLE_MS)
-          : this.#call(partition, 'transaction-end', end);
+          : this.#ends.tell(partition, end);
       released.catch(ignoreUnreachable);
     }
   }
@@ -176,9 +179,7 @@ export class Transactions {
     this.#telling.add(transaction);
     try {
       const end: TransactionEnd = { transaction, commitTimestamp };
-      const told = await Promise.allSettled(
-        participants.map((partition) => this.#call(partition, 'transaction-end', end)),
-      );
+      const told = await Promise.allSettled(participants.map((partition) => this.#ends.tell(partition, end)));
       if (told.every(({ status }) => status === 'fulfilled')) {
         await this.#forget(transaction);
       } else this.#options.wantSettling(Date.now() + SETTLE_MS);

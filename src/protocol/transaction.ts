@@ -94,6 +94,11 @@ export interface TransactionEnd {
   readonly commitTimestamp: Timestamp | null;
 }
 
+/** Anchor → participant: what was decided of several. */
+export interface TransactionEnds {
+  readonly ends: readonly TransactionEnd[];
+}
+
 /** Participant → anchor: what became of an attempt that was prepared a while ago? */
 export interface TransactionInquiry {
   readonly transaction: string;

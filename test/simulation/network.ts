@@ -9,7 +9,7 @@ import type { Actor, EventLoop } from './event-loop.ts';
 import type { PartitionHost } from './partition-host.ts';
 
 /** Messages whose repetition must do no harm, and which the network therefore repeats. */
-const REPEATABLE = new Set(['transaction-end', 'transaction-state', 'feed', 'status', 'network']);
+const REPEATABLE = new Set(['transaction-ends', 'transaction-state', 'feed', 'status', 'network']);
 
 export interface Trouble {
   /** Of a message, on each way. */

@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { CommitId, Timestamp } from '../../base/brand.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { forgetLayouts, logWidth } from './layout.ts';
 import { newestSeq, readHead } from './tables.ts';
@@ -40,13 +41,16 @@ export function purgeStep(port: SqlitePort, retention: Retention): boolean {
 
 /** Removes entries; returns how many. */
 function forgetEntries(port: SqlitePort, { olderThan, bytesMax, floor }: Retention): number {
-  const { rows } = port.query(
-    'SELECT commit_id, term, timestamp, last_seq FROM _atoll_commits WHERE commit_id < ? ORDER BY commit_id LIMIT ?',
-    floor,
-    STEP_COMMITS,
-  );
   const keepSeq = oldestSeqWithin(port, bytesMax);
-  const count = rows.findIndex((row) => String(row[2]) >= olderThan && Number(row[3]) >= keepSeq);
+  const isKept = (row: readonly SqlValue[]): boolean =>
+    String(row[2]) >= olderThan && Number(row[3]) >= keepSeq;
+  const sql =
+    'SELECT commit_id, term, timestamp, last_seq FROM _atoll_commits WHERE commit_id < ? ORDER BY commit_id LIMIT ?';
+  // Nearly always the oldest stays, and so all do.
+  const [oldest] = port.query(sql, floor, 1).rows;
+  if (oldest === undefined || isKept(oldest)) return 0;
+  const { rows } = port.query(sql, floor, STEP_COMMITS);
+  const count = rows.findIndex(isKept);
   const forgotten = count === -1 ? rows.length : count;
   const last = rows[forgotten - 1];
   if (last === undefined) return 0;
@@ -91,6 +95,8 @@ function imageBytes(port: SqlitePort, firstSeq: number, count: number): number {
 /** Deletes images of forgotten entries; returns how many, at most a step's. */
 function deleteImages(port: SqlitePort): number {
   const { firstCommitId, lastSeq } = readHead(port);
+  const [oldest] = port.query('SELECT commit_id FROM _atoll_log ORDER BY seq LIMIT 1').rows;
+  if (oldest === undefined || Number(oldest[0]) >= firstCommitId) return 0;
   const { rows } = port.query(
     'SELECT seq, commit_id < ?1 FROM (SELECT seq, commit_id FROM _atoll_log ORDER BY seq LIMIT ?2)',
     firstCommitId,

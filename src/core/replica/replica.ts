@@ -36,7 +36,7 @@ import { type Addressed, obstacleOf } from './obstacle.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeAnswer, withSession } from './reply.ts';
+import { encodeAnswer, withSession, withToken } from './reply.ts';
 import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -357,9 +357,9 @@ export class Replica {
     });
   }
 
-  /** The answer to a batch, JSON text. */
+  /** The answer to a batch, JSON text, for a router that makes its own of it. */
   encodeBatch(results: readonly StatementResult[]): string {
-    return withSession(this, encodeAnswer(this, { shape: 'batch' }, results));
+    return withToken(this, encodeAnswer(this, { shape: 'batch' }, results));
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */

@@ -29,9 +29,17 @@ export function encodeAnswer(
  * router that merges finds it.
  */
 export function withSession(replica: Replica, answer: string, sent?: string): string {
+  return `${answer}"session":"${replica.seal.seal(tokenOf(replica, sent))}"}`;
+}
+
+/** As {@link withSession}, for hosts alone: the token is not sealed. */
+export function withToken(replica: Replica, answer: string): string {
+  return `${answer}"session":"${tokenOf(replica)}"}`;
+}
+
+function tokenOf(replica: Replica, sent?: string): string {
   const system = replica.isSystem ? replica.feedIndex : replica.systemIndex;
-  const token = replySession(replica.identity, replica.last, system, sent);
-  return `${answer}"session":"${replica.seal.seal(token)}"}`;
+  return replySession(replica.identity, replica.last, system, sent);
 }
 
 function encodeResult({ columns, rows, rowsAffected, lastInsertRowid }: StatementResult): string {
