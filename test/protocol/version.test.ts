@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "76406a8a5df485cd",
+        "hash": "60b625c0e38736ff",
         "version": 3,
       }
     `);

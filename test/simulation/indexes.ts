@@ -6,8 +6,9 @@ import { quoteName } from '../../src/core/sqlite/quote.ts';
 export function checkIndexes(ports: readonly SqlitePort[]): void {
   const [any] = ports;
   if (any === undefined) return;
-  const { tables, uniques = [] } = readCatalogue(any);
-  for (const { of, columns, row, table } of uniques) {
+  const { tables, uniques = [], references = [] } = readCatalogue(any);
+  // Of references as if parents' columns stored what children's do.
+  for (const { of, columns, row, table } of [...uniques, ...references]) {
     const owner = tables.find(({ id }) => id === of);
     if (owner === undefined) throw new Error(`${table.name} is of no table`);
     const rows = (sql: string) =>

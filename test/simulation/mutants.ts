@@ -166,14 +166,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a later wave takes no locks of its own',
     file: 'src/core/replica/later-wave.ts',
-    find: '  const locks = [...(former?.locks ?? []), ...refuseChanged(replica, request, changes)];',
+    find: '  const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];',
     replace: '  const locks = former?.locks ?? [];',
   },
   {
     name: 'the anchor decides before a later wave has voted',
     file: 'src/partition/attempt.ts',
-    find: '      if (escapes.length === 0) return ruling;',
-    replace: '      if (escapes.length === 0 || wave === 1) return ruling;',
+    find: '      if (escapes.length === 0) return',
+    replace: '      if (escapes.length === 0 || wave === 1) return',
   },
   {
     name: 'entries of rows that go are left in the index',

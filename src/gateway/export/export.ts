@@ -96,7 +96,10 @@ async function* dump(
   const definitions = all.filter(({ table }) => wanted === null || known.schema.table(table) === wanted);
   yield opening(known.information, new Date(), standings);
   // All of them before the first row: tables may refer to each other, and a restore makes them in one step.
-  for (const table of tables) yield tableStatement(table, definitions);
+  for (const table of tables) {
+    const over = known.schema.foreignKeysOf(table).filter((key) => !table.foreignKeys.includes(key));
+    yield tableStatement(table, over, definitions);
+  }
   const told = new Set(standings.map(({ partition }) => partition));
   for (const table of tables) {
     const homes = table.placement.kind === 'reference' ? [SYSTEM_PARTITION] : known.tokens.partitions();
