@@ -8,7 +8,7 @@ import type { RingRange, TransactionPart, Vote } from '../protocol/transaction.t
  * Waves of prepares in one attempt (chosen: each follows from what the one before has written, and takes a few milliseconds. A
  * tree whose rows are deleted with their parents takes one for each level, or two where an index knows the parents).
  */
-const WAVES_MAX = 100;
+const WAVES_MAX = 64;
 
 /** What one prepare asks for: a part; or, of a later wave, changes. */
 export interface Asked {

@@ -193,4 +193,22 @@ export const MUTANTS: readonly Mutant[] = [
     find: "  if (holders.length > 0) return { kind: 'locked', holders };",
     replace: '',
   },
+  {
+    name: 'nobody looks whether a new reference has a parent',
+    file: 'src/core/replica/references.ts',
+    find: '      if (index.table.id === tableId && after !== null) suspect(',
+    replace: '      if (index.table.id === tableId && after !== null && width === 0) suspect(',
+  },
+  {
+    name: 'nobody looks who refers to a parent that goes',
+    file: 'src/core/replica/references.ts',
+    find: '      suspect(index, keyIn(before));',
+    replace: '',
+  },
+  {
+    name: 'a violation in a later wave does not count',
+    file: 'src/core/transaction/coordination.ts',
+    find: '      if (vote.violated === true) this.#violated.add(partition);',
+    replace: '',
+  },
 ];

@@ -4,7 +4,9 @@ import { keyOverText, type ReferenceIndex } from '../schema/reference-index.ts';
 import type { Table } from '../schema/table.ts';
 import { eventsOf, type WriteEvent, wholeReachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
-import type { Delete, Insert, Update } from '../sql/ast.ts';
+import { triggerStatement, viewSelect } from '../sql/analysis/view.ts';
+import { walk } from '../sql/analysis/walk.ts';
+import type { Delete, Insert, Node, Update } from '../sql/ast.ts';
 import { movesOf } from './move.ts';
 import type { RoutePlan } from './plan.ts';
 import { uniquesOf } from './unique.ts';
@@ -25,8 +27,13 @@ export function concernsOf(
     ...referencesOf(schema, table, ast, reaches, changed),
   ];
   if (schema.catalogue.references === undefined) return indexes.length === 0 ? {} : { indexes };
-  const { acted, actions } = wholeReachOf(schema, table, eventsIn(table, ast), changed);
+  const { acted, cascaded, actions } = wholeReachOf(schema, table, eventsIn(table, ast), changed);
   for (const { index, event } of actions) if (event === 'UPDATE') refuseAction(schema, index);
+  if (acted.length > 0) {
+    refuseTriggers(schema, [table.name, ...reaches], acted);
+    // What such a trigger writes itself is there.
+    refuseTriggers(schema, acted, cascaded);
+  }
   return { ...(indexes.length > 0 && { indexes }), ...(acted.length > 0 && { acts: acted }) };
 }
 
@@ -79,6 +86,36 @@ function replaces({ sql }: Table, ast: Insert | Update | Delete): boolean {
 function eventsIn(table: Table, ast: Insert | Update | Delete): readonly WriteEvent[] {
   const events = eventsOf(ast);
   return replaces(table, ast) && !events.includes('DELETE') ? [...events, 'DELETE'] : events;
+}
+
+/** A trigger has fired long before the foreign keys act: it would not see what they do, as it does in SQLite. */
+function refuseTriggers(schema: Schema, written: readonly string[], later: readonly string[]): void {
+  const changed = new Set(later.map(asciiLower));
+  for (const name of new Set(written)) {
+    for (const trigger of schema.triggersOn(name)) {
+      const used = tablesIn(schema, triggerStatement(trigger)).find(
+        (each) => asciiLower(each) !== asciiLower(name) && changed.has(asciiLower(each)),
+      );
+      if (used === undefined) continue;
+      refuse(
+        'unsupported',
+        `the trigger "${trigger.name}" on "${name}" uses "${used}", whose rows foreign keys change over partitions when the trigger has run: ` +
+          'drop the trigger, or change those rows first',
+      );
+    }
+  }
+}
+
+/** Tables that a trigger's body or a view names. */
+function tablesIn(schema: Schema, node: Node): string[] {
+  const names: string[] = [];
+  walk(node, (each) => {
+    if (each.kind !== 'table' && each.kind !== 'qualified-name') return undefined;
+    const view = schema.view(each.name.name);
+    names.push(...(view === undefined ? [each.name.name] : tablesIn(schema, viewSelect(view))));
+    return undefined;
+  });
+  return names;
 }
 
 /** A foreign key cannot do to a row what no statement can. */

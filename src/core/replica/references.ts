@@ -10,12 +10,10 @@ import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { ReferenceIndex } from '../schema/reference-index.ts';
 import type { Table } from '../schema/table.ts';
-import { covers } from '../schema/token-map.ts';
 import { bindExact, selectExact } from '../sqlite/exact.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import type { Escape } from './escapes.ts';
-import type { Identity } from './identity.ts';
 import {
   actionEscape,
   type KeyChange,
@@ -24,7 +22,7 @@ import {
   storedKey,
   valuesText,
 } from './key-changes.ts';
-import { entryChanges, tokenOfEntry } from './unique-entries.ts';
+import { entryChanges } from './unique-entries.ts';
 
 /** What follows for other partitions, and later waves, from what a statement has changed here. */
 export interface Consequences {
@@ -43,14 +41,15 @@ export interface Changed {
 }
 
 export function consequencesOf(
-  { port, schema, identity }: { port: SqlitePort; schema: Schema; identity: Identity },
+  { port, schema }: { readonly port: SqlitePort; readonly schema: Schema },
   { fresh, all, keys }: Changed,
   layouts: Layouts,
 ): Consequences {
   const entries = entryChanges(fresh, layouts, schema);
   if (schema.catalogue.references === undefined) return { escaped: entries, violated: false };
   const changed = keyChangesOf(fresh, layouts, schema);
-  const isHere = ({ index, from }: KeyChange) => covers(identity.ranges, tokenOfEntry(index, from));
+  // What an index knows is told to it even if it is here, where its entry is locked before anybody looks who refers to it.
+  const isHere = ({ index }: KeyChange) => index.unique === null;
   const here = [...keys, ...changed.filter(isHere)];
   const created = createdEntries(all, schema);
   return {

@@ -20,6 +20,8 @@ export interface Reach {
   readonly reached: readonly string[];
   /** Tables that foreign keys over partitions may write, and what follows from that. */
   readonly acted: readonly string[];
+  /** Those of them that foreign keys change, not only triggers. */
+  readonly cascaded: readonly string[];
   /** Those foreign keys, and what they do. */
   readonly actions: readonly Action[];
 }
@@ -71,6 +73,7 @@ export function wholeReachOf(
   const reach: Reach = {
     reached: [...walker.reached].filter((name) => name !== table.name).sort(),
     acted: [...walker.acted].sort(),
+    cascaded: [...walker.cascaded],
     actions: [...walker.actions.values()],
   };
   cache.set(cacheKey, reach);
@@ -80,6 +83,7 @@ export function wholeReachOf(
 class ReachWalker {
   readonly reached = new Set<string>();
   readonly acted = new Set<string>();
+  readonly cascaded = new Set<string>();
   readonly actions = new Map<string, Action>();
   readonly #schema: Schema;
   readonly #moves: boolean;
@@ -116,6 +120,7 @@ class ReachWalker {
       if (child === undefined || action === 'NO ACTION' || action === 'RESTRICT') continue;
       const does = event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE';
       this.acted.add(child.name);
+      this.cascaded.add(child.name);
       this.actions.set(`${does} ${index.table.id}`, { index, event: does });
       this.write(child, does, index.columns.map(asciiLower).sort(), this.acted);
     }
@@ -204,6 +209,7 @@ class ReachWalker {
     const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
     if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
     found.add(child.name);
+    if (found === this.acted) this.cascaded.add(child.name);
     this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null, found);
   }
 }
