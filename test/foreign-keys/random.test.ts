@@ -73,14 +73,14 @@ function stepOf(random: Random, hasKey: boolean): Step {
   return { sql: `UPDATE ${table} SET n = ? WHERE ${where} = ?`, args: [n(), which] };
 }
 
-const seeds = (process.env.FOREIGN_SEEDS ?? '1-12').split('-').map(Number);
+const seeds = (process.env.FOREIGN_SEEDS ?? '1-5').split('-').map(Number);
 
 test('random statements do what they do in SQLite', async () => {
   const seen = { ok: 0, constraint: 0, refused: 0 };
   for (let seed = seeds[0] ?? 1; seed <= (seeds[1] ?? 1); seed++) await compare(seed, seen);
   if (process.env.FOREIGN_SEEDS !== undefined) process.stderr.write(`${JSON.stringify(seen)}\n`);
   expect(seen.ok).toBeGreaterThan(seen.constraint / 4);
-  expect(seen.constraint).toBeGreaterThan(50);
+  expect(seen.constraint).toBeGreaterThan(30);
 });
 
 async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused', number>): Promise<void> {

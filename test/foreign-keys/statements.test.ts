@@ -115,6 +115,24 @@ describe('a tree', () => {
   });
 });
 
+test('PRAGMA foreign_key_list has those over partitions too', async () => {
+  await ok('CREATE TABLE p (id TEXT PRIMARY KEY, code TEXT UNIQUE)');
+  const definition = `CREATE TABLE c (id TEXT PRIMARY KEY REFERENCES p, a TEXT REFERENCES p ON DELETE CASCADE,
+    b TEXT REFERENCES p (code) ON UPDATE SET NULL)`;
+  await ok(definition);
+  const plain = new DatabaseSync(':memory:');
+  plain.exec(definition);
+  const there = plain
+    .prepare('PRAGMA foreign_key_list(c)')
+    .all()
+    .map((row) => Object.values(row));
+  // Parents' columns are named where SQLite has none.
+  const named = there.map((row) => row.map((value, i) => (i === 4 ? (value ?? 'id') : value)));
+  const rows = await cluster.rows('PRAGMA foreign_key_list(c)');
+  expect(rows.map((row) => row.map((value, i) => (i === 4 ? (value ?? 'id') : value)))).toEqual(named);
+  plain.close();
+});
+
 describe('what a foreign key does to rows elsewhere', () => {
   test('is what a statement does: triggers fire, constraints hold, and it goes on from there', async () => {
     await ok('CREATE TABLE p (id TEXT PRIMARY KEY)');
