@@ -36,6 +36,9 @@ test('a value that is there twice is found, wherever its rows go, and nothing is
 test('foreign keys over partitions go along, and are looked at when all rows are in', async () => {
   for (const sql of [
     'CREATE TABLE posts (id INTEGER PRIMARY KEY, tenant TEXT, up INTEGER REFERENCES posts) PARTITION BY (tenant)',
+    'CREATE UNIQUE INDEX tenants ON posts (tenant)',
+    'CREATE INDEX ups ON posts (up)',
+    'CREATE TABLE places (place TEXT PRIMARY KEY, tenant TEXT REFERENCES posts (tenant)) PARTITION BY (place)',
     `CREATE TABLE notes (id TEXT PRIMARY KEY, -- a note
        post INT REFERENCES posts ON DELETE CASCADE, UNIQUE (id, post)) PARTITION BY (id)`,
   ])
@@ -49,6 +52,7 @@ test('foreign keys over partitions go along, and are looked at when all rows are
     ids.push(id);
     await source.query('INSERT INTO notes VALUES (?, ?)', [`n${i}`, i % 5 === 0 ? null : id]);
   }
+  await source.query("INSERT INTO places VALUES ('p', 't4')");
   const { text } = await source.get('/v1/export');
   const plain = new DatabaseSync(':memory:');
   plain.exec(text);
@@ -64,7 +68,7 @@ test('foreign keys over partitions go along, and are looked at when all rows are
   ]);
   expect(orphan.json.error.message).toContain('FOREIGN KEY of notes: a row has no parent in posts');
   expect(await tablesOf(target)).toEqual([]);
-  expect(await restore(target, text)).toMatchObject({ status: 200, json: { rows: 24 } });
+  expect(await restore(target, text)).toMatchObject({ status: 200, json: { rows: 25 } });
   const again = await target.get('/v1/export');
   const definitions = (dump: string) =>
     dump.split('\n').filter((line) => /CREATE|FOREIGN|PARTITION/.test(line));
@@ -81,7 +85,7 @@ test('foreign keys over partitions go along, and are looked at when all rows are
   const notes = json.tables.find(({ name }: { name: string }) => name === 'notes');
   expect(notes.foreignKeys).toMatchObject([{ columns: ['post'], parent: 'posts', onDelete: 'CASCADE' }]);
   for (const cluster of [source, target])
-    for (const table of ['notes', 'posts']) await cluster.query(`DROP TABLE ${table}`);
+    for (const table of ['notes', 'places', 'posts']) await cluster.query(`DROP TABLE ${table}`);
 });
 
 test('a dump brings its values along: they are taken in the new cluster', async () => {

@@ -100,6 +100,17 @@ function clauseOf({ placement, columns }: Table): string | null {
   return `PARTITION BY (${placement.key.map(quoteName).join(', ')})`;
 }
 
+/** Without them no foreign key over partitions can refer to what they make unique. */
+export function indexesBeforeRows(
+  schema: Schema,
+  definitions: readonly ExportedDefinition[],
+): readonly ExportedDefinition[] {
+  return definitions.filter(({ type, table, sql }) => {
+    const parent = type === 'index' && /^\s*CREATE\s+UNIQUE\b/i.test(sql) ? schema.table(table) : undefined;
+    return parent !== undefined && schema.referencesTo(parent).length > 0;
+  });
+}
+
 /** Indexes behind the rows, where building them is cheapest; views before the triggers that may stand on them. */
 export function definitionsAfterRows(definitions: readonly ExportedDefinition[]): string {
   const order = ['index', 'view', 'trigger'] as const;
