@@ -90,6 +90,21 @@ test('random statements do what they do in SQLite', async () => {
   expect(seen.constraint).toBeGreaterThan(30);
 });
 
+/** `ok`, or what SQLite says. Its REPLACE in a tree (3.53.4) may leave a row without a parent, which only its own check finds. */
+function runPlain(plain: DatabaseSync, sql: string, args: Step['args']): string {
+  plain.exec('BEGIN');
+  try {
+    plain.prepare(sql).run(...args);
+    const orphan = plain.prepare('PRAGMA foreign_key_check').get();
+    if (orphan !== undefined) throw new Error('FOREIGN KEY constraint failed');
+    plain.exec('COMMIT');
+    return 'ok';
+  } catch (error) {
+    plain.exec('ROLLBACK');
+    return (error as Error).message;
+  }
+}
+
 async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused', number>): Promise<void> {
   const random = new Random(seed);
   const cluster = await CalmCluster.start(seed, 3);
@@ -116,12 +131,7 @@ async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused
         seen.refused++;
         continue;
       }
-      let wanted = 'ok';
-      try {
-        plain.prepare(sql).run(...args);
-      } catch (error) {
-        wanted = String((error as Error).message);
-      }
+      const wanted = runPlain(plain, sql, args);
       expect([code, wanted], history.join('\n')).toEqual([
         wanted === 'ok' ? 'ok' : 'constraint',
         wanted === 'ok' ? 'ok' : expect.stringContaining('constraint failed'),
