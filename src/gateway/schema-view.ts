@@ -9,19 +9,19 @@ export async function schemaView(database: Database, context: CallContext): Prom
   const { tables, views, triggers, version } = known.information.catalogue;
   return {
     version,
-    tables: tables.map(({ id, name, columns, placement, indexes, foreignKeys }) => ({
-      id,
-      name,
-      placement,
-      columns: columns.map((column) => ({
+    tables: tables.map((table) => ({
+      id: table.id,
+      name: table.name,
+      placement: table.placement,
+      columns: table.columns.map((column) => ({
         name: column.name,
         type: column.declaredType,
         affinity: column.affinity,
         notNull: column.notNull,
         primaryKey: column.primaryKeyIndex,
       })),
-      indexes,
-      foreignKeys,
+      indexes: table.indexes,
+      foreignKeys: known.schema.foreignKeysOf(table),
     })),
     views,
     triggers,

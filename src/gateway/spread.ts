@@ -22,8 +22,8 @@ export function ringOf(known: KnownNetwork): RingRange[] {
 }
 
 /**
- * Rows that a statement moves are where they belong only in the end. A later statement that uses their table would miss
- * them there.
+ * Rows that a statement moves are where they belong only in the end, and what foreign keys over partitions do to rows is done
+ * in the end. A later statement that uses their table would not see that.
  *
  * @throws PlanRefusal
  */
@@ -34,12 +34,12 @@ export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Pla
     if (used !== undefined) {
       throw new PlanRefusal(
         'unsupported',
-        `statements[${index}] uses "${used}", whose rows statements[${moved.get(used)}] may move to other partitions: ` +
+        `statements[${index}] uses "${used}", whose rows statements[${moved.get(used)}] may move or change over partitions once all have run: ` +
           'send it in a later request, or put it before',
       );
     }
     if (plan.kind !== 'route' && plan.kind !== 'scatter-write') continue;
-    for (const name of plan.moves ?? []) moved.set(asciiLower(name), index);
+    for (const name of [...(plan.moves ?? []), ...(plan.acts ?? [])]) moved.set(asciiLower(name), index);
   }
 }
 

@@ -4,8 +4,11 @@ import { errandsOf } from '../core/transaction/owners.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { RingRange, TransactionPart, Vote } from '../protocol/transaction.ts';
 
-/** Waves of prepares in one attempt (chosen: each follows from what the one before has written; cascades are not that deep). */
-const WAVES_MAX = 8;
+/**
+ * Waves of prepares in one attempt (chosen: each follows from what the one before has written, and takes a few milliseconds. A
+ * tree whose rows are deleted with their parents takes one for each level, or two where an index knows the parents).
+ */
+const WAVES_MAX = 64;
 
 /** What one prepare asks for: a part; or, of a later wave, changes. */
 export interface Asked {
@@ -43,8 +46,12 @@ export class Attempt {
       const ruling = await this.#wave(asked);
       if (ruling.kind !== 'commit') return ruling;
       const escapes = this.coordination.takeEscapes();
-      if (escapes.length === 0) return ruling;
-      if (wave === WAVES_MAX) return refused(`rows still move after ${WAVES_MAX} steps`);
+      if (escapes.length === 0) return this.coordination.violated ? VIOLATED : ruling;
+      if (wave === WAVES_MAX) {
+        return refused(
+          `foreign keys still act on rows of other partitions after ${WAVES_MAX} steps: change the rows that refer to others first`,
+        );
+      }
       // Whoever plans as the partitions do has sent one.
       if (this.#ring.length === 0)
         return refused('it changes rows of partitions that its plan does not name');
@@ -80,6 +87,14 @@ export class Attempt {
     this.coordination.voted(partition, vote);
   }
 }
+
+/** As SQLite says it. */
+const VIOLATED: Extract<Ruling, { kind: 'abort' }> = {
+  kind: 'abort',
+  reason: new AtollError('constraint', 'FOREIGN KEY constraint failed', 'none', {
+    sqlite: 'SQLITE_CONSTRAINT_FOREIGNKEY',
+  }),
+};
 
 function refused(message: string): Extract<Ruling, { kind: 'abort' }> {
   return { kind: 'abort', reason: new AtollError('multi-partition-write', message, 'none') };

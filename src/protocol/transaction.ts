@@ -47,7 +47,10 @@ export type RingRange = readonly [start: number, partition: PartitionId, epoch: 
 export interface Escapes {
   /** Of each change: the token of its row. */
   readonly tokens: readonly number[];
-  /** Creates and deletes in the encoding of the log, base64; the layouts are the sender's. */
+  /**
+   * Creates and deletes in the encoding of the log, base64; the layouts are the sender's. Of an index of references also
+   * updates, which ask for something: docs/protocol.md.
+   */
   readonly changes: string;
 }
 
@@ -84,6 +87,11 @@ export type Vote =
       readonly reply: string;
       /** What belongs elsewhere. */
       readonly escapes?: Escapes;
+      /**
+       * A foreign key over partitions does not hold here as far as this partition is prepared: what follows in later waves may
+       * change that, and then this vote is followed by another. If it stands, the transaction cannot commit.
+       */
+      readonly violated?: boolean;
     }
   | { readonly vote: 'stale'; readonly newer: StalePartition };
 

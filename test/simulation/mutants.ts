@@ -166,14 +166,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a later wave takes no locks of its own',
     file: 'src/core/replica/later-wave.ts',
-    find: '  const locks = [...(former?.locks ?? []), ...refuseChanged(replica, request, changes)];',
+    find: '  const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];',
     replace: '  const locks = former?.locks ?? [];',
   },
   {
     name: 'the anchor decides before a later wave has voted',
     file: 'src/partition/attempt.ts',
-    find: '      if (escapes.length === 0) return ruling;',
-    replace: '      if (escapes.length === 0 || wave === 1) return ruling;',
+    find: '      if (escapes.length === 0) return',
+    replace: '      if (escapes.length === 0 || wave === 1) return',
   },
   {
     name: 'entries of rows that go are left in the index',
@@ -191,6 +191,24 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a look-up does not wait for who is about to change the entry',
     file: 'src/core/replica/lookup.ts',
     find: "  if (holders.length > 0) return { kind: 'locked', holders };",
+    replace: '',
+  },
+  {
+    name: 'nobody looks whether a new reference has a parent',
+    file: 'src/core/replica/references.ts',
+    find: '      if (index.table.id === tableId && after !== null) suspect(',
+    replace: '      if (index.table.id === tableId && after !== null && width === 0) suspect(',
+  },
+  {
+    name: 'nobody looks who refers to a parent that goes',
+    file: 'src/core/replica/references.ts',
+    find: '      suspect(index, keyIn(before));',
+    replace: '',
+  },
+  {
+    name: 'a violation in a later wave does not count',
+    file: 'src/core/transaction/coordination.ts',
+    find: '      if (vote.violated === true) this.#violated.add(partition);',
     replace: '',
   },
 ];

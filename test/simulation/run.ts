@@ -10,6 +10,7 @@ import { checkIndexes } from './indexes.ts';
 import { Nemesis } from './nemesis.ts';
 import type { PartitionHost } from './partition-host.ts';
 import { bank } from './workloads/bank.ts';
+import { foreign } from './workloads/foreign.ts';
 import { listAppend } from './workloads/list-append.ts';
 import { people } from './workloads/people.ts';
 import { unique } from './workloads/unique.ts';
@@ -21,7 +22,14 @@ const TROUBLE_MS = 2_500;
 const REST_MS = 30_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own, which only its checker reads.
-const WORKLOADS: readonly (() => Workload<any>)[] = [bank, listAppend, unique, people];
+const WORKLOADS: readonly (() => Workload<any>)[] = [
+  bank,
+  listAppend,
+  unique,
+  people,
+  () => foreign('cascade', 'index'),
+  () => foreign('restrict', 'row'),
+];
 
 export interface Report {
   readonly hash: string;

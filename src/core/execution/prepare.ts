@@ -2,7 +2,7 @@ import { present } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Schema } from '../schema/catalogue.ts';
-import type { Table } from '../schema/table.ts';
+import type { ForeignKey, Table } from '../schema/table.ts';
 import type { Expression, Insert, ParsedStatement, Select, Statement } from '../sql/ast.ts';
 import { recursionEdits } from '../sql/recursion.ts';
 import { type Edit, splice } from '../sql/splice.ts';
@@ -10,6 +10,7 @@ import { findAll } from '../sql/walk.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { type BindingClass, bindingClass, parameterSql } from './bindings.ts';
+import { keysAskedFor } from './foreign-key-list.ts';
 import { type InsertIdentifiers, insertIdentifiers } from './insert-identifiers.ts';
 import { type NumberClass, numberClasses } from './result-columns.ts';
 import { tagsSql } from './typed-sql.ts';
@@ -35,6 +36,8 @@ export interface Prepared {
   readonly evaluateOnce: boolean;
   /** What every execution inserts, whatever the arguments are. */
   readonly constantEdits: readonly Edit[];
+  /** Of a PRAGMA: what it says besides. */
+  readonly keys: readonly ForeignKey[];
   /** Texts for one combination of the arguments' classes, by that combination. */
   readonly variants: Map<string, string>;
   /** Names of a SELECT's result columns once they are known. */
@@ -59,6 +62,7 @@ export function prepare(sql: string, parsed: ParsedStatement, schema: Schema): P
     classes: statement.kind === 'select' ? numberClasses(statement, schema) : null,
     evaluateOnce: mustEvaluateOnce(statement, schema),
     constantEdits: [...recursionEdits(statement, sql), ...nameEdits(sql, parsed)],
+    keys: keysAskedFor(statement, schema),
     variants: new Map(),
     columns: null,
   };

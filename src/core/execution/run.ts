@@ -3,6 +3,7 @@ import type { SqlValue } from '../../base/sql-value.ts';
 import { toPort } from './bindings.ts';
 import { type ExecutionContext, query, type StatementResult } from './context.ts';
 import { encodePlainRows, encodeTaggedRows } from './encode-rows.ts';
+import { withKeys } from './foreign-key-list.ts';
 import { columnNames, type Prepared, selectSql } from './prepare.ts';
 import { runWrite } from './run-write.ts';
 import { typedSelect } from './typed-sql.ts';
@@ -42,10 +43,10 @@ function runSelect(
 }
 
 /** A PRAGMA that reads the schema: names, texts and whole numbers. What is Atoll's own is left out. */
-function runPragma(context: ExecutionContext, { sql, parsed }: Prepared): StatementResult {
+function runPragma(context: ExecutionContext, { sql, parsed, keys }: Prepared): StatementResult {
   const { columns, rows } = context.port.query(sql.slice(parsed.start, parsed.end));
   const named = columns.indexOf('name');
-  const shown = rows.filter((row) => !/^(_?atoll|_cf)_/i.test(String(row[named] ?? '')));
+  const shown = withKeys(rows, keys).filter((row) => !/^(_?atoll|_cf)_/i.test(String(row[named] ?? '')));
   const classes = columns.map(() => 'integer' as const);
   const encoded = encodePlainRows(shown, classes);
   assert(encoded !== null, 'a PRAGMA reads names and small numbers');

@@ -15,9 +15,9 @@ import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
 import type { Plan, ScatterWritePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
+import { concernsOf } from './references.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { keyNames, tablesOf } from './tables.ts';
-import { indexesOf } from './unique.ts';
 
 /** UPDATE and DELETE. */
 export function planChange(ast: Update | Delete, sql: string, schema: Schema): Plan {
@@ -31,9 +31,12 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
   const pinned = pinOf(analyzer.uses, analyzer.graph);
   const one = pinned !== null && pinned.tuples.length === 1 ? pinned : null;
   const key = ast.kind === 'update' ? changedKey(model, ast.set, one) : null;
-  const moves = ast.kind === 'update' && key !== null ? movesOf(schema, model.table, ast, key) : null;
-  const indexes = indexesOf(schema, model.table, ast, reaches);
-  const spread = { ...(moves !== null && { moves }), ...(indexes !== undefined && { indexes }) };
+  const moves =
+    ast.kind === 'update' && key !== null
+      ? movesOf(schema, model.table, { or: ast.or, columns: changed ?? [] }, key)
+      : null;
+  const concerns = concernsOf(schema, model.table, ast, reaches, changed);
+  const spread = { ...(moves !== null && { moves }), ...concerns };
   if (one !== null) {
     return {
       kind: 'route',
@@ -55,7 +58,7 @@ function scatterWrite(
   model: ChangeModel,
   sql: string,
   pinned: Pinned | null,
-  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes' | 'lookup'>,
+  rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes' | 'acts' | 'lookup'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
   const timed = withInstant(model.ast, sql);

@@ -86,10 +86,18 @@ function lookupRows(lookup: Lookup | undefined): ExplainRow[] {
   return [row('looks up', detail)];
 }
 
-function spreadRows({ moves = [], indexes = [] }: Pick<RoutePlan, 'moves' | 'indexes'>): ExplainRow[] {
+function spreadRows({
+  moves = [],
+  indexes = [],
+  acts = [],
+}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts'>): ExplainRow[] {
+  const isReference = (text: string) => text.includes(' REFERENCES ');
+  const [uniques, references] = [indexes.filter((text) => !isReference(text)), indexes.filter(isReference)];
   return [
     ...(moves.length === 0 ? [] : [row('moves rows of', moves.join(', '))]),
-    ...(indexes.length === 0 ? [] : [row('unique over partitions', indexes.join('; '))]),
+    ...(uniques.length === 0 ? [] : [row('unique over partitions', uniques.join('; '))]),
+    ...(references.length === 0 ? [] : [row('foreign keys over partitions', references.join('; '))]),
+    ...(acts.length === 0 ? [] : [row('foreign keys then change', acts.join(', '))]),
   ];
 }
 

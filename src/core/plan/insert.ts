@@ -15,10 +15,10 @@ import { withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
+import { concernsOf } from './references.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { spliced } from './splice.ts';
 import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
-import { indexesOf } from './unique.ts';
 
 /** Where each column's value comes from in the inserted row; −1: its default. */
 interface Layout {
@@ -33,12 +33,13 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   refuseConnectionCalls(analyzer);
   const { table } = model;
   const sets = ast.upserts.flatMap((upsert) => upsert.set ?? []);
-  const reaches = reachOf(schema, table, eventsOf(ast), ast.or === 'REPLACE' ? null : changedColumns(sets));
+  const changed = ast.or === 'REPLACE' ? null : changedColumns(sets);
+  const reaches = reachOf(schema, table, eventsOf(ast), changed);
   if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, table, reaches);
   checkUpserts(table, ast);
   const layout = layoutOf(table, ast);
-  const indexes = indexesOf(schema, table, ast, reaches);
-  const base = { tables: tablesOf(analyzer, table), reaches, ...(indexes !== undefined && { indexes }) };
+  const concerns = concernsOf(schema, table, ast, reaches, changed);
+  const base = { tables: tablesOf(analyzer, table), reaches, ...concerns };
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
   if (ast.source === null) return planRows(analyzer, layout, [[]], base, null);
   if (core !== undefined && core.ast.kind === 'values') {
@@ -67,7 +68,7 @@ function layoutOf(table: Table, ast: Insert): Layout {
   return { table, places };
 }
 
-type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes'>;
+type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts'>;
 
 /** VALUES and DEFAULT VALUES. */
 function planRows(

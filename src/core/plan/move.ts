@@ -7,11 +7,16 @@ import { triggerStatement } from '../sql/analysis/view.ts';
 import type { Update } from '../sql/ast.ts';
 
 /**
- * The tables whose rows may change their partition with an UPDATE that sets a partition key: its target, and what its
+ * The tables whose rows may change their partition with an UPDATE that sets `columns` (lower case), `name` of its partition key: its target, and what its
  * triggers and cascades write. The statement runs where the rows were; they are created again where they belong, silently,
  * in the same transaction (core/replica/escapes.ts). Refused is what would need rows of the other partition while it runs.
  */
-export function movesOf(schema: Schema, table: Table, { or, set }: Update, name: string): readonly string[] {
+export function movesOf(
+  schema: Schema,
+  table: Table,
+  { or, columns }: Pick<Update, 'or'> & { readonly columns: readonly string[] },
+  name: string,
+): readonly string[] {
   const id = table.rowidColumn ?? table.rowidName;
   if (id !== null && keyOf(table).includes(asciiLower(id))) {
     return refuse(
@@ -25,9 +30,7 @@ export function movesOf(schema: Schema, table: Table, { or, set }: Update, name:
       `UPDATE OR ${or} sets "${name}" of the partition key of "${table.name}": rows that are in the way may be in another partition; leave OR ${or} out`,
     );
   }
-  const changed = [
-    ...new Set(set.flatMap(({ columns }) => columns.map((each) => asciiLower(each.name)))),
-  ].sort();
+  const changed = [...columns].sort();
   const moved = [table.name, ...reachOf(schema, table, ['UPDATE'], changed, 'move')];
   refuseParents(schema, table, name);
   refuseMovingTriggers(schema, moved);

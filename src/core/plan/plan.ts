@@ -57,8 +57,10 @@ export interface RoutePlan {
   readonly reaches: readonly string[];
   /** Tables whose rows it may move to other partitions (`move.ts`): then it is a transaction over partitions. */
   readonly moves?: readonly string[];
-  /** Indexes over partitions whose entries it may change (`unique.ts`): likewise. */
+  /** Indexes over partitions that it may concern (`unique.ts`, `references.ts`): likewise. */
   readonly indexes?: readonly string[];
+  /** Tables that foreign keys over partitions may change, once the statements have run. */
+  readonly acts?: readonly string[];
   readonly reason: string;
 }
 
@@ -139,6 +141,7 @@ export interface ScatterWritePlan {
   /** As of a {@link RoutePlan}. */
   readonly moves?: readonly string[];
   readonly indexes?: readonly string[];
+  readonly acts?: readonly string[];
   /** As of a {@link ScatterPlan}. */
   readonly lookup?: Lookup;
   readonly reason: string;

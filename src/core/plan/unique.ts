@@ -7,21 +7,20 @@ import { triggerStatement } from '../sql/analysis/view.ts';
 import type { Delete, Insert, Update, Upsert } from '../sql/ast.ts';
 
 /**
- * The indexes over partitions whose entries a write may change, as `table (columns)`; undefined: none, so that it concerns
- * the rows' own partition alone. Refuses conflict clauses that would need a row of another partition while it runs.
+ * The indexes that keep UNIQUE over partitions whose entries a write may change, as `table (columns)`. Refuses conflict clauses that would need a row of another partition while it runs.
  */
-export function indexesOf(
+export function uniquesOf(
   schema: Schema,
   table: Table,
   ast: Insert | Update | Delete,
   reaches: readonly string[],
-): readonly string[] | undefined {
-  if (schema.catalogue.uniques === undefined) return undefined;
+): readonly string[] {
+  if (schema.catalogue.uniques === undefined) return [];
   const reached = reaches.flatMap((name) => schema.table(name) ?? []);
   const fires = schema.triggersOn(table.name).length > 0;
   const own = schema.uniquesOf(table).filter((index) => fires || mayChange(index, table, ast));
   const changed = [...own, ...reached.flatMap((each) => schema.uniquesOf(each))];
-  if (changed.length === 0) return undefined;
+  if (changed.length === 0) return [];
   if (own.length > 0 && ast.kind !== 'delete') refuseClauses(table, own, ast);
   for (const each of [table, ...reached]) refuseTriggers(schema, each);
   return changed.map((index) => textOf(schema, index));

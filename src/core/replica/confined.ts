@@ -6,6 +6,7 @@ import { readCaptured } from '../log/read.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import type { Identity } from './identity.ts';
+import { keyChangesOf } from './key-changes.ts';
 import { checkOwnership } from './ownership.ts';
 import { entryChanges } from './unique-entries.ts';
 
@@ -17,14 +18,20 @@ import { entryChanges } from './unique-entries.ts';
  */
 export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity): void {
   checkOwnership(port, schema, identity);
-  if (schema.catalogue.uniques === undefined) return;
-  const [entry] = entryChanges(readCaptured(port), readLayouts(port), schema);
-  if (entry === undefined) return;
-  const index = schema.catalogue.uniques.find(({ table }) => table.id === entry.change.tableId);
-  const owner = schema.catalogue.tables.find(({ id }) => id === index?.of);
+  if (!schema.hasIndexes) return;
+  const changes = readCaptured(port);
+  const layouts = readLayouts(port);
+  const { uniques = [], references = [] } = schema.catalogue;
+  const [entry] = entryChanges(changes, layouts, schema);
+  const [key] = keyChangesOf(changes, layouts, schema);
+  const index =
+    [...uniques, ...references].find(({ table }) => table.id === entry?.change.tableId) ?? key?.index;
+  if (index === undefined) return;
+  const owner = schema.catalogue.tables.find(({ id }) => id === index.of);
+  const what = 'parent' in index ? 'a foreign key' : 'unique';
   throw new AtollError(
     'multi-partition-write',
-    `the statement changes ${owner?.name} (${index?.columns.join(', ')}), which is unique over partitions, in one partition alone: ` +
+    `the statement changes rows that ${owner?.name} (${index.columns.join(', ')}), which is ${what} over partitions, depends on, in one partition alone: ` +
       'write the table by /v1/query or /v1/batch, without atomicity',
   );
 }
@@ -40,7 +47,11 @@ export function checkImported(
   head: ImportChunkHead | RestoreChunkHead,
 ): void {
   const table = schema.table(head.table);
-  const indexed = table !== undefined && schema.uniquesOf(table).length > 0;
+  const indexed =
+    table !== undefined &&
+    [schema.uniquesOf(table), schema.referencesOf(table), schema.referencesTo(table)].some(
+      ({ length }) => length > 0,
+    );
   if (indexed && !('restore' in head)) checkConfined(port, schema, identity);
   else if (schema.triggersOn(head.table).length > 0) checkOwnership(port, schema, identity);
 }

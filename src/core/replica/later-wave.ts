@@ -9,15 +9,19 @@ import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { changedLocks } from '../transaction/footprint.ts';
+import { splitChanges } from './escapes.ts';
 import { inOwnLayouts } from './feed.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
+import { type Incoming, sortIncoming } from './key-changes.ts';
 import { checkOwnership } from './ownership.ts';
-import { refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
+import { open, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { act, actionLocks, movedByActions } from './reference-actions.ts';
+import { type Consequences, consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
-import { uniqueViolation } from './unique-entries.ts';
+import { tokenOfEntry, uniqueViolation } from './unique-entries.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
 
@@ -36,29 +40,66 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   // A schema change that is being decided may wait for what this transaction holds elsewhere.
   if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
-  const incoming = inOwnLayouts(
-    port,
-    decodeChanges(present(fromBase64(request.changes), 'changes are base64')),
-  );
+  const decoded = decodeChanges(present(fromBase64(request.changes), 'changes are base64'));
+  const incoming = sortIncoming(inOwnLayouts(port, decoded), replica.schema);
   // All keys are known: what others hold is waited for before it is looked at.
-  refuseLocked(replica, request, changedLocks(incoming, readLayouts(port), replica.schema));
+  const needed = [
+    ...changedLocks(incoming.rows, readLayouts(port), replica.schema),
+    ...incoming.keys.map(({ index, from }) => ({
+      table: null,
+      token: tokenOfEntry(index, from),
+      exclusive: true,
+    })),
+    ...actionLocks(incoming.actions, replica.schema),
+  ];
+  refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
-  const changes = rehearse(port, () => {
+  const { changes, escaped, violated } = rehearse(port, () => {
     applyChanges(port, before);
-    addChanges(replica, request, incoming);
+    addChanges(replica, request, incoming.rows);
     checkOwnership(port, replica.schema, replica.identity);
-    return readCaptured(port);
+    return doMore(replica, request, incoming);
   });
-  const locks = [...(former?.locks ?? []), ...refuseChanged(replica, request, changes)];
+  const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];
   const preparedAt = replica.clock.now(now);
   deletePrepared(port, transaction);
   insertPrepared(port, { transaction, anchor, term, startedMs, preparedAt, locks }, changes);
   replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
   replica.locks.add({ transaction, anchor, startedMs }, locks);
-  const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply: replica.encodeBatch([]) };
+  const reply = replica.encodeBatch([]);
+  const vote: Vote = {
+    vote: 'yes',
+    preparedAt,
+    read: changes.length === 0,
+    reply,
+    ...open(escaped, violated),
+  };
   return { kind: 'done', body: JSON.stringify(vote) };
+}
+
+/** What foreign keys over partitions want to be done, and what follows from it. */
+function doMore(
+  replica: Replica,
+  request: PrepareRequest,
+  { actions, keys }: Incoming,
+): Consequences & { readonly changes: readonly Change[] } {
+  const { port, schema, identity } = replica;
+  const layouts = readLayouts(port);
+  const there = readCaptured(port);
+  asStatements(replica, request, () => {
+    for (const action of actions) act(port, schema, layouts, action);
+  });
+  const all = actions.length === 0 ? there : readCaptured(port);
+  const fresh = all.slice(there.length);
+  const { kept, escaped } = splitChanges(fresh, layouts, schema, identity, movedByActions(actions, schema));
+  const more = consequencesOf(replica, { fresh, all, keys }, layouts);
+  return {
+    changes: [...there, ...kept],
+    escaped: [...escaped, ...more.escaped],
+    violated: more.violated,
+  };
 }
 
 /** What goes before what comes: a value may change hands. */
@@ -66,7 +107,7 @@ function addChanges(replica: Replica, request: PrepareRequest, incoming: readonl
   const { port } = replica;
   if (incoming.some(({ type }) => type === 'update'))
     throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
-  try {
+  asStatements(replica, request, () => {
     applyChanges(
       port,
       incoming.filter(({ type }) => type === 'delete'),
@@ -76,6 +117,12 @@ function addChanges(replica: Replica, request: PrepareRequest, incoming: readonl
       incoming.filter(({ type }) => type === 'create'),
       readLayouts(port),
     );
+  });
+}
+
+function asStatements(replica: Replica, request: PrepareRequest, body: () => void): void {
+  try {
+    body();
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));

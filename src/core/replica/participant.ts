@@ -17,9 +17,9 @@ import { logMarks } from './identifiers.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
+import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
-import { entryChanges } from './unique-entries.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -46,7 +46,9 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = partLocks(replica, part, now);
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, escaped } = rehearse(replica.port, () => execute(replica, request, now));
+  const { changes, marks, results, escaped, violated } = rehearse(replica.port, () =>
+    execute(replica, request, now),
+  );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
@@ -56,9 +58,22 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
   const reply = replica.encodeBatch(results);
-  const escapes = escaped.length === 0 ? {} : { escapes: encodeEscapes(escaped) };
-  const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply, ...escapes };
+  const vote: Vote = {
+    vote: 'yes',
+    preparedAt,
+    read: changes.length === 0,
+    reply,
+    ...open(escaped, violated),
+  };
   return { ...YES, body: JSON.stringify(vote) };
+}
+
+/** What a vote says to be left to do. */
+export function open(
+  escaped: readonly Escape[],
+  violated: boolean,
+): Pick<Vote & { vote: 'yes' }, 'escapes' | 'violated'> {
+  return { ...(escaped.length > 0 && { escapes: encodeEscapes(escaped) }), ...(violated && { violated }) };
 }
 
 interface Executed {
@@ -67,23 +82,28 @@ interface Executed {
   readonly marks: readonly Change[];
   readonly results: readonly StatementResult[];
   readonly escaped: readonly Escape[];
+  /** A foreign key over partitions does not hold so far. */
+  readonly violated: boolean;
 }
 
 function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
   const { part } = request;
-  if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), escaped: [] };
+  if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), ...NOTHING_OPEN };
   const { movable, indexes } = reachOfStatements(replica, part.statements);
   const plain = movable.size === 0 && !indexes;
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
-  if (plain) return { changes: rows, marks, results, escaped: [] };
+  if (plain) return { changes: rows, marks, results, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
   const { schema, identity } = replica;
   const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
-  return { changes: kept, marks, results, escaped: [...escaped, ...entryChanges(rows, layouts, schema)] };
+  const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
+  return { changes: kept, marks, results, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }
+
+const NOTHING_OPEN = { escaped: [], violated: false } as const;
 
 /** Its keys are not all locked before. */
 function writeAnywhere(replica: Replica, request: PrepareRequest): StatementResult[] {

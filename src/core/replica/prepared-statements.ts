@@ -94,6 +94,7 @@ export class PreparedStatements {
       return true;
     if (this.#schema.triggersOn(target.name).length > 0) return true;
     if (this.#schema.uniquesOf(target).length > 0) return true;
+    if (this.#schema.referencesOf(target).length + this.#schema.referencesTo(target).length > 0) return true;
     if (statement.kind === 'update' && setsKey(statement, target)) return true;
     const name = asciiLower(target.name);
     return this.#schema.catalogue.tables.some((table) =>

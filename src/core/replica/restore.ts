@@ -45,7 +45,7 @@ export function endRestore(system: System, id: string, publish: boolean, now: nu
   const { catalogue } = system.replica.schema;
   if (catalogue.restoring !== id) return lastState(system, id);
   const { restoring: _, ...open } = catalogue;
-  const { uniques: __, ...empty } = open;
+  const { uniques: __, references: ___, ...empty } = open;
   const state = publish ? 'published' : 'undone';
   const change = publish
     ? stepFrom(catalogue, [], open)
@@ -78,14 +78,14 @@ function stepFrom(before: Catalogue, statements: readonly string[], after: Catal
  * Drops everything, with whatever rows are there: children before their parents, so that nothing cascades, and with
  * foreign keys deferred, since rows of a half restored table may lack parents and tables may refer to each other.
  */
-function dropAll({ tables, views, triggers, uniques = [] }: Catalogue): string[] {
+function dropAll({ tables, views, triggers, uniques = [], references = [] }: Catalogue): string[] {
   return [
     'PRAGMA defer_foreign_keys = ON',
     ...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(name)}`),
     ...views.map(({ name }) => `DROP VIEW ${quoteName(name)}`),
     ...childrenFirst(tables).map(({ name }) => `DROP TABLE ${quoteName(name)}`),
     'PRAGMA defer_foreign_keys = OFF',
-    ...uniques.map(({ table }) => `DROP TABLE ${table.name}`),
+    ...[...uniques, ...references].map(({ table }) => `DROP TABLE ${table.name}`),
   ];
 }
 

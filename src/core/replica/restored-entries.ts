@@ -26,7 +26,8 @@ export function restoredEntries(replica: Replica, request: RestoreEntriesRequest
   const obstacle = replica.obstacle({ ...request, read: true });
   if (obstacle !== null) return obstacle;
   const { catalogue } = replica.schema;
-  const index = catalogue.uniques?.find(({ table }) => table.id === request.index);
+  const { uniques = [], references = [] } = catalogue;
+  const index = [...uniques, ...references].find(({ table }) => table.id === request.index);
   const owner = catalogue.tables.find(({ id }) => id === index?.of);
   if (index === undefined || owner === undefined)
     return { kind: 'error', error: new AtollError('no-such-table', `no index ${request.index}`) };

@@ -6,6 +6,7 @@ import type { Table } from '../schema/table.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { isPartitionedById } from './identifiers.ts';
 import type { ExecuteOutcome } from './outcome.ts';
+import { checkReferences } from './references.ts';
 import type { Replica } from './replica.ts';
 
 /** Ids in one page (chosen: some milliseconds, and 32 partitions' pages fit a router's memory). */
@@ -43,6 +44,7 @@ export function finishRestore(replica: Replica, request: RestoreFinishRequest, n
   if (obstacle !== null) return obstacle;
   try {
     for (const table of replica.schema.catalogue.tables) checkForeignKeys(replica.port, table);
+    checkReferences(replica.port, replica.schema);
     replica.port.transaction(() => {
       const largest = new Map(request.marks.map((each) => [each.table, each.largest]));
       for (const table of replica.schema.catalogue.tables) {

@@ -1,25 +1,31 @@
 import { asciiLower } from '../../base/ascii.ts';
+import type { Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Change, Image } from '../log/commit.ts';
 import { encodeValues, latin1 } from '../log/encoding.ts';
 import { type Layout, type Layouts, layoutOf } from '../log/layout.ts';
+import { inColumn } from '../schema/affinity.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
+import type { ReferenceIndex } from '../schema/reference-index.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Escape } from './escapes.ts';
 
+/** A table's index over partitions: for UNIQUE, or for a foreign key. */
+type KeptIndex = UniqueIndex | ReferenceIndex;
+
 /**
- * What changes of rows do to the indexes that keep UNIQUE over partitions: entries that go, then entries that come, each with
- * the token of its values. Their layouts are for the receiver to give.
+ * What changes of rows do to indexes over partitions: entries that go, then entries that come, each with the token of its
+ * values. Their layouts are for the receiver to give.
  */
 export function entryChanges(changes: readonly Change[], layouts: Layouts, schema: Schema): Escape[] {
-  if (schema.catalogue.uniques === undefined) return [];
+  if (!schema.hasIndexes) return [];
   /** By the whole entry: one that goes and comes again stays. */
-  const counts = new Map<string, { index: UniqueIndex; entry: Image; count: number }>();
-  const note = (index: UniqueIndex, layout: Layout, image: Image | null, step: 1 | -1): void => {
+  const counts = new Map<string, { index: KeptIndex; entry: Image; count: number }>();
+  const note = (index: KeptIndex, layout: Layout, image: Image | null, step: 1 | -1): void => {
     const entry = image === null ? null : entryOf(index, layout, image);
     if (entry === null) return;
     const key = `${index.table.id}:${latin1(encodeValues(entry))}`;
@@ -28,7 +34,8 @@ export function entryChanges(changes: readonly Change[], layouts: Layouts, schem
     else known.count += step;
   };
   for (const change of changes) {
-    for (const index of schema.uniquesOf({ id: change.tableId })) {
+    const owner = { id: change.tableId };
+    for (const index of [...schema.uniquesOf(owner), ...schema.referencesOf(owner)]) {
       const layout = layoutOf(layouts, change);
       note(index, layout, change.before, -1);
       note(index, layout, change.after, 1);
@@ -41,22 +48,39 @@ export function entryChanges(changes: readonly Change[], layouts: Layouts, schem
   ];
 }
 
-/** The entry of a row; null: SQLite takes NULLs for different from each other, so such a row is in nobody's way. */
-export function entryOf({ columns, row }: UniqueIndex, layout: Layout, image: Image): Image | null {
+/**
+ * The entry of a row; null: SQLite takes NULLs for different from each other, so such a row is in nobody's way, and refers to
+ * nobody.
+ */
+export function entryOf(index: KeptIndex, layout: Layout, image: Image): Image | null {
   const names = layout.columns.map(asciiLower);
   const valueIn = (name: string): SqlValue => image[names.indexOf(asciiLower(name))] ?? null;
-  const values = columns.map(valueIn);
-  return values.includes(null) ? null : [...values, ...row.map(valueIn)];
+  const own = index.columns.map(valueIn);
+  if (own.includes(null)) return null;
+  // A reference is compared as its parent's columns have it.
+  const values = 'parent' in index ? keyOf(index, own) : own;
+  return [...values, ...index.row.map(valueIn)];
 }
 
-export function entryChange(
-  { table, columns }: UniqueIndex,
-  entry: Image,
-  type: 'create' | 'delete',
-): Escape {
-  const token = tokenOfKey(entry.slice(0, columns.length), keyColumns(table));
+/** A key as the columns of the parent's would store it, and the index's entries have it. */
+export function keyOf({ table }: ReferenceIndex, values: Image): Image {
+  return values.map((value, i) => inColumn(value, table.columns[i]?.affinity ?? 'BLOB'));
+}
+
+export function entryChange(index: KeptIndex, entry: Image, type: 'create' | 'delete'): Escape {
   const [before, after] = type === 'create' ? [null, entry] : [entry, null];
-  return { token, change: { type, tableId: table.id, layout: 0, before, after } };
+  return {
+    token: tokenOfEntry(index, entry),
+    change: { type, tableId: index.table.id, layout: 0, before, after },
+  };
+}
+
+/** Of an entry, or of its values alone. */
+export function tokenOfEntry({ table }: KeptIndex, entry: Image): Token {
+  const { placement, columns } = table;
+  const key = placement.kind === 'partitioned' ? placement.key : [];
+  const values = key.map((name) => entry[columns.findIndex((column) => column.name === name)] ?? null);
+  return tokenOfKey(values, keyColumns(table));
 }
 
 /** The error of a value that is there already, as SQLite says it of the table that has the constraint. */

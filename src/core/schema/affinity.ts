@@ -79,3 +79,12 @@ function latin1(bytes: Uint8Array): string {
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;
 }
+
+/** The value exactly as SQLite keeps it in a column of that affinity: what is equal is not always the same. */
+export function inColumn(value: SqlValue, affinity: Affinity): SqlValue {
+  if (affinity === 'BLOB') return value;
+  const stored = storedAs(value, affinity);
+  // SQLite keeps no −0.0 there.
+  if (affinity === 'REAL' && (typeof stored === 'bigint' || stored === 0)) return Number(stored) + 0;
+  return stored;
+}

@@ -42,6 +42,7 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
     else if (!shaped.has(table.id) && hasNewTriggers(before, change.catalogue, table))
       refreshLog(port, table.id);
   }
+  if (before.restoring === undefined) refuseReferencesOfRows(port, before, change.catalogue);
   // Other tables' rows are as the last change left them: a check reads the whole table.
   const changed = changedTables(before, change.catalogue);
   for (const table of change.catalogue.tables) {
@@ -59,10 +60,34 @@ function refuseIndexOnRows(port: SqlitePort, before: Catalogue, { uniques = [] }
     const owner = before.tables.find(({ id }) => id === of);
     if (there.has(table.id) || owner === undefined) continue;
     if (port.query(`SELECT 1 FROM ${quoteName(owner.name)} LIMIT 1`).rows.length === 0) continue;
+    const { rowidColumn } = owner;
+    if (columns.length === 1 && asciiLower(columns[0] ?? '') === asciiLower(rowidColumn ?? '')) {
+      throw new AtollError(
+        'needs-global-index',
+        `${owner.name} has rows, and a foreign key is to refer to its id (${rowidColumn}), which is not its partition key: ` +
+          'it can be added only while the table is empty',
+      );
+    }
     throw new AtollError(
       'needs-global-index',
       `${owner.name} has rows, and UNIQUE (${columns.join(', ')}) does not contain its partition key: it can be added only while ` +
         'the table is empty; create a new table with it, and insert the rows there',
+    );
+  }
+}
+
+/** An index of references begins empty, so no row may refer to anything: a column that is added with the key is NULL. */
+function refuseReferencesOfRows(port: SqlitePort, before: Catalogue, after: Catalogue): void {
+  const there = new Set(before.references?.map(({ table }) => table.id));
+  for (const { of, columns, table } of after.references ?? []) {
+    const child = after.tables.find(({ id }) => id === of);
+    if (there.has(table.id) || child === undefined) continue;
+    const refers = columns.map((column) => `${quoteName(column)} IS NOT NULL`).join(' AND ');
+    const { rows } = port.query(`SELECT 1 FROM ${quoteName(child.name)} WHERE ${refers} LIMIT 1`);
+    if (rows.length === 0) continue;
+    throw new AtollError(
+      'unsupported',
+      `${child.name} has rows, and (${columns.join(', ')}) is to refer to rows in other partitions: that can be added while it is NULL in all rows`,
     );
   }
 }

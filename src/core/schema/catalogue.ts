@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { SchemaVersion, TableId } from '../../base/brand.ts';
-import type { Table, Trigger } from './table.ts';
+import { asForeignKey, type ReferenceIndex } from './reference-index.ts';
+import type { ForeignKey, Table, Trigger } from './table.ts';
 import type { UniqueIndex } from './unique-index.ts';
 
 export interface View {
@@ -23,6 +24,8 @@ export interface Catalogue {
   readonly triggers: readonly Trigger[];
   /** What keeps UNIQUE over partitions; schemas of before have none. Their hidden tables are not among `tables`. */
   readonly uniques?: readonly UniqueIndex[];
+  /** Foreign keys over partitions, which are not among those of `tables`, and what keeps them: likewise. */
+  readonly references?: readonly ReferenceIndex[];
   /** Id of the restore that fills the tables: until it ends, partitions serve nobody else. */
   readonly restoring?: string;
 }
@@ -46,7 +49,9 @@ export class Schema {
   readonly #views = new Map<string, View>();
   readonly #triggers = new Map<string, Trigger[]>();
   #stored: ReadonlyMap<TableId, Table> | null = null;
-  readonly #uniques = new Map<TableId, UniqueIndex[]>();
+  readonly #uniques: ReadonlyMap<TableId, readonly UniqueIndex[]>;
+  readonly #referencesOf: ReadonlyMap<TableId, readonly ReferenceIndex[]>;
+  readonly #referencesTo: ReadonlyMap<TableId, readonly ReferenceIndex[]>;
 
   constructor(catalogue: Catalogue) {
     this.catalogue = catalogue;
@@ -59,11 +64,10 @@ export class Schema {
       if (list === undefined) this.#triggers.set(key, [trigger]);
       else list.push(trigger);
     }
-    for (const index of catalogue.uniques ?? []) {
-      const list = this.#uniques.get(index.of);
-      if (list === undefined) this.#uniques.set(index.of, [index]);
-      else list.push(index);
-    }
+    const { uniques = [], references = [] } = catalogue;
+    this.#uniques = Map.groupBy(uniques, ({ of }) => of);
+    this.#referencesOf = Map.groupBy(references, ({ of }) => of);
+    this.#referencesTo = Map.groupBy(references, ({ parent }) => parent);
   }
 
   table(name: string): Table | undefined {
@@ -81,7 +85,31 @@ export class Schema {
 
   /** What keeps UNIQUE of a table over partitions. */
   uniquesOf({ id }: Pick<Table, 'id'>): readonly UniqueIndex[] {
-    return this.#uniques.get(id) ?? NO_UNIQUES;
+    return this.#uniques.get(id) ?? [];
+  }
+
+  /** What keeps a table's foreign keys over partitions. */
+  referencesOf({ id }: Pick<Table, 'id'>): readonly ReferenceIndex[] {
+    return this.#referencesOf.get(id) ?? [];
+  }
+
+  /** Foreign keys over partitions that refer to a table. */
+  referencesTo({ id }: Pick<Table, 'id'>): readonly ReferenceIndex[] {
+    return this.#referencesTo.get(id) ?? [];
+  }
+
+  /** All of a table's foreign keys: those that SQLite keeps, then those over partitions. */
+  foreignKeysOf(table: Table): readonly ForeignKey[] {
+    const over = this.referencesOf(table).flatMap((index) => {
+      const parent = this.stored.get(index.parent);
+      return parent === undefined ? [] : [asForeignKey(index, parent)];
+    });
+    return [...table.foreignKeys, ...over];
+  }
+
+  /** Whether there are indexes over partitions. */
+  get hasIndexes(): boolean {
+    return this.#uniques.size > 0 || this.#referencesOf.size > 0;
   }
 
   /** By id, hidden ones too. */
@@ -91,9 +119,7 @@ export class Schema {
   }
 }
 
-const NO_UNIQUES: readonly UniqueIndex[] = [];
-
 /** Users' tables, and the hidden ones behind them. */
-export function storedTables({ tables, uniques = [] }: Catalogue): readonly Table[] {
-  return [...tables, ...uniques.map(({ table }) => table)];
+export function storedTables({ tables, uniques = [], references = [] }: Catalogue): readonly Table[] {
+  return [...tables, ...[...uniques, ...references].map(({ table }) => table)];
 }

@@ -7,24 +7,32 @@ import { unguardTrigger } from '../log/guard.ts';
 import type { AlterTable, AtollClause, CreateTable, Statement } from '../sql/ast.ts';
 import { SqlSyntaxError } from '../sql/error.ts';
 import { parseStatement } from '../sql/parse.ts';
-import { recursionEdits } from '../sql/recursion.ts';
-import { splice } from '../sql/splice.ts';
+import { type Edit, splice } from '../sql/splice.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import { compileTriggers } from './compile-triggers.ts';
 import { checkDefinition, checkTriggerBody } from './definition-rules.ts';
+import { HiddenTables } from './hidden-tables.ts';
 import {
   type DescribedTables,
   describedTables,
   foreignTables,
   introspect,
   isInternalName,
-  type PlainTable,
 } from './introspect.ts';
-import { type DeclaredPlacement, resolvePlacement } from './placement.ts';
+import { type DeclaredPlacement, inOrderOfParents, parentColumnsOf, resolvePlacement } from './placement.ts';
+import { BOUND_START, boundRecursion, withoutBounds } from './recursion-bound.ts';
+import type { KeyOver } from './reference-index.ts';
 import type { Placement, Table } from './table.ts';
-import { isSameIndex, type UniqueIndex, uniqueIndex, uniquesNeeded, withRenamed } from './unique-index.ts';
 import { validateCatalogue } from './validate.ts';
+import {
+  keysOfColumn,
+  keysOfTable,
+  keysOver,
+  type WrittenKey,
+  withColumnOf,
+  withTableRenamed,
+} from './written-key.ts';
 
 /** One step from a schema version to the next: plain data, the same for every partition. */
 export interface SchemaChange {
@@ -54,9 +62,32 @@ export function planSchemaChange(
   sources: readonly string[],
 ): SchemaChange | null {
   const definitions = sources.map((source) => ({ source, statement: parseDefinition(source) }));
-  const planner = new ChangePlanner(port, before);
-  for (const definition of definitions) planner.run(definition);
-  return planner.finish();
+  const plan = (apart: Apart | null): SchemaChange | null => {
+    const planner = new ChangePlanner(port, before, apart);
+    for (const [index, definition] of definitions.entries()) planner.run(definition, index);
+    return planner.finish();
+  };
+  try {
+    return port.transaction(() => plan(null));
+  } catch (error) {
+    if (!(error instanceof Apart)) throw error;
+    return plan(error);
+  }
+}
+
+/**
+ * Thrown to begin anew: the definitions have foreign keys over partitions, as placements show once all tables are there.
+ * SQLite must not know of them.
+ */
+class Apart extends Error {
+  readonly keys: readonly { readonly key: WrittenKey; readonly over: KeyOver }[];
+  readonly placements: ReadonlyMap<TableId, Placement>;
+
+  constructor(keys: Apart['keys'], tables: readonly Table[]) {
+    super('foreign keys over partitions');
+    this.keys = keys;
+    this.placements = new Map(tables.map(({ id, placement }) => [id, placement]));
+  }
 }
 
 function parseDefinition(source: string): Statement {
@@ -83,32 +114,36 @@ class ChangePlanner {
   /** By lower-case name, as the statements run so far have left them. */
   readonly #ids = new Map<string, TableId>();
   readonly #placements = new Map<TableId, Placement>();
+  readonly #hidden: HiddenTables;
+  readonly #apart: Apart | null;
+  #written: readonly WrittenKey[] = [];
   /** Of tables whose placement is resolved at the end, when all of their parents are there. */
-  #uniques: readonly UniqueIndex[];
   readonly #declared = new Map<TableId, DeclaredPlacement>();
   #nextTableId: number;
 
-  constructor(port: SqlitePort, before: Catalogue) {
+  constructor(port: SqlitePort, before: Catalogue, apart: Apart | null) {
+    this.#apart = apart;
+    this.#hidden = new HiddenTables(before);
     this.#port = port;
     this.#before = before;
     this.#shapeBefore = shapeOf(port);
     this.#foreign = foreignTables(port, before.tables);
     this.#described = describedTables(port, before.tables);
     this.#nextTableId = before.nextTableId;
-    this.#uniques = before.uniques ?? [];
     for (const table of before.tables) {
       this.#ids.set(asciiLower(table.name), table.id);
       this.#placements.set(table.id, table.placement);
     }
   }
 
-  run({ source, statement }: Definition): void {
+  /** `index`: which of the definitions. */
+  run({ source, statement }: Definition, index: number): void {
     switch (statement.kind) {
       case 'create-table':
-        this.#createTable(source, statement);
+        this.#createTable(source, statement, index);
         return;
       case 'alter-table':
-        this.#alterTable(source, statement);
+        this.#alterTable(source, statement, index);
         return;
       case 'drop':
         if (statement.object === 'TABLE') this.#dropTable(statement.name.name.name);
@@ -129,7 +164,7 @@ class ChangePlanner {
     }
   }
 
-  #createTable(source: string, statement: CreateTable): void {
+  #createTable(source: string, statement: CreateTable, index: number): void {
     if (statement.temporary) throw unsupported('TEMP tables', 'create an ordinary one');
     if (statement.select !== null) throw unsupported('CREATE TABLE … AS SELECT', 'CREATE TABLE, then INSERT');
     const { name } = statement.name.name;
@@ -140,12 +175,14 @@ class ChangePlanner {
     const id = this.#nextTableId++ as TableId;
     this.#ids.set(asciiLower(name), id);
     for (const clause of statement.clauses) this.#declare(id, clause);
-    this.#execute(
-      splice(
-        source,
-        statement.clauses.map(({ start, end }) => ({ start, end, text: '' })),
-      ),
-    );
+    this.#written = [...this.#written, ...keysOfTable({ of: id, definition: index }, statement)];
+    const clauses = statement.clauses.map(({ start, end }) => ({ start, end, text: '' }));
+    this.#execute(splice(source, [...clauses, ...this.#cuts(index)]));
+  }
+
+  /** What is cut out of a definition, where it has foreign keys over partitions. */
+  #cuts(index: number): Edit[] {
+    return (this.#apart?.keys ?? []).flatMap(({ key }) => (key.definition === index ? key.cuts : []));
   }
 
   #declare(id: TableId, clause: AtollClause): void {
@@ -159,7 +196,7 @@ class ChangePlanner {
     );
   }
 
-  #alterTable(source: string, { table, action }: AlterTable): void {
+  #alterTable(source: string, { table, action }: AlterTable, index: number): void {
     const { name } = table.name;
     const id = this.#ids.get(asciiLower(name));
     if (action.kind === 'partition-by' || action.kind === 'reference') {
@@ -176,19 +213,25 @@ class ChangePlanner {
     if (id !== undefined) {
       dropLog(this.#port, id);
       if (action.kind === 'drop-column') this.#refuseKeyDrop(id, name, action.name.name);
+      if (action.kind === 'drop-column') this.#refuseReferenceDrop(id, name, action.name.name);
       if (action.kind === 'add-column') this.#refuseHiddenKey(id, name, action.column.name.name);
       if (action.kind === 'rename-column') this.#refuseHiddenKey(id, name, action.to.name);
     }
-    this.#execute(source);
+    this.#execute(splice(source, this.#cuts(index)));
     if (id === undefined) return;
+    if (action.kind === 'add-column') {
+      const keys = keysOfColumn({ of: id, definition: index }, action.column);
+      this.#written = [...this.#written, ...keys];
+    }
     if (action.kind === 'rename-table') {
+      this.#written = this.#written.map((key) => withTableRenamed(key, name, action.to.name));
       this.#ids.delete(asciiLower(name));
       this.#ids.set(asciiLower(action.to.name), id);
     }
-    if (action.kind === 'rename-column') this.#renameColumn(id, action.from.name, action.to.name);
+    if (action.kind === 'rename-column') this.#renameColumn(id, name, action.from.name, action.to.name);
   }
 
-  #renameColumn(id: TableId, from: string, to: string): void {
+  #renameColumn(id: TableId, table: string, from: string, to: string): void {
     const renamed = (columns: readonly string[]) =>
       columns.map((column) => (asciiLower(column) === asciiLower(from) ? to : column));
     const placement = this.#placements.get(id);
@@ -199,7 +242,8 @@ class ChangePlanner {
     if (declared?.kind === 'partition-by') {
       this.#declared.set(id, { kind: 'partition-by', columns: renamed(declared.columns) });
     }
-    this.#uniques = this.#uniques.map((index) => (index.of === id ? withRenamed(index, from, to) : index));
+    this.#hidden.renameColumn(id, from, to);
+    this.#written = this.#written.map((key) => withColumnOf(key, { id, name: table }, from, to));
   }
 
   /** A table without a key of its own is partitioned by its rowid, whose name a new column would take. */
@@ -223,6 +267,17 @@ class ChangePlanner {
     throw unsupported(`dropping ${table}.${column}, a partition-key column`, 'create a new table');
   }
 
+  /** As SQLite refuses it for the foreign keys that it knows. */
+  #refuseReferenceDrop(id: TableId, table: string, column: string): void {
+    const names = ({ of, columns, parent, parentColumns }: KeyOver) => [
+      ...(of === id ? columns : []),
+      ...(parent === id ? parentColumns : []),
+    ];
+    if (!this.#hidden.references.flatMap(names).some((each) => asciiLower(each) === asciiLower(column)))
+      return;
+    throw unsupported(`dropping ${table}.${column}, which a foreign key joins`, 'create a new table');
+  }
+
   /**
    * SQLite deletes a table's rows before it drops it, and with them, silently, those of its children that
    * cascade (https://www.sqlite.org/foreignkeys.html#fk_schemacommands): so children go first.
@@ -233,46 +288,50 @@ class ChangePlanner {
        WHERE child.type = 'table' AND child.name NOT GLOB '_cf_*' AND lower(key."table") = lower(?1) AND lower(child.name) <> lower(?1)`,
       name,
     ).rows[0];
-    if (child !== undefined) {
+    const id = this.#ids.get(asciiLower(name));
+    const over = [...this.#hidden.references, ...(this.#apart?.keys ?? []).map((each) => each.over)];
+    const other = over.find(
+      ({ of, parent }) => parent === id && of !== id && [...this.#ids.values()].includes(of),
+    );
+    const referring = child?.[0] ?? (other === undefined ? undefined : this.#nameOf(other.of));
+    if (referring !== undefined) {
       throw unsupported(
-        `dropping ${name}, which ${child[0]} refers to (its rows would be deleted, or left without a parent)`,
-        `drop ${child[0]} first`,
+        `dropping ${name}, which ${referring} refers to (its rows would be deleted, or left without a parent)`,
+        `drop ${referring} first`,
       );
     }
-    const id = this.#ids.get(asciiLower(name));
     if (id === undefined) return;
+    this.#hidden.dropTable(id);
+    this.#written = this.#written.filter(({ of }) => of !== id);
     dropLog(this.#port, id);
     this.#ids.delete(asciiLower(name));
   }
 
-  /** Hidden tables for what is to be unique over partitions now: those that are there, or new ones; others go. */
-  #keepUniques(tables: readonly Table[]): UniqueIndex[] {
-    const kept: UniqueIndex[] = [];
-    for (const table of tables) {
-      // What cannot be kept so is refused when the whole catalogue is there.
-      const plain = uniquesNeeded(table).filter((columns) => columns.length > 0);
-      for (const columns of plain) {
-        const wanted = uniqueIndex(this.#nextTableId as TableId, table, columns);
-        const present = this.#uniques.find((index) => isSameIndex(index, wanted));
-        if (present === undefined) {
-          this.#nextTableId++;
-          this.#execute(wanted.table.sql);
-        }
-        kept.push(present ?? wanted);
-      }
-    }
-    for (const { table } of this.#uniques) {
-      if (kept.some((index) => index.table.id === table.id)) continue;
-      dropLog(this.#port, table.id);
-      this.#execute(`DROP TABLE ${table.name}`);
-    }
-    return kept;
+  #nameOf(id: TableId): string {
+    return [...this.#ids].find(([, each]) => each === id)?.[0] ?? '';
   }
 
   /** `stored`: what partitions run, where it differs from what is tried here. */
   #execute(source: string, stored = source): void {
     this.#port.query(source);
     this.#statements.push(stored);
+  }
+
+  #keepHidden(tables: readonly Table[]): ReturnType<HiddenTables['keep']> {
+    const keys = this.#apart?.keys ?? keysOver(this.#written, tables, parentColumnsOf);
+    if (this.#apart === null && keys.length > 0) throw new Apart(keys, tables);
+    const fresh = keys.map(({ over }) => over);
+    return this.#hidden.keep(tables, fresh, {
+      nextId: () => this.#nextTableId as TableId,
+      take: () => {
+        this.#nextTableId++;
+      },
+      create: ({ sql }) => this.#execute(sql),
+      drop: ({ id, name }) => {
+        dropLog(this.#port, id);
+        this.#execute(`DROP TABLE ${name}`);
+      },
+    });
   }
 
   finish(): SchemaChange | null {
@@ -284,11 +343,12 @@ class ChangePlanner {
         this.#ids.get(asciiLower(table.name)),
         () => `table ${table.name} came from nowhere`,
       );
-      const placement = this.#placements.get(id) ?? resolvePlacement(table, this.#declared.get(id), placed);
+      const known = this.#apart?.placements.get(id) ?? this.#placements.get(id);
+      const placement = known ?? resolvePlacement(table, this.#declared.get(id), placed);
       tables.push({ ...table, id, placement });
     }
     tables.sort((a, b) => a.id - b.id);
-    const uniques = this.#keepUniques(tables);
+    const { uniques, references } = this.#keepHidden(tables);
     const catalogue: Catalogue = {
       version: (this.#before.version + 1) as SchemaVersion,
       nextTableId: this.#nextTableId as TableId,
@@ -299,6 +359,7 @@ class ChangePlanner {
         sql: withoutBounds(unguardTrigger(trigger.sql)),
       })),
       ...(uniques.length > 0 && { uniques }),
+      ...(references.length > 0 && { references }),
     };
     // The catalogue alone does not show all that a statement can change: a CHECK, an indexed expression.
     if (this.#shapeBefore === shapeOf(this.#port) && isSameSchema(this.#before, catalogue)) return null;
@@ -327,44 +388,9 @@ function shapeOf(port: SqlitePort): string {
   );
 }
 
-const BOUND_START = '/*(atoll*/';
-const BOUND_END = '/*)atoll*/';
-const BOUND = /\/\*\(atoll\*\/[\s\S]*?\/\*\)atoll\*\//g;
-
-/** A view is run as it is stored, so the bound of a recursion is stored in it, between marks. */
-function boundRecursion(source: string, definition: Statement): string {
-  const edits = recursionEdits(definition, source);
-  return splice(
-    source,
-    edits.map((edit) => ({ ...edit, text: `${BOUND_START}${edit.text}${BOUND_END}` })),
-  );
-}
-
-/** The definition as it was written. */
-function withoutBounds(sql: string): string {
-  return sql.replace(BOUND, '');
-}
-
-/** Parents before their children where possible, else as created: colocation looks at the parent's placement. */
-function inOrderOfParents(tables: readonly PlainTable[]): PlainTable[] {
-  const ordered: PlainTable[] = [];
-  const seen = new Set<PlainTable>();
-  const visit = (table: PlainTable): void => {
-    if (seen.has(table)) return;
-    seen.add(table);
-    for (const { parent } of table.foreignKeys) {
-      const found = tables.find((each) => asciiLower(each.name) === asciiLower(parent));
-      if (found !== undefined) visit(found);
-    }
-    ordered.push(table);
-  };
-  for (const table of tables) visit(table);
-  return ordered;
-}
-
 function isSameSchema(a: Catalogue, b: Catalogue): boolean {
-  const shape = ({ tables, views, triggers, uniques }: Catalogue) =>
-    JSON.stringify([tables, views, triggers, uniques]);
+  const shape = ({ tables, views, triggers, uniques, references }: Catalogue) =>
+    JSON.stringify([tables, views, triggers, uniques, references]);
   return shape(a) === shape(b);
 }
 

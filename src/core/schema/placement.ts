@@ -126,3 +126,20 @@ export function areColocated(a: Table, b: Table): boolean {
     )
   );
 }
+
+/** Parents before their children where possible, else as created: colocation looks at the parent's placement. */
+export function inOrderOfParents(tables: readonly PlainTable[]): PlainTable[] {
+  const ordered: PlainTable[] = [];
+  const seen = new Set<PlainTable>();
+  const visit = (table: PlainTable): void => {
+    if (seen.has(table)) return;
+    seen.add(table);
+    for (const { parent } of table.foreignKeys) {
+      const found = tables.find((each) => asciiLower(each.name) === asciiLower(parent));
+      if (found !== undefined) visit(found);
+    }
+    ordered.push(table);
+  };
+  for (const table of tables) visit(table);
+  return ordered;
+}

@@ -18,9 +18,15 @@ export interface UniqueIndex {
   readonly table: Table;
 }
 
-/** The columns of those constraints that the partitions cannot keep by themselves, each once. */
-export function uniquesNeeded(table: Table): readonly (readonly string[])[] {
-  const { placement } = table;
+/**
+ * The columns of those constraints that the partitions cannot keep by themselves, each once. Ids are unique as they are
+ * generated, and have an index only where foreign keys over partitions refer to them: `referred` are the columns of such.
+ */
+export function uniquesNeeded(
+  table: Table,
+  referred: readonly (readonly string[])[] = [],
+): readonly (readonly string[])[] {
+  const { placement, rowidColumn } = table;
   if (placement.kind === 'reference') return [];
   const needed = new Map<string, readonly string[]>();
   for (const index of table.indexes) {
@@ -28,11 +34,20 @@ export function uniquesNeeded(table: Table): readonly (readonly string[])[] {
     const columns = index.columns.filter((name) => name !== null);
     needed.set(columns.map(asciiLower).join(), columns);
   }
+  const id = rowidColumn === null ? null : asciiLower(rowidColumn);
+  const isId = ([name, ...more]: readonly string[]) =>
+    name !== undefined && asciiLower(name) === id && more.length === 0;
+  if (rowidColumn !== null && referred.some(isId) && !isPartOf(placement.key, [rowidColumn]))
+    needed.set(asciiLower(rowidColumn), [rowidColumn]);
   return [...needed.values()];
 }
 
 /** Equal values have equal partition keys. */
 export function holdsLocally({ columns }: Index, key: readonly string[]): boolean {
+  return isPartOf(key, columns);
+}
+
+function isPartOf(key: readonly string[], columns: readonly (string | null)[]): boolean {
   const names = new Set(columns.map((name) => (name === null ? null : asciiLower(name))));
   return key.every((name) => names.has(asciiLower(name)));
 }

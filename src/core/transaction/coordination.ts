@@ -27,6 +27,7 @@ export class Coordination {
   #escapes: Escapes[] = [];
   #preparedAt: Timestamp | null = null;
   #abort: Ruling | null = null;
+  readonly #violated = new Set<PartitionId>();
 
   constructor(participants: readonly PartitionId[]) {
     this.#missing = new Set(participants);
@@ -52,6 +53,8 @@ export class Coordination {
     else {
       this.#replies.push({ partition, reply: vote.reply });
       if (!vote.read) this.#participants.add(partition);
+      if (vote.violated === true) this.#violated.add(partition);
+      else this.#violated.delete(partition);
       if (vote.escapes !== undefined) this.#escapes.push(vote.escapes);
       if (this.#preparedAt === null || vote.preparedAt > this.#preparedAt) this.#preparedAt = vote.preparedAt;
     }
@@ -62,6 +65,11 @@ export class Coordination {
     if (this.#abort !== null) return this.#abort;
     if (this.#missing.size > 0) return { kind: 'waiting' };
     return { kind: 'commit', participants: [...this.#participants], preparedAt: this.#preparedAt };
+  }
+
+  /** Whether by some participant's last vote a foreign key does not hold. */
+  get violated(): boolean {
+    return this.#violated.size > 0;
   }
 
   /** What the participants have answered, in order of waves. */

@@ -82,6 +82,16 @@ function writeLocks(
   return own;
 }
 
+/** The locks of a write of one table at keys with these tokens. */
+export function writtenLocks(
+  { name }: Table,
+  reaches: readonly string[],
+  tokens: readonly Token[],
+  schema: Schema,
+): Lock[] {
+  return writeLocks({ partitioned: [name], reference: [] }, reaches, tokens, schema);
+}
+
 /** Locks of what a transaction has changed; for rows whose keys its plan did not know. */
 export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
   const tokens = new Set<Token>();

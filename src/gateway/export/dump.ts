@@ -1,8 +1,10 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { present } from '../../base/assert.ts';
+import { assert, present } from '../../base/assert.ts';
 import type { PartitionId } from '../../base/brand.ts';
 import type { Schema } from '../../core/schema/catalogue.ts';
-import type { Table } from '../../core/schema/table.ts';
+import type { ForeignKey, Table } from '../../core/schema/table.ts';
+import { parseStatement } from '../../core/sql/parse.ts';
+import { splice } from '../../core/sql/splice.ts';
 import { quoteName } from '../../core/sqlite/quote.ts';
 import type { ExportedDefinition } from '../../protocol/export.ts';
 import type { NetworkInformation } from '../../protocol/network.ts';
@@ -53,7 +55,7 @@ export function tablesInOrder(schema: Schema): Table[] {
   const visit = (table: Table): void => {
     if (begun.has(table)) return;
     begun.add(table);
-    for (const { parent } of table.foreignKeys) {
+    for (const { parent } of schema.foreignKeysOf(table)) {
       const found = schema.table(parent);
       if (found !== undefined) visit(found);
     }
@@ -63,13 +65,31 @@ export function tablesInOrder(schema: Schema): Table[] {
   return [...ordered];
 }
 
-export function tableStatement(table: Table, definitions: readonly ExportedDefinition[]): string {
+export function tableStatement(
+  table: Table,
+  over: readonly ForeignKey[],
+  definitions: readonly ExportedDefinition[],
+): string {
   const definition = present(
     definitions.find((each) => each.type === 'table' && asciiLower(each.name) === asciiLower(table.name)),
     () => `${table.name} has a definition`,
   );
   const clause = clauseOf(table);
-  return `${definition.sql.trimEnd()}${clause === null ? '' : `\n/*atoll ${clause} */`};\n`;
+  return `${withForeignKeys(definition.sql, over).trimEnd()}${clause === null ? '' : `\n/*atoll ${clause} */`};\n`;
+}
+
+/** The definition with foreign keys over partitions in it, which the partitions' own SQLite does not know of. */
+function withForeignKeys(sql: string, keys: readonly ForeignKey[]): string {
+  if (keys.length === 0) return sql;
+  const { statement } = parseStatement(sql);
+  assert(statement.kind === 'create-table', 'a table is defined by CREATE TABLE');
+  const end = present([...statement.columns, ...statement.constraints].at(-1), 'a table has columns').end;
+  const list = (names: readonly string[]) => `(${names.map(quoteName).join(', ')})`;
+  const text = keys.map(
+    ({ columns, parent, parentColumns, onDelete, onUpdate }) =>
+      `, FOREIGN KEY ${list(columns)} REFERENCES ${quoteName(parent)} ${list(parentColumns)} ON DELETE ${onDelete} ON UPDATE ${onUpdate}`,
+  );
+  return splice(sql, [{ start: end, end, text: text.join('') }]);
 }
 
 /** Null where nothing else than what Atoll does by itself can be said: a table without a key goes by its rowid. */
@@ -78,6 +98,17 @@ function clauseOf({ placement, columns }: Table): string | null {
   const isColumn = (name: string) => columns.some((column) => asciiLower(column.name) === asciiLower(name));
   if (!placement.key.every(isColumn)) return null;
   return `PARTITION BY (${placement.key.map(quoteName).join(', ')})`;
+}
+
+/** Without them no foreign key over partitions can refer to what they make unique. */
+export function indexesBeforeRows(
+  schema: Schema,
+  definitions: readonly ExportedDefinition[],
+): readonly ExportedDefinition[] {
+  return definitions.filter(({ type, table, sql }) => {
+    const parent = type === 'index' && /^\s*CREATE\s+UNIQUE\b/i.test(sql) ? schema.table(table) : undefined;
+    return parent !== undefined && schema.referencesTo(parent).length > 0;
+  });
 }
 
 /** Indexes behind the rows, where building them is cheapest; views before the triggers that may stand on them. */

@@ -16,6 +16,7 @@ import type { Session } from '../statements.ts';
 import {
   closing,
   definitionsAfterRows,
+  indexesBeforeRows,
   opening,
   outOfReach,
   type Standing,
@@ -96,13 +97,18 @@ async function* dump(
   const definitions = all.filter(({ table }) => wanted === null || known.schema.table(table) === wanted);
   yield opening(known.information, new Date(), standings);
   // All of them before the first row: tables may refer to each other, and a restore makes them in one step.
-  for (const table of tables) yield tableStatement(table, definitions);
+  for (const table of tables) {
+    const over = known.schema.foreignKeysOf(table).filter((key) => !table.foreignKeys.includes(key));
+    yield tableStatement(table, over, definitions);
+  }
+  const early = indexesBeforeRows(known.schema, definitions);
+  yield early.map(({ sql }) => `${sql};\n`).join('');
   const told = new Set(standings.map(({ partition }) => partition));
   for (const table of tables) {
     const homes = table.placement.kind === 'reference' ? [SYSTEM_PARTITION] : known.tokens.partitions();
     for (const partition of homes) yield* rowsOf(session, known, table, partition, told);
   }
-  yield definitionsAfterRows(definitions);
+  yield definitionsAfterRows(definitions.filter((each) => !early.includes(each)));
   yield closing();
 }
 

@@ -47,6 +47,14 @@ async function findTarget({ database, context }: Session, table: string): Promis
 function checked(target: ImportTarget): ImportTarget {
   const { known, table } = target;
   const [index] = known.schema.uniquesOf(table);
+  const [key] = known.schema.referencesOf(table);
+  if (key !== undefined && index === undefined) {
+    throw new AtollError(
+      'unsupported',
+      `(${key.columns.join(', ')}) of ${table.name} refers to rows of other partitions, which an import cannot check yet: ` +
+        'insert the rows by /v1/batch, or restore a dump',
+    );
+  }
   if (index === undefined) return target;
   throw new AtollError(
     'needs-global-index',

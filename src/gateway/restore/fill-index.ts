@@ -1,4 +1,4 @@
-import type { UniqueIndex } from '../../core/schema/unique-index.ts';
+import type { TableId } from '../../base/brand.ts';
 import { errandsOf } from '../../core/transaction/owners.ts';
 import { fanOut } from '../fan-out.ts';
 import type { KnownNetwork } from '../known-network.ts';
@@ -13,16 +13,12 @@ const PARALLEL_MAX = 8;
  *
  * @throws AtollError `constraint` for a value that is there twice
  */
-export async function fillIndex(
-  { table }: UniqueIndex,
-  known: KnownNetwork,
-  calls: RestoreCalls,
-): Promise<void> {
+export async function fillIndex(index: TableId, known: KnownNetwork, calls: RestoreCalls): Promise<void> {
   const ring = ringOf(known);
   await fanOut(known.tokens.partitions(), PARALLEL_MAX, async (partition) => {
     let after: string | null = null;
     do {
-      const { entries, next } = await calls.entries(partition, table.id, after);
+      const { entries, next } = await calls.entries(partition, index, after);
       for (const errand of errandsOf([entries], ring)) await calls.enter(errand.partition, errand.changes);
       after = next;
     } while (after !== null);

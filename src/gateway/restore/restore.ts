@@ -181,7 +181,8 @@ class Restore {
       const merged = await mergeIds(table, partitions, (...place) => this.#calls.ids(...place));
       for (const [partition, mark] of merged) marks.set(partition, [...(marks.get(partition) ?? []), mark]);
     }
-    for (const index of known.schema.catalogue.uniques ?? []) await fillIndex(index, known, this.#calls);
+    const { uniques = [], references = [] } = known.schema.catalogue;
+    for (const { table } of [...uniques, ...references]) await fillIndex(table.id, known, this.#calls);
     await this.#calls.finish(marks);
     if (this.#lost !== null) throw this.#lost;
     await this.#calls.publish();

@@ -1,5 +1,6 @@
 import { asciiLower } from '../../../base/ascii.ts';
 import type { Schema } from '../../schema/catalogue.ts';
+import type { ReferenceIndex } from '../../schema/reference-index.ts';
 import type { ForeignKey, Table, Trigger } from '../../schema/table.ts';
 import type { CreateTrigger, Delete, Insert, Update } from '../ast.ts';
 import { Analyzer, newFindings } from './analyzer.ts';
@@ -13,7 +14,24 @@ import { analyseChange, analyseInsert, scopeOf } from './write.ts';
 
 export type WriteEvent = 'INSERT' | 'UPDATE' | 'DELETE';
 
-const CACHE = new WeakMap<Schema, Map<string, readonly string[]>>();
+/** What a write does beside its statement, in the row's partition and by foreign keys over partitions in others. */
+export interface Reach {
+  /** Other tables that triggers and foreign-key actions may write where the row is. */
+  readonly reached: readonly string[];
+  /** Tables that foreign keys over partitions may write, and what follows from that. */
+  readonly acted: readonly string[];
+  /** Those of them that foreign keys change, not only triggers. */
+  readonly cascaded: readonly string[];
+  /** Those foreign keys, and what they do. */
+  readonly actions: readonly Action[];
+}
+
+interface Action {
+  readonly index: ReferenceIndex;
+  readonly event: 'DELETE' | 'UPDATE';
+}
+
+const CACHE = new WeakMap<Schema, Map<string, Reach>>();
 
 /**
  * The other tables that triggers and foreign-key actions may write, transitively, when `table` is written.
@@ -31,6 +49,17 @@ export function reachOf(
   changed: readonly string[] | null,
   key: 'keep' | 'move' = 'keep',
 ): readonly string[] {
+  return wholeReachOf(schema, table, events, changed, key).reached;
+}
+
+/** As {@link reachOf}, with what happens in other partitions; of rows that move, without. */
+export function wholeReachOf(
+  schema: Schema,
+  table: Table,
+  events: readonly WriteEvent[],
+  changed: readonly string[] | null,
+  key: 'keep' | 'move' = 'keep',
+): Reach {
   let cache = CACHE.get(schema);
   if (cache === undefined) {
     cache = new Map();
@@ -40,14 +69,22 @@ export function reachOf(
   const known = cache.get(cacheKey);
   if (known !== undefined) return known;
   const walker = new ReachWalker(schema, key === 'move');
-  for (const event of events) walker.write(table, event, changed);
-  const reached = [...walker.reached].filter((name) => name !== table.name).sort();
-  cache.set(cacheKey, reached);
-  return reached;
+  for (const event of events) walker.write(table, event, changed, walker.reached);
+  const reach: Reach = {
+    reached: [...walker.reached].filter((name) => name !== table.name).sort(),
+    acted: [...walker.acted].sort(),
+    cascaded: [...walker.cascaded],
+    actions: [...walker.actions.values()],
+  };
+  cache.set(cacheKey, reach);
+  return reach;
 }
 
 class ReachWalker {
   readonly reached = new Set<string>();
+  readonly acted = new Set<string>();
+  readonly cascaded = new Set<string>();
+  readonly actions = new Map<string, Action>();
   readonly #schema: Schema;
   readonly #moves: boolean;
   readonly #seen = new Set<string>();
@@ -57,23 +94,39 @@ class ReachWalker {
     this.#moves = moves;
   }
 
-  write(table: Table, event: WriteEvent, changed: readonly string[] | null): void {
-    const key = `${event} ${table.name}`;
+  /** `found`: of this partition or of others. */
+  write(table: Table, event: WriteEvent, changed: readonly string[] | null, found: Set<string>): void {
+    const key = `${found === this.acted} ${event} ${changed?.join() ?? '*'} ${table.name}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    for (const trigger of this.#schema.triggersOn(table.name)) this.#trigger(table, event, trigger);
+    for (const trigger of this.#schema.triggersOn(table.name)) this.#trigger(table, event, trigger, found);
     if (event === 'INSERT') return;
+    if (!this.#moves) this.#actElsewhere(table, event, changed);
     for (const child of this.#schema.catalogue.tables) {
       for (const foreignKey of child.foreignKeys) {
         if (asciiLower(foreignKey.parent) !== asciiLower(table.name)) continue;
         if (event === 'DELETE' || mayChangeParent(table, foreignKey, changed)) {
-          this.#foreignKey(table, event, child, foreignKey);
+          this.#foreignKey(table, event, child, foreignKey, found);
         }
       }
     }
   }
 
-  #trigger(table: Table, event: WriteEvent, trigger: Trigger): void {
+  #actElsewhere(table: Table, event: 'UPDATE' | 'DELETE', changed: readonly string[] | null): void {
+    for (const index of this.#schema.referencesTo(table)) {
+      if (event === 'UPDATE' && !changesAny(index.parentColumns, changed)) continue;
+      const action = (event === 'DELETE' ? index.onDelete : index.onUpdate).toUpperCase();
+      const child = this.#schema.stored.get(index.of);
+      if (child === undefined || action === 'NO ACTION' || action === 'RESTRICT') continue;
+      const does = event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE';
+      this.acted.add(child.name);
+      this.cascaded.add(child.name);
+      this.actions.set(`${does} ${index.table.id}`, { index, event: does });
+      this.write(child, does, index.columns.map(asciiLower).sort(), this.acted);
+    }
+  }
+
+  #trigger(table: Table, event: WriteEvent, trigger: Trigger, found: Set<string>): void {
     const ast = triggerStatement(trigger);
     if (ast.event !== event) return;
     const analyzer = new Analyzer(this.#schema, trigger.sql);
@@ -86,7 +139,7 @@ class ReachWalker {
     }
     const scope = scopeOf([rowNew, rowOld], null);
     if (ast.when !== null) analyzer.expression(ast.when, scope, null, newFindings());
-    this.#body(table, trigger, ast, analyzer, scope);
+    this.#body(table, trigger, ast, analyzer, scope, found);
     const reached = key.map((column) => analyzer.graph.reachedFrom(nodeOf(rowOld, column)));
     for (const use of analyzer.uses) {
       const covered =
@@ -110,6 +163,7 @@ class ReachWalker {
     ast: CreateTrigger,
     analyzer: Analyzer,
     scope: ReturnType<typeof scopeOf>,
+    found: Set<string>,
   ): void {
     for (const statement of ast.body) {
       if (statement.kind === 'select') {
@@ -127,12 +181,18 @@ class ReachWalker {
             'one of them is a reference table, the other is partitioned',
         );
       }
-      this.reached.add(model.table.name);
-      for (const event of eventsOf(model.ast)) this.write(model.table, event, null);
+      found.add(model.table.name);
+      for (const event of eventsOf(model.ast)) this.write(model.table, event, null, found);
     }
   }
 
-  #foreignKey(parent: Table, event: WriteEvent, child: Table, foreignKey: ForeignKey): void {
+  #foreignKey(
+    parent: Table,
+    event: WriteEvent,
+    child: Table,
+    foreignKey: ForeignKey,
+    found: Set<string>,
+  ): void {
     if (parent.placement.kind === 'reference' && child.placement.kind === 'partitioned') {
       refuse(
         'unsupported',
@@ -148,8 +208,9 @@ class ReachWalker {
     }
     const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
     if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
-    this.reached.add(child.name);
-    this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null);
+    found.add(child.name);
+    if (found === this.acted) this.cascaded.add(child.name);
+    this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null, found);
   }
 }
 
@@ -178,9 +239,13 @@ function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean
 }
 
 function mayChangeParent(parent: Table, foreignKey: ForeignKey, changed: readonly string[] | null): boolean {
+  return changesAny(referencedColumns(parent, foreignKey), changed);
+}
+
+function changesAny(columns: readonly string[], changed: readonly string[] | null): boolean {
   if (changed === null) return true;
-  const referenced = referencedColumns(parent, foreignKey).map(asciiLower);
-  return changed.some((column) => referenced.includes(column) || ROWID_NAMES.has(column));
+  const lower = columns.map(asciiLower);
+  return changed.some((column) => lower.includes(column) || ROWID_NAMES.has(column));
 }
 
 function referencedColumns(parent: Table, foreignKey: ForeignKey): readonly string[] {

@@ -1,0 +1,112 @@
+import { asciiLower } from '../../base/ascii.ts';
+import { assert, present } from '../../base/assert.ts';
+import type { SqlValue } from '../../base/sql-value.ts';
+import type { Image } from '../log/commit.ts';
+import { sameValues } from '../log/encoding.ts';
+import type { Layout, Layouts } from '../log/layout.ts';
+import { deleteRow, readRow, updateRow } from '../log/rows.ts';
+import type { Schema } from '../schema/catalogue.ts';
+import type { Table } from '../schema/table.ts';
+import { reachOf, type WriteEvent } from '../sql/analysis/reach.ts';
+import { truthValue } from '../sql/name.ts';
+import { parseStatement } from '../sql/parse.ts';
+import { selectExact } from '../sqlite/exact.ts';
+import { literalOf } from '../sqlite/literal.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { writtenLocks } from '../transaction/footprint.ts';
+import type { Lock } from '../transaction/lock.ts';
+import type { ReferenceAction } from './key-changes.ts';
+import { childOf, tokenOfRow } from './references.ts';
+import { entryOf } from './unique-entries.ts';
+
+/** The locks that actions on rows of this partition need before they run. */
+export function actionLocks(actions: readonly ReferenceAction[], schema: Schema): Lock[] {
+  return [...Map.groupBy(actions, ({ index }) => index)].flatMap(([index, own]) => {
+    const child = childOf(schema, index);
+    const tokens = new Set(own.map(({ entry }) => tokenOfRow(index, child, entry)));
+    const reaches = own.some(({ to }) => to === null)
+      ? reachOf(schema, child, eventsOf(index.onDelete), null)
+      : reachOf(schema, child, ['UPDATE'], null);
+    return writtenLocks(child, reaches, [...tokens], schema);
+  });
+}
+
+function eventsOf(onDelete: string): readonly WriteEvent[] {
+  return onDelete.toUpperCase() === 'CASCADE' ? ['DELETE'] : ['UPDATE'];
+}
+
+/** Lower-case names of tables whose rows the actions may move to other partitions. */
+export function movedByActions(actions: readonly ReferenceAction[], schema: Schema): ReadonlySet<string> {
+  const moved = new Set<string>();
+  for (const index of new Set(actions.map((each) => each.index))) {
+    const child = childOf(schema, index);
+    const columns = index.columns.map(asciiLower);
+    const { placement } = child;
+    if (placement.kind !== 'partitioned' || !placement.key.some((name) => columns.includes(asciiLower(name))))
+      continue;
+    for (const name of [child.name, ...reachOf(schema, child, ['UPDATE'], columns, 'move')])
+      moved.add(asciiLower(name));
+  }
+  return moved;
+}
+
+/**
+ * Does with a row what the foreign key says, as a statement does: triggers fire, and further foreign keys act. Nothing, if the
+ * row does not refer to the key any more.
+ *
+ * @throws SqliteError of a constraint that the row then violates
+ */
+export function act(port: SqlitePort, schema: Schema, layouts: Layouts, action: ReferenceAction): void {
+  const { index, entry, to } = action;
+  const child = childOf(schema, index);
+  const layout = layoutOfTable(layouts, child);
+  const row = readRow(port, layout, rowKey(action, layout));
+  if (row === null) return;
+  const now = entryOf(index, layout, row);
+  if (now === null || !sameValues(now, entry)) return;
+  const todo = (to === null ? index.onDelete : index.onUpdate).toUpperCase();
+  if (todo === 'CASCADE' && to === null) {
+    deleteRow(port, layout, row);
+    return;
+  }
+  const names = layout.columns.map(asciiLower);
+  const changed = [...row];
+  index.columns.forEach((column, i) => {
+    const value =
+      todo === 'CASCADE' ? (to?.[i] ?? null) : todo === 'SET NULL' ? null : defaultOf(port, child, column);
+    changed[names.indexOf(asciiLower(column))] = value;
+  });
+  updateRow(port, layout, row, changed);
+}
+
+/** An image with nothing but the row's key. */
+function rowKey({ index, entry }: ReferenceAction, layout: Layout): Image {
+  const image: SqlValue[] = layout.columns.map(() => null);
+  const names = layout.columns.map(asciiLower);
+  index.row.forEach((name, i) => {
+    image[names.indexOf(asciiLower(name))] = entry[index.columns.length + i] ?? null;
+  });
+  return image;
+}
+
+function layoutOfTable(layouts: Layouts, { id, name }: Table): Layout {
+  const found = [...layouts.values()].find((layout) => layout.tableId === id && layout.current);
+  return present(found, () => `${name} is logged`);
+}
+
+function defaultOf(port: SqlitePort, child: Table, name: string): SqlValue {
+  const column = child.columns.find((each) => asciiLower(each.name) === asciiLower(name));
+  if (column === undefined || column.defaultSql === null) return null;
+  const [row] = selectExact(port, [`(${defaultSql(column.defaultSql)})`], '');
+  return row?.[0] ?? null;
+}
+
+/** A bare word is a text there, or TRUE or FALSE. */
+function defaultSql(sql: string): string {
+  const { statement } = parseStatement(`SELECT (${sql})`);
+  assert(statement.kind === 'select' && statement.body.kind === 'select-core', 'a default is an expression');
+  const [result] = statement.body.columns;
+  const expression = result?.kind === 'result-expression' ? result.expression : null;
+  if (expression?.kind !== 'column' || truthValue(expression) !== null) return sql;
+  return literalOf(expression.name.name);
+}

@@ -1,0 +1,109 @@
+import type { Random } from '../../harness/random.ts';
+import { checkForeign, type ForeignStep } from '../checkers/foreign.ts';
+import type { Id } from '../checkers/history.ts';
+import type { Operation, Statement } from '../client.ts';
+import type { Workload } from './workload.ts';
+
+const TOWNS = ['a', 'b', 'c', 'd'];
+/** Of the last ones: those that come, go and are referred to at the same time are the same. */
+const RECENT = 3;
+
+/**
+ * Parents come and go, and children of theirs in other partitions. `by`: how it is known whether there is a parent, by its own
+ * row or by an index over partitions.
+ */
+export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): Workload<ForeignStep> {
+  let parents = 0;
+  let children = 0;
+  const key = by === 'row' ? 'parent' : 'town';
+  const action = onDelete === 'cascade' ? 'ON DELETE CASCADE' : '';
+  return {
+    name: `foreign keys (${onDelete}, by ${by})`,
+    interactive: false,
+    setUp: [
+      [{ sql: `CREATE TABLE parents (parent TEXT PRIMARY KEY, town TEXT) PARTITION BY (${key})` }],
+      [
+        {
+          sql: `CREATE TABLE children (child TEXT PRIMARY KEY, parent TEXT NOT NULL REFERENCES parents (parent) ${action}) PARTITION BY (child)`,
+        },
+      ],
+    ],
+    schemaChanges: [
+      'ALTER TABLE children ADD COLUMN note TEXT',
+      'CREATE INDEX parents_town ON parents (town)',
+    ],
+    next: (random) => {
+      const what = random.next();
+      if (what < 0.15 || parents === 0) return insert(random, [`p${++parents}`], []);
+      const parent = `p${Math.max(1, parents - random.below(RECENT))}`;
+      if (what < 0.25) return insert(random, [`p${++parents}`], [[`c${++children}`, `p${parents}`]]);
+      if (what < 0.55) return insert(random, [], [[`c${++children}`, parent]]);
+      if (what < 0.8) return remove('parent', parent);
+      if (what < 0.88) return remove('child', `c${Math.max(1, children - random.below(RECENT))}`);
+      return readAll(random.chance(0.5));
+    },
+    final: () => readAll(false),
+    check: (history) => checkForeign(history, onDelete),
+  };
+}
+
+/** Children before their parents: keys are looked at when all is there. */
+function insert(
+  random: Random,
+  parents: readonly string[],
+  children: readonly (readonly [string, string])[],
+): Operation<ForeignStep> {
+  const statements: Statement[] = [
+    ...children.map((row) => ({ sql: 'INSERT INTO children (child, parent) VALUES (?, ?)', args: row })),
+    ...parents.map((parent) => ({
+      sql: 'INSERT INTO parents VALUES (?, ?)',
+      args: [parent, random.pick(TOWNS)],
+    })),
+  ];
+  return {
+    path: '/v1/batch',
+    body: { statements },
+    steps: () => [
+      ...parents.map((parent) => ({ kind: 'insert-parent', parent }) as const),
+      ...children.map(([child, parent]) => ({ kind: 'insert-child', child, parent }) as const),
+    ],
+  };
+}
+
+function remove(kind: 'parent' | 'child', id: string): Operation<ForeignStep> {
+  const [table, column] = kind === 'parent' ? ['parents', 'parent'] : ['children', 'child'];
+  return {
+    path: '/v1/query',
+    body: { sql: `DELETE FROM ${table} WHERE ${column} = ?`, args: [id] },
+    steps: () => [
+      kind === 'parent' ? { kind: 'delete-parent', parent: id } : { kind: 'delete-child', child: id },
+    ],
+  };
+}
+
+function readAll(isAlone: boolean): Operation<ForeignStep> {
+  const body = isAlone
+    ? { sql: 'SELECT NULL, parent FROM parents UNION ALL SELECT child, parent FROM children' }
+    : {
+        statements: [
+          { sql: 'SELECT NULL, parent FROM parents' },
+          { sql: 'SELECT child, parent FROM children' },
+        ],
+      };
+  return {
+    path: isAlone ? '/v1/query' : '/v1/batch',
+    body,
+    steps: (results) => {
+      const rows = results?.flat() ?? [];
+      const children = rows.filter(([child]) => child !== null);
+      return [
+        {
+          kind: 'read-all',
+          isStrong: true,
+          parents: rows.filter(([child]) => child === null).map(([, parent]) => parent as Id),
+          children: children.map(([child, parent]) => ({ child: child as Id, parent: parent as Id })),
+        },
+      ];
+    },
+  };
+}
