@@ -18,7 +18,6 @@ import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
-import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest } from '../protocol/network.ts';
 import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
@@ -33,6 +32,7 @@ import { ForeignKeys } from './foreign-keys.ts';
 import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
+import { ImportDesk } from './import-desk.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
 import { networkReply } from './network-reply.ts';
@@ -173,18 +173,26 @@ export class PartitionServer {
       perform: (work, deadline) => this.#perform(work, deadline),
     });
     interactive.serve((path, handle) => this.#router.post(path, handle));
-    const restore = new RestoreDesk({
+    const desk = {
       replica: () => this.#here,
+      transactions: this.#transactions,
       foreignKeys: this.#foreignKeys,
-      answer: (incoming, writes, attempt) => this.#answer(incoming, writes ? [] : null, attempt),
+      perform: (work: Work, deadline: number) => this.#perform(work, deadline),
+      answer: (incoming: Request, writes: boolean, attempt: () => Promise<ExecuteOutcome>) =>
+        this.#answer(incoming, writes ? [] : null, attempt),
       inserted: () => this.#forgetting.inserted(),
+    };
+    const restore = new RestoreDesk(desk);
+    const imports = new ImportDesk({
+      ...desk,
+      answer: (incoming, attempt) => this.#answer(incoming, referenceTables(this.#here), attempt),
     });
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
     this.#router.post('/restore-entries', (request: IRequest) => restore.entries(request));
     this.#router.post('/restore-enter', (request: IRequest) => restore.enter(request));
     this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
-    this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
+    this.#router.post('/import-chunk', (request: IRequest) => imports.chunk(request));
     this.#router.post('/lookup', (request: IRequest) => this.#asked(request, lookUp));
     this.#router.post('/export-page', (request: IRequest) => this.#asked(request, exportPage));
     for (const [type, handle] of Object.entries(messages)) {
@@ -247,15 +255,6 @@ export class PartitionServer {
   async #certify(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as CertifyRequest;
     return new Response(JSON.stringify(certify(this.#here, request)), { headers: JSON_HEADERS });
-  }
-
-  async #importChunk(incoming: Request): Promise<Response> {
-    const { head, rows } = decodeImportChunk(await incoming.text());
-    return this.#answer(incoming, referenceTables(this.#here), async () => {
-      const outcome = this.#here.importChunk(head, rows, Date.now());
-      this.#forgetting.inserted();
-      return outcome;
-    });
   }
 
   /** What reads and may have to wait. */

@@ -1,5 +1,6 @@
 import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
 import type { Idempotency, WireStatement } from './execute.ts';
+import type { ImportChunk } from './import.ts';
 import type { ScriptReference } from './interactive.ts';
 import type { StalePartition } from './network.ts';
 
@@ -12,6 +13,8 @@ export interface TransactionPart {
   readonly statements: readonly WireStatement[];
   /** Of an interactive transaction: what it has done in the partition so far, in place of statements. */
   readonly script?: ScriptReference;
+  /** Rows of an import in place of statements. Of the anchor's own part alone: it does not travel. */
+  readonly chunk?: ImportChunk;
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
 }

@@ -1,6 +1,7 @@
 import { layoutOf, readLayouts } from '../log/layout.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Holder } from '../transaction/lock-table.ts';
+import { LockedError } from './locked.ts';
 import { readPreparedChanges } from './prepared.ts';
 import type { Replica } from './replica.ts';
 
@@ -22,4 +23,10 @@ export function freeing({ port, locks }: Replica, own: string, error: unknown): 
         (change) => !unique || message.includes(` ${layoutOf(layouts, change).table}.`),
       ),
   );
+}
+
+/** @throws LockedError where such hold what they may take back */
+export function waitForFreeing(replica: Replica, error: unknown): void {
+  const holders = freeing(replica, '', error);
+  if (holders.length > 0) throw new LockedError(holders);
 }

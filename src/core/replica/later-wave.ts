@@ -105,27 +105,30 @@ function doMore(
 /** What goes before what comes: a value may change hands. */
 function addChanges(replica: Replica, request: PrepareRequest, incoming: readonly Change[]): void {
   const { port } = replica;
+  const creates = incoming.filter(({ type }) => type === 'create');
   if (incoming.some(({ type }) => type === 'update'))
     throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
-  asStatements(replica, request, () => {
+  const change = (): void => {
     applyChanges(
       port,
       incoming.filter(({ type }) => type === 'delete'),
     );
-    createRows(
-      port,
-      incoming.filter(({ type }) => type === 'create'),
-      readLayouts(port),
-    );
-  });
+    createRows(port, creates, readLayouts(port));
+  };
+  asStatements(replica, request, change, creates);
 }
 
-function asStatements(replica: Replica, request: PrepareRequest, body: () => void): void {
+function asStatements(
+  replica: Replica,
+  request: PrepareRequest,
+  body: () => void,
+  creates: readonly Change[] = [],
+): void {
   try {
     body();
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
-    throw uniqueViolation(replica.schema, error);
+    throw uniqueViolation(replica, error, creates);
   }
 }

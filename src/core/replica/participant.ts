@@ -1,5 +1,6 @@
 import type { Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import type { ImportChunkReply } from '../../protocol/import.ts';
 import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
@@ -14,6 +15,7 @@ import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './e
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
+import { runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
@@ -46,7 +48,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = partLocks(replica, part, now);
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, escaped, violated } = rehearse(replica.port, () =>
+  const { changes, marks, results, imported, escaped, violated } = rehearse(replica.port, () =>
     execute(replica, request, now),
   );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
@@ -57,7 +59,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
-  const reply = replica.encodeBatch(results);
+  const reply = imported === null ? replica.encodeBatch(results) : JSON.stringify(imported);
   const vote: Vote = {
     vote: 'yes',
     preparedAt,
@@ -81,6 +83,8 @@ interface Executed {
   /** Changes of the marks of issued ids. */
   readonly marks: readonly Change[];
   readonly results: readonly StatementResult[];
+  /** Of an import's chunk, which has no results. */
+  readonly imported: ImportChunkReply | null;
   readonly escaped: readonly Escape[];
   /** A foreign key over partitions does not hold so far. */
   readonly violated: boolean;
@@ -88,19 +92,36 @@ interface Executed {
 
 function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
   const { part } = request;
-  if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), ...NOTHING_OPEN };
+  if (part.chunk !== undefined) {
+    const imported = runChunk(replica, request.transaction, part.chunk, (holders) =>
+      waitOrDie(request, holders),
+    );
+    return { ...takeApart(replica, NOTHING), results: [], imported };
+  }
+  if (part.read)
+    return { changes: [], marks: [], results: runPart(replica, part, now), imported: null, ...NOTHING_OPEN };
   const { movable, indexes } = reachOfStatements(replica, part.statements);
   const plain = movable.size === 0 && !indexes;
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
+  return { ...takeApart(replica, plain ? null : movable), results, imported: null };
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+/** What has changed; null: nothing of it can be other partitions'. */
+function takeApart(
+  replica: Replica,
+  movable: ReadonlySet<string> | null,
+): Pick<Executed, 'changes' | 'marks' | 'escaped' | 'violated'> {
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
-  if (plain) return { changes: rows, marks, results, ...NOTHING_OPEN };
+  if (movable === null) return { changes: rows, marks, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
   const { schema, identity } = replica;
   const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
-  return { changes: kept, marks, results, escaped: [...escaped, ...more.escaped], violated: more.violated };
+  return { changes: kept, marks, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;

@@ -26,6 +26,7 @@ import { readProgress, writeProgress } from './bookkeeping.ts';
 import { checkConfined, checkImported } from './confined.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
+import { waitForFreeing } from './freed.ts';
 import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
@@ -261,7 +262,8 @@ export class Replica {
   }
 
   #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
-    const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
+    const blocked = (error: unknown): void => waitForFreeing(this, error);
+    const reply = insertChunk({ ...this.#context, schema: this.#schema, blocked }, head, rows);
     checkImported(this.port, this.#schema, this.#identity, head);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
