@@ -1,4 +1,4 @@
-import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
+import type { Epoch, PartitionId, SchemaVersion, TableId, Term, Timestamp } from '../base/brand.ts';
 import type { Idempotency, WireStatement } from './execute.ts';
 import type { ImportChunk } from './import.ts';
 import type { ScriptReference } from './interactive.ts';
@@ -15,8 +15,16 @@ export interface TransactionPart {
   readonly script?: ScriptReference;
   /** Rows of an import in place of statements. Of the anchor's own part alone: it does not travel. */
   readonly chunk?: ImportChunk;
+  /** A page of rows that get entries in an index, in place of statements. Likewise the anchor's own. */
+  readonly fill?: IndexPage;
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+}
+
+/** Rows whose keys come after `after`: as in `IndexFillRequest` and its reply. */
+export interface IndexPage {
+  readonly index: TableId;
+  readonly after: string | null;
 }
 
 /** Names one attempt of a transaction. */

@@ -1,5 +1,12 @@
+import { present } from '../../src/base/assert.ts';
+import type { SqlValue } from '../../src/base/sql-value.ts';
+import { readIdentity } from '../../src/core/replica/identity.ts';
 import { readCatalogue } from '../../src/core/replica/schema-versions.ts';
 import type { Catalogue } from '../../src/core/schema/catalogue.ts';
+import { tokenOfKey } from '../../src/core/schema/partition-key.ts';
+import { keyColumns } from '../../src/core/schema/placement.ts';
+import type { Table } from '../../src/core/schema/table.ts';
+import { covers } from '../../src/core/schema/token-map.ts';
 import type { UniqueIndex } from '../../src/core/schema/unique-index.ts';
 import { createGateway } from '../../src/gateway/app.ts';
 import { readError } from '../../src/gateway/database.ts';
@@ -9,6 +16,7 @@ import type { Peers } from '../../src/partition/surroundings.ts';
 import { AtollError } from '../../src/protocol/error.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
+import { checkIndexes } from '../simulation/indexes.ts';
 import type { Reply } from './cluster.ts';
 
 const TOKEN = 'admin-of-the-tests';
@@ -113,6 +121,22 @@ export class Objects {
     return uniques.filter(({ of }) => tables.some((table) => table.id === of && table.name === name));
   }
 
+  /** @throws unless all indexes over partitions have exactly the entries of their rows */
+  async expectIndexed(): Promise<void> {
+    // What is decided is on its way to some.
+    while (this.everywhere('SELECT 1 FROM _atoll_prepared').length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    checkIndexes(Array.from({ length: this.partitions + 1 }, (_, partition) => this.port(partition)));
+  }
+
+  /** Whose a row of the table is that has this partition key. */
+  ownerOf(table: Table, ...key: SqlValue[]): number {
+    const token = tokenOfKey(key, keyColumns(table));
+    const partitions = Array.from({ length: this.partitions }, (_, index) => index + 1);
+    const owner = partitions.find((each) => covers(readIdentity(this.port(each)).ranges, token));
+    return present(owner, 'every token has an owner');
+  }
+
   port(partition: number): NodeSqlitePort {
     return this.#life(partition).port;
   }
@@ -193,6 +217,8 @@ export class Objects {
 
   async #deliver(message: OnItsWay, deadline: number): Promise<Response> {
     await this.meet(message);
+    // Or else timers would never run while messages go to and fro.
+    await new Promise((resolve) => setImmediate(resolve));
     const headers = {
       [RPC_HEADER]: String(RPC_VERSION),
       [TRACE_HEADER]: '',

@@ -11,6 +11,7 @@ import { readCaptured } from '../log/read.ts';
 import { changedLocks } from '../transaction/footprint.ts';
 import { splitChanges } from './escapes.ts';
 import { inOwnLayouts } from './feed.ts';
+import { entriesToChange } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { type Incoming, sortIncoming } from './key-changes.ts';
@@ -105,30 +106,35 @@ function doMore(
 /** What goes before what comes: a value may change hands. */
 function addChanges(replica: Replica, request: PrepareRequest, incoming: readonly Change[]): void {
   const { port } = replica;
-  const creates = incoming.filter(({ type }) => type === 'create');
+  const layouts = readLayouts(port);
   if (incoming.some(({ type }) => type === 'update'))
     throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
-  const change = (): void => {
-    applyChanges(
-      port,
-      incoming.filter(({ type }) => type === 'delete'),
+  const ofType = (wanted: Change['type']) =>
+    entriesToChange(
+      replica,
+      incoming.filter(({ type }) => type === wanted),
+      layouts,
     );
-    createRows(port, creates, readLayouts(port));
+  let creates: readonly Change[] = [];
+  const change = (): void => {
+    applyChanges(port, ofType('delete'));
+    creates = ofType('create');
+    createRows(port, creates, layouts);
   };
-  asStatements(replica, request, change, creates);
+  asStatements(replica, request, change, () => creates);
 }
 
 function asStatements(
   replica: Replica,
   request: PrepareRequest,
   body: () => void,
-  creates: readonly Change[] = [],
+  created: () => readonly Change[] = () => [],
 ): void {
   try {
     body();
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
-    throw uniqueViolation(replica, error, creates);
+    throw uniqueViolation(replica, error, created());
   }
 }

@@ -1,6 +1,7 @@
 import type { Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ImportChunkReply } from '../../protocol/import.ts';
+import type { IndexFillReply } from '../../protocol/schema.ts';
 import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
@@ -12,6 +13,7 @@ import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
 import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './escapes.ts';
+import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
@@ -48,7 +50,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = partLocks(replica, part, now);
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, imported, escaped, violated } = rehearse(replica.port, () =>
+  const { changes, marks, results, done, escaped, violated } = rehearse(replica.port, () =>
     execute(replica, request, now),
   );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
@@ -59,7 +61,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
-  const reply = imported === null ? replica.encodeBatch(results) : JSON.stringify(imported);
+  const reply = done === null ? replica.encodeBatch(results) : JSON.stringify(done);
   const vote: Vote = {
     vote: 'yes',
     preparedAt,
@@ -83,8 +85,8 @@ interface Executed {
   /** Changes of the marks of issued ids. */
   readonly marks: readonly Change[];
   readonly results: readonly StatementResult[];
-  /** Of an import's chunk, which has no results. */
-  readonly imported: ImportChunkReply | null;
+  /** What is answered for rows of an import, or for an index, which have no results. */
+  readonly done: ImportChunkReply | IndexFillReply | null;
   readonly escaped: readonly Escape[];
   /** A foreign key over partitions does not hold so far. */
   readonly violated: boolean;
@@ -93,17 +95,19 @@ interface Executed {
 function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
   const { part } = request;
   if (part.chunk !== undefined) {
-    const imported = runChunk(replica, request.transaction, part.chunk, (holders) =>
-      waitOrDie(request, holders),
-    );
-    return { ...takeApart(replica, NOTHING), results: [], imported };
+    const done = runChunk(replica, request.transaction, part.chunk, (holders) => waitOrDie(request, holders));
+    return { ...takeApart(replica, NOTHING), results: [], done };
+  }
+  if (part.fill !== undefined) {
+    const { escaped, filled } = fillPage(replica, part.fill);
+    return { changes: [], marks: [], results: [], done: filled, escaped, violated: false };
   }
   if (part.read)
-    return { changes: [], marks: [], results: runPart(replica, part, now), imported: null, ...NOTHING_OPEN };
+    return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes } = reachOfStatements(replica, part.statements);
   const plain = movable.size === 0 && !indexes;
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
-  return { ...takeApart(replica, plain ? null : movable), results, imported: null };
+  return { ...takeApart(replica, plain ? null : movable), results, done: null };
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
