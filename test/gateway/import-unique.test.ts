@@ -140,3 +140,33 @@ test('rows that triggers write elsewhere are indexed as well', async () => {
   expect([again.status, again.json.error.detail]).toMatchObject([409, { table: 'names', columns: ['name'] }]);
   expect(await objects.rows('SELECT count(*) FROM names')).toEqual([[100]]);
 });
+
+test('rows that refer to rows of other partitions find them there, or are refused', async () => {
+  await objects.rows('CREATE TABLE towns (town TEXT PRIMARY KEY)');
+  await objects.rows(
+    'CREATE TABLE roads (road TEXT PRIMARY KEY, leads_to TEXT REFERENCES towns (town), length INTEGER)',
+  );
+  expect(
+    (
+      await objects.import(
+        'towns',
+        lines(50, (line) => ({ town: `t${line}` })),
+      )
+    ).status,
+  ).toBe(200);
+  const roads = (prefix: string, count: number, wrong: number) =>
+    lines(count, (line) => ({
+      road: `${prefix}${line}`,
+      leads_to: line === wrong ? 'nowhere' : `t${(line % 50) + 1}`,
+    }));
+  expect((await objects.import('roads', roads('a', 200, 0), '?importId=r')).json).toMatchObject({
+    rows: 200,
+  });
+  expect((await objects.import('roads', roads('a', 200, 0), '?importId=r')).json).toMatchObject({
+    skipped: 200,
+  });
+  const { status, json } = await objects.import('roads', roads('b', 30, 17));
+  expect([status, json.error.code]).toEqual([409, 'constraint']);
+  expect(await objects.rows("SELECT count(*) FROM roads WHERE leads_to = 'nowhere'")).toEqual([[0]]);
+  await expectIndexed();
+});

@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0a96bb15dca27bbe",
+        "hash": "530a0dcec2dc3910",
         "version": 3,
       }
     `);

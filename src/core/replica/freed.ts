@@ -25,8 +25,10 @@ export function freeing({ port, locks }: Replica, own: string, error: unknown): 
   );
 }
 
-/** @throws LockedError where such hold what they may take back */
-export function waitForFreeing(replica: Replica, error: unknown): void {
-  const holders = freeing(replica, '', error);
-  if (holders.length > 0) throw new LockedError(holders);
+/** Has work that fails wait for those that may take back what it fails for, by a LockedError. */
+export function freedFor(replica: Replica): (error: unknown) => void {
+  return (error) => {
+    const holders = freeing(replica, '', error);
+    if (holders.length > 0) throw new LockedError(holders);
+  };
 }
