@@ -11,14 +11,14 @@ import { entryChanges } from './unique-entries.ts';
 
 /**
  * Checks that what the open transaction has changed concerns this partition alone: of what is to be more than that, routers
- * make a transaction over partitions.
+ * make a transaction over partitions. `after`: of its changes, these first ones were checked before.
  *
  * @throws AtollError `multi-partition-write`
  */
-export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity): void {
+export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity, after = 0): void {
   checkOwnership(port, schema, identity);
   if (schema.catalogue.uniques === undefined) return;
-  const [entry] = entryChanges(readCaptured(port), readLayouts(port), schema);
+  const [entry] = entryChanges(readCaptured(port).slice(after), readLayouts(port), schema);
   if (entry === undefined) return;
   const index = schema.catalogue.uniques.find(({ table }) => table.id === entry.change.tableId);
   const owner = schema.catalogue.tables.find(({ id }) => id === index?.of);

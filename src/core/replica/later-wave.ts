@@ -1,17 +1,12 @@
-import { present } from '../../base/assert.ts';
-import { fromBase64 } from '../../protocol/base64.ts';
-import { AtollError } from '../../protocol/error.ts';
 import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { createRows } from '../log/create-rows.ts';
-import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { changedLocks } from '../transaction/footprint.ts';
-import { inOwnLayouts } from './feed.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
+import { applyIncoming, decodeIncoming } from './incoming.ts';
 import { checkOwnership } from './ownership.ts';
 import { refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
@@ -36,10 +31,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   // A schema change that is being decided may wait for what this transaction holds elsewhere.
   if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
-  const incoming = inOwnLayouts(
-    port,
-    decodeChanges(present(fromBase64(request.changes), 'changes are base64')),
-  );
+  const incoming = decodeIncoming(port, request.changes);
   // All keys are known: what others hold is waited for before it is looked at.
   refuseLocked(replica, request, changedLocks(incoming, readLayouts(port), replica.schema));
   takeNotice(replica, request.time, now);
@@ -61,21 +53,9 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   return { kind: 'done', body: JSON.stringify(vote) };
 }
 
-/** What goes before what comes: a value may change hands. */
 function addChanges(replica: Replica, request: PrepareRequest, incoming: readonly Change[]): void {
-  const { port } = replica;
-  if (incoming.some(({ type }) => type === 'update'))
-    throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
   try {
-    applyChanges(
-      port,
-      incoming.filter(({ type }) => type === 'delete'),
-    );
-    createRows(
-      port,
-      incoming.filter(({ type }) => type === 'create'),
-      readLayouts(port),
-    );
+    applyIncoming(replica.port, incoming);
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));

@@ -22,7 +22,7 @@ import { neededRole, type Planned, planClientStatement } from '../planned.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
-import { spreads } from '../spread.ts';
+import { ringFor } from '../spread.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
@@ -108,7 +108,8 @@ function planStep(
     if (savepoint !== null) return { planned, step: savepoint };
     const parts = partsOf(transaction, planned);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
-    return { planned, step: { kind: 'run', system, parts } };
+    const ring = ringFor(known, [planned]);
+    return { planned, step: { kind: 'run', system, parts, ...(ring !== undefined && { ring }) } };
   } catch (error) {
     return { planned, step: refused(error) };
   }
@@ -156,8 +157,6 @@ function placesOf(
   const { plan, args, statement, asOf } = planned;
   const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
-  if (spreads(plan))
-    throw unsupported('rows are written that may move, or have values that are unique over partitions,');
   switch (plan.kind) {
     case 'scatter': {
       const { partitions, statement: part } = scatterParts(known, planned, plan, instant);

@@ -11,7 +11,7 @@ export function unique(): Workload<UniqueStep> {
   let inserted = 0;
   return {
     name: 'unique',
-    interactive: false,
+    interactive: true,
     setUp: [
       [
         {
