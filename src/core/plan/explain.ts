@@ -86,8 +86,15 @@ function lookupRows(lookup: Lookup | undefined): ExplainRow[] {
   return [row('looks up', detail)];
 }
 
-function spreadRows({ moves = [], indexes = [] }: Pick<RoutePlan, 'moves' | 'indexes'>): ExplainRow[] {
+function spreadRows({
+  moves = [],
+  indexes = [],
+  staged,
+}: Pick<RoutePlan, 'moves' | 'indexes' | 'staged'>): ExplainRow[] {
   return [
+    ...(staged === undefined
+      ? []
+      : [row('looks for', `rows of ${staged.table} in its way, in all partitions, before it runs`)]),
     ...(moves.length === 0 ? [] : [row('moves rows of', moves.join(', '))]),
     ...(indexes.length === 0 ? [] : [row('unique over partitions', indexes.join('; '))]),
   ];

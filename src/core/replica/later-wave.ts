@@ -1,5 +1,5 @@
 import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
-import { applyChanges } from '../log/apply.ts';
+import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
@@ -7,6 +7,7 @@ import { changedLocks } from '../transaction/footprint.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { applyIncoming, decodeIncoming } from './incoming.ts';
+import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
 import { refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
@@ -59,6 +60,7 @@ function addChanges(replica: Replica, request: PrepareRequest, incoming: readonl
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
+    if (request.visited && error instanceof MisfitError) throw overtaken();
     throw uniqueViolation(replica.schema, error);
   }
 }

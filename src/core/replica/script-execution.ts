@@ -2,7 +2,6 @@ import { AtollError } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
 import { failureOf } from '../execution/failure.ts';
 import type { StatementResult } from '../execution/run.ts';
-import { MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { encodeChanges } from '../log/encoding.ts';
 import { fingerprint } from '../log/fingerprint.ts';
@@ -53,7 +52,7 @@ const NOBODYS_ROWID = -Number.MAX_SAFE_INTEGER;
  * An upsert tells whether it inserted by the connection's last rowid, which stays what it was when the insert before it is
  * undone: the same insert once more would go unnoticed.
  */
-function forgetLastRowid(port: SqlitePort): void {
+export function forgetLastRowid(port: SqlitePort): void {
   rehearse(port, () =>
     port.query('INSERT INTO _atoll_log(seq, commit_id, image) VALUES (?, 0, 0)', NOBODYS_ROWID),
   );
@@ -76,6 +75,8 @@ export function answerOf(thrown: unknown): AtollError {
 /** Null: nothing that the statement writes may belong elsewhere. */
 export function spreadOf(replica: Replica, statement: WireStatement): Reach | null {
   const reach = reachOfStatements(replica, [statement]);
+  if (reach.staged !== null)
+    throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
   return reach.indexes || reach.movable.size > 0 ? reach : null;
 }
 
@@ -98,25 +99,4 @@ export function takenApart(replica: Replica, reach: Reach | null, rows: readonly
 
 export function digestOf(escaped: readonly Escape[]): string | null {
   return escaped.length === 0 ? null : fingerprint(encodeChanges(escaped.map(({ change }) => change)));
-}
-
-// --- Conflicts ---------------------------------------------------------------------------------------------------------
-
-/** Others have changed what the transaction has seen. */
-export function overtaken(): AtollError {
-  return new AtollError(
-    'conflict',
-    'another transaction has changed what this one has read or written; run the transaction again',
-    'none',
-    { reason: 'changed' },
-  );
-}
-
-/** A row that is not as it was, or another in its place, means that somebody has changed it. */
-export function fitting(apply: () => void): void {
-  try {
-    apply();
-  } catch (error) {
-    throw error instanceof MisfitError ? overtaken() : error;
-  }
 }

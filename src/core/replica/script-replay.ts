@@ -9,14 +9,13 @@ import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import type { Script, ScriptEntry } from '../transaction/script.ts';
 import { applyIncoming } from './incoming.ts';
 import { LaterChanges } from './later-changes.ts';
+import { fitting, overtaken } from './overtaken.ts';
 import { rehearse } from './rehearse.ts';
 import type { IdentifierSource, Replica } from './replica.ts';
 import {
   answerOf,
   digestOf,
   fingerprintOf,
-  fitting,
-  overtaken,
   type Parted,
   runOnce,
   spreadOf,

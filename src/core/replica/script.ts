@@ -23,6 +23,7 @@ import type { Escape, Reach } from './escapes.ts';
 import { freeing } from './freed.ts';
 import { applyIncoming } from './incoming.ts';
 import { LockedError } from './locked.ts';
+import { fitting } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
 import { rehearse } from './rehearse.ts';
 import type { IdentifierSource, Replica } from './replica.ts';
@@ -30,7 +31,6 @@ import {
   answerOf,
   digestOf,
   fingerprintOf,
-  fitting,
   type Parted,
   type Run,
   runOnce,

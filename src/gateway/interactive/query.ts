@@ -23,6 +23,7 @@ import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
 import { ringFor } from '../spread.ts';
+import { stagedPlan } from '../staged.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
@@ -157,6 +158,10 @@ function placesOf(
   const { plan, args, statement, asOf } = planned;
   const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
+  if (stagedPlan(planned) !== null)
+    throw unsupported(
+      'ON CONFLICT, OR IGNORE and REPLACE look for rows with a value that is unique over partitions',
+    );
   switch (plan.kind) {
     case 'scatter': {
       const { partitions, statement: part } = scatterParts(known, planned, plan, instant);
