@@ -3,6 +3,7 @@ import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
@@ -39,7 +40,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const changes = rehearse(port, () => {
-    applyChanges(port, before);
+    prepareAgain(port, before);
     addChanges(replica, request, incoming);
     checkOwnership(port, replica.schema, replica.identity);
     return readCaptured(port);
@@ -52,6 +53,18 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply: replica.encodeBatch([]) };
   return { kind: 'done', body: JSON.stringify(vote) };
+}
+
+/**
+ * Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
+ * locked, the value is where its index is. Tried again, this one meets it.
+ */
+function prepareAgain(port: SqlitePort, changes: readonly Change[]): void {
+  try {
+    applyChanges(port, changes);
+  } catch (error) {
+    throw error instanceof MisfitError ? wounded() : error;
+  }
 }
 
 function addChanges(replica: Replica, request: PrepareRequest, incoming: readonly Change[]): void {
