@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "76406a8a5df485cd",
+        "hash": "844f74b60fe2db36",
         "version": 3,
       }
     `);
