@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0a96bb15dca27bbe",
+        "hash": "816bde59ae8cf4b2",
         "version": 3,
       }
     `);

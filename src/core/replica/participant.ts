@@ -20,6 +20,8 @@ import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.
 import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { forgetLastRowid } from './script-execution.ts';
+import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -43,11 +45,12 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   if (obstacle !== null) return obstacle;
   if (replica.locks.has(transaction))
     throw new AtollError('conflict', 'the attempt is prepared here already');
-  const needed = partLocks(replica, part, now);
+  const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
+  const needed = [...partLocks(replica, part, now), ...(visitors?.locks ?? [])];
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
   const { changes, marks, results, escaped, violated } = rehearse(replica.port, () =>
-    execute(replica, request, now),
+    execute(replica, request, visitors, now),
   );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
@@ -86,11 +89,18 @@ interface Executed {
   readonly violated: boolean;
 }
 
-function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
+function execute(
+  replica: Replica,
+  request: PrepareRequest,
+  visitors: Visitors | null,
+  now: number,
+): Executed {
   const { part } = request;
   if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), ...NOTHING_OPEN };
-  const { movable, indexes } = reachOfStatements(replica, part.statements);
+  const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
+  if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
   const plain = movable.size === 0 && !indexes;
+  if (visitors !== null) receive(replica, visitors, now);
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
@@ -98,15 +108,30 @@ function execute(replica: Replica, request: PrepareRequest, now: number): Execut
   if (plain) return { changes: rows, marks, results, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
   const { schema, identity } = replica;
-  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
+  const { kept, escaped } =
+    staged === null
+      ? splitChanges(rows, layouts, schema, identity, movable)
+      : splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
   return { changes: kept, marks, results, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;
 
+const NOBODY = { foreign: [] };
+
+/** Rows in its way that are not here would be overlooked. */
+function notStaged(): AtollError {
+  return new AtollError(
+    'bad-request',
+    'an INSERT with a conflict clause comes alone, with the rows in its way',
+  );
+}
+
 /** Its keys are not all locked before. */
 function writeAnywhere(replica: Replica, request: PrepareRequest): StatementResult[] {
+  // What was undone before may have inserted the same id.
+  forgetLastRowid(replica.port);
   try {
     return replica.runWrites(request.part, 'any');
   } catch (error) {
