@@ -82,7 +82,7 @@ export async function findRow(
   const index = owner && known.schema.uniquesOf(owner).find(({ table }) => table.id === lookup.index);
   if (values === null || owner === undefined || index === undefined) return null;
   const home = known.tokens.partitionOf(tokenOfKey(values, keyColumns(index.table)));
-  const { entry, seen } = await ask(session, known, demand, home, lookup, encodeRow(values));
+  const { entry, seen } = await askIndex(session, known, demand, home, lookup.index, encodeRow(values));
   const row = entry === null ? null : decodeRow(parseJson(entry) as unknown[]);
   const partition =
     row === null
@@ -94,12 +94,13 @@ export async function findRow(
   return { partition, exists: row !== null, check, seen: sessionIn(seen) };
 }
 
-async function ask(
+/** Which row has the values, a JSON array, of the index whose hidden table is `index`. */
+export async function askIndex(
   { database, context }: Session,
   known: KnownNetwork,
   { session }: ReadDemand,
   partition: PartitionId,
-  { index }: Lookup,
+  index: LookupRequest['index'],
   values: string,
 ): Promise<LookupReply> {
   const request: LookupRequest = {

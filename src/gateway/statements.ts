@@ -19,6 +19,7 @@ import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
 import { changeSchema } from './schema-change.ts';
 import { spreads } from './spread.ts';
+import { executeStaged, stagedPlan } from './staged.ts';
 import { executeTransaction } from './transact.ts';
 
 /** How often one request is planned anew because the network has changed under it (chosen). */
@@ -138,6 +139,9 @@ async function dispatch(
   }
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
+  const staged = planned.findIndex((each) => stagedPlan(each) !== null);
+  if (staged >= 0 && request.atomicity !== 'partition')
+    return dispatchStaged(session, known, request, keyed, planned, staged);
   if (request.shape === 'query' && only !== undefined) {
     if (only.plan.kind === 'scatter') {
       const found = await executeLookup(session, known, request.demand, only, only.plan);
@@ -164,6 +168,27 @@ async function dispatch(
   return keyed === null || !writes
     ? transaction()
     : keyed.settle(session.database, session.context, transaction);
+}
+
+/** An INSERT that looks first for the rows in its way: what others of a batch do before it would not be seen. */
+function dispatchStaged(
+  session: Session,
+  known: KnownNetwork,
+  request: ClientRequest,
+  keyed: KeyedRequest | null,
+  planned: readonly Planned[],
+  at: number,
+): Promise<Response> {
+  const each = planned[at] as Planned;
+  const plan = stagedPlan(each);
+  if (planned.length > 1 || plan === null) {
+    throw new PlanRefusal(
+      'needs-global-index',
+      `statements[${at}]: rows in its way may be in other partitions, and are looked for before: send it by itself`,
+    );
+  }
+  const run = () => executeStaged(session, known, request, each, plan, keyed);
+  return keyed === null ? run() : keyed.settle(session.database, session.context, run);
 }
 
 /** What has no one partition to keep its record: a key would promise what is not kept. */

@@ -7,7 +7,13 @@ import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../protocol/json-value.ts';
 import type { StalePartition } from '../protocol/network.ts';
-import type { RingRange, TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
+import type {
+  Escapes,
+  RingRange,
+  TransactionPart,
+  TransactReply,
+  TransactRequest,
+} from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
 import { readError, SYSTEM_PARTITION } from './database.ts';
@@ -31,7 +37,8 @@ const PARALLEL_MAX = 32;
 
 /**
  * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
- * that is written coordinates; nothing of it is in this router. `at`: where all rows are known to be that they are about.
+ * that is written coordinates; nothing of it is in this router. `at`: where all rows are known to be that they are about;
+ * `visitors`: rows of others that are to be there too.
  */
 export async function executeTransaction(
   session: Session,
@@ -40,6 +47,7 @@ export async function executeTransaction(
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
   at: PartitionId | null = null,
+  visitors: Escapes | null = null,
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
@@ -50,7 +58,10 @@ export async function executeTransaction(
       at === null ? partsOf(known, each, planned, startedMs) : [[at, each.statement]],
     ),
   ];
-  const parts = work.map(([partition, own]) => transactionPart(known, planned, partition, own));
+  const parts = work.map(([partition, own]) => ({
+    ...transactionPart(known, planned, partition, own),
+    ...(visitors !== null && { visitors }),
+  }));
   // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
   const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
   const anchor = keyed === null ? first : known.tokens.partitionOf(keyed.token);

@@ -10,13 +10,13 @@ import type {
   InteractiveMessage,
   InteractiveStatement,
   InteractiveStep,
-  ScriptAnswer,
   ScriptFate,
   ScriptFateRequest,
 } from '../protocol/interactive.ts';
 import type { TransactReply, TransactRequest } from '../protocol/transaction.ts';
 import type { ScriptDesk } from './script-desk.ts';
 import { ScriptPeers } from './script-peers.ts';
+import { runInWaves } from './statement-waves.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -103,53 +103,13 @@ export class Keeper {
       case 'refused':
         return { kind: 'error', error: step.error };
       case 'run':
-        return this.#run(transaction, { schema, system: step.system, parts: step.parts }, deadline);
+        return runInWaves(this.#peers, transaction, { schema, ...step }, deadline, ENDING);
       default: {
         const error = transaction.savepoint(step.kind, step.name);
         if (error === null) return { kind: 'answers', replies: [] };
         return { kind: 'error', error: { code: error.code, message: error.message } };
       }
     }
-  }
-
-  async #run(
-    transaction: Interactive,
-    {
-      parts,
-      ...rest
-    }: Pick<InteractiveMessage, 'schema'> & Omit<Extract<InteractiveStep, { kind: 'run' }>, 'kind'>,
-    deadline: number,
-  ): Promise<InteractiveAnswer> {
-    const number = transaction.next();
-    const { name, expiresMs } = transaction;
-    const outcomes = await Promise.all(
-      parts.map(async (part): Promise<ScriptAnswer | AtollError> => {
-        const request = { ...transaction.reference(part.partition), name, number, expiresMs, ...rest, part };
-        try {
-          return await this.#peers.ask(part.partition, 'script-run', request, deadline, (scripts) =>
-            scripts.run(request, deadline),
-          );
-        } catch (error) {
-          if (error instanceof AtollError) return error;
-          throw error;
-        }
-      }),
-    );
-    parts.forEach((part, index) => {
-      const outcome = outcomes[index];
-      if (outcome !== undefined && !(outcome instanceof AtollError))
-        transaction.evaluated(part, outcome.script);
-    });
-    const errors = outcomes.filter((outcome) => outcome instanceof AtollError);
-    const worst = errors.find(({ code }) => ENDING.has(code)) ?? errors[0];
-    const failed = outcomes.find((outcome) => !(outcome instanceof AtollError) && outcome.kind === 'failed');
-    if (parts.length > 1 && (worst !== undefined || failed !== undefined)) transaction.undoNewest();
-    if (worst !== undefined) throw worst;
-    if (failed !== undefined && 'error' in failed) return { kind: 'error', error: failed.error };
-    return {
-      kind: 'answers',
-      replies: outcomes.map((outcome) => ('reply' in outcome ? outcome.reply : '')),
-    };
   }
 
   /**

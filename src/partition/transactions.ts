@@ -93,7 +93,7 @@ export class Transactions {
   }
 
   #prepare(
-    { transaction, startedMs, schema, system }: TransactRequest,
+    { transaction, startedMs, schema, system, parts }: TransactRequest,
     asked: Asked,
     deadline: number,
   ): Promise<Vote> {
@@ -106,6 +106,7 @@ export class Transactions {
       time: clock.now(Date.now()),
       schema,
       system,
+      ...(parts.some(({ visitors }) => visitors !== undefined) && { visited: true }),
       ...asked,
     };
     if (asked.part.partition === identity.partition) return this.prepareHere(message, deadline);

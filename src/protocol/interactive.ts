@@ -1,6 +1,7 @@
 import type { Epoch, PartitionId, SchemaVersion } from '../base/brand.ts';
 import type { ErrorCode, ErrorDetail } from './error.ts';
 import type { WireStatement } from './execute.ts';
+import type { Escapes, RingRange } from './transaction.ts';
 
 /**
  * Interactive transactions (docs/protocol.md): a router asks the transaction's *keeper*, the partition that its id names,
@@ -51,7 +52,13 @@ export interface InteractiveStatement extends InteractiveMessage {
 }
 
 export type InteractiveStep =
-  | { readonly kind: 'run'; readonly system: number; readonly parts: readonly InteractivePart[] }
+  | {
+      readonly kind: 'run';
+      readonly system: number;
+      readonly parts: readonly InteractivePart[];
+      /** Who owns which tokens, if the parts may write what belongs elsewhere. */
+      readonly ring?: readonly RingRange[];
+    }
   | { readonly kind: 'savepoint' | 'rollback-to' | 'release'; readonly name: string }
   /** The router has refused it, which the client sees as it sees any answer. */
   | { readonly kind: 'refused'; readonly error: WireError };
@@ -110,11 +117,21 @@ export interface ScriptRun extends ScriptReference {
   readonly expiresMs: number;
   readonly schema: SchemaVersion;
   readonly system: number;
+  /** With `changes`: its statement is empty. */
   readonly part: InteractivePart;
+  /** Its keeper sees to what the statement writes that belongs elsewhere; without it there may be nothing such. */
+  readonly spreads?: boolean;
+  /** What the statement has made in other partitions for this one, as in {@link Escapes}: evaluated in place of a statement. */
+  readonly changes?: string;
 }
 
 export type ScriptAnswer = { readonly script: string } & (
-  | { readonly kind: 'answer'; readonly reply: string }
+  | {
+      readonly kind: 'answer';
+      readonly reply: string;
+      /** What belongs elsewhere. */
+      readonly escapes?: Escapes;
+    }
   | { readonly kind: 'failed'; readonly error: WireError }
 );
 

@@ -17,6 +17,11 @@ export interface TransactionPart {
   readonly chunk?: ImportChunk;
   /** A page of rows that get entries in an index, in place of statements. Likewise the anchor's own. */
   readonly fill?: IndexPage;
+  /**
+   * Of one INSERT that says what to do with rows in its way: those rows, creates as they were read, wherever they live. They are
+   * there while it runs, and nothing is done if one is otherwise by then.
+   */
+  readonly visitors?: Escapes;
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
 }
@@ -86,6 +91,8 @@ export interface PrepareRequest extends Attempt {
   readonly part: TransactionPart;
   /** Of a later wave: what others have changed that belongs here, as in {@link Escapes}. */
   readonly changes?: string;
+  /** Rows that go may be otherwise by now, as a router has read them: then it is a conflict, and no defect. */
+  readonly visited?: boolean;
 }
 
 export type Vote =

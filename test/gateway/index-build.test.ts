@@ -163,6 +163,33 @@ describe('while it is built', () => {
     await expectBuilt();
   });
 
+  test('what would rest on entries that are not there yet is refused', async () => {
+    await fill(300);
+    const refused: unknown[] = [];
+    objects.meet = nth(2, 'index-fill', async () => {
+      objects.meet = () => undefined;
+      const insert = "INTO people (town, email) VALUES ('x', 'e1@example.com')";
+      for (const sql of [
+        `INSERT OR IGNORE ${insert}`,
+        `INSERT ${insert} ON CONFLICT (email) DO UPDATE SET note = 'met'`,
+        'CREATE TABLE letters (id INTEGER PRIMARY KEY, recipient TEXT REFERENCES people (email))',
+      ])
+        refused.push((await objects.query(sql)).json.error?.code);
+      const { json } = await objects.post('/v1/transactions', {});
+      const path = `/v1/transactions/${json.id}/query`;
+      const answer = await objects.post(path, { sql: "DELETE FROM people WHERE email = 'E1@example.com'" });
+      refused.push(answer.json.error?.code);
+    });
+    expect((await objects.query(CREATE)).status).toBe(200);
+    expect(refused).toEqual([
+      'needs-global-index',
+      'needs-global-index',
+      'schema-conflict',
+      'schema-conflict',
+    ]);
+    await expectBuilt();
+  });
+
   test('who does not wait is told that it goes on', async () => {
     await fill(600);
     let go = (): void => undefined;

@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "530a0dcec2dc3910",
+        "hash": "0fe3c65e60fbde07",
         "version": 3,
       }
     `);

@@ -12,6 +12,8 @@ export interface Statement {
 export interface Operation<Step> {
   readonly path: '/v1/query' | '/v1/batch';
   readonly body: Record<string, unknown>;
+  /** Nothing for an interactive transaction. */
+  readonly alone?: boolean;
   /** `results`: rows of each statement; null when there is no answer or an error. */
   readonly steps: (results: readonly unknown[][][] | null) => readonly Step[];
 }

@@ -135,9 +135,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a commit of an interactive transaction does not look at what others have changed',
-    file: 'src/core/replica/script.ts',
-    find: '    if (!intersect(touched, dirty) && !later.concern(entry)) {',
-    replace: '    if (!intersect(touched, dirty) || later !== null) {',
+    file: 'src/core/replica/script-replay.ts',
+    find: '    const stands = !intersect(touched, dirty) && !later.concern(entry);',
+    replace: '    const stands = !intersect(touched, dirty) || later !== null;',
   },
   {
     name: 'a commit whose answer was lost counts as one that never was',

@@ -117,7 +117,7 @@ async function keepBusy(
 ): Promise<void> {
   for (let process = 0; !over(); process++) {
     const operation = workload.next(random, process);
-    const stepwise = workload.interactive && random.chance(0.35);
+    const stepwise = workload.interactive && operation.alone !== true && random.chance(0.35);
     await (stepwise ? client.performInteractively(operation) : client.perform(operation));
     await client.pause(random.next() * random.pick([2, 20, 150]));
   }

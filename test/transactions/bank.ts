@@ -23,7 +23,6 @@ export class Bank {
       'CREATE TABLE ledger (id INTEGER PRIMARY KEY, owner TEXT, change INTEGER) PARTITION BY (owner)',
     );
     await cluster.query('CREATE TABLE currencies (code TEXT PRIMARY KEY, rate REAL) REFERENCE');
-    await cluster.query('CREATE TABLE people (name TEXT PRIMARY KEY, mail TEXT UNIQUE)');
     await cluster.query("INSERT INTO currencies VALUES ('x', 1.5)");
     return new Bank(cluster);
   }

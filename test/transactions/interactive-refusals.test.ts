@@ -81,8 +81,7 @@ describe('bad input', () => {
     for (const [sql, message] of [
       ['CREATE TABLE more (k TEXT PRIMARY KEY)', /schema.*\/v1\/query/],
       ["INSERT INTO currencies VALUES ('y', 1)", /reference tables.*\/v1\/query/],
-      ["INSERT INTO people VALUES ('ann', 'a@b')", /unique over partitions.*\/v1\/query/],
-      ["UPDATE accounts SET owner = 'zoe' WHERE owner = 'ann'", /may move.*\/v1\/query/],
+
       ['PRAGMA table_info(accounts)', /pragma/],
       ['EXPLAIN SELECT 1', /explain/],
       ['BEGIN', /has begun already/],

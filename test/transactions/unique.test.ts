@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { newKey } from '../../src/client/key.ts';
 import { TestCluster } from '../cluster/cluster.ts';
+import { anotherRouter } from '../cluster/router.ts';
 
 let cluster: TestCluster;
 
@@ -132,12 +134,10 @@ describe('UNIQUE without the partition key', () => {
     expect(explained).toContainEqual(['unique over partitions', 'members (handle, code)']);
   });
 
-  test('is refused together with clauses that would need the row in the way', async () => {
+  test('is refused together with clauses that would need more of the row in the way', async () => {
     for (const sql of [
-      "INSERT OR IGNORE INTO users (email) VALUES ('a')",
-      "REPLACE INTO users (email) VALUES ('a')",
-      "INSERT INTO users (email) VALUES ('a') ON CONFLICT DO NOTHING",
-      "INSERT INTO users (email) VALUES ('a') ON CONFLICT (email) DO UPDATE SET name = 'x'",
+      "INSERT OR FAIL INTO users (email) VALUES ('a')",
+      "INSERT OR IGNORE INTO users (email) SELECT 'a'",
       "UPDATE OR REPLACE users SET email = 'a' WHERE id = 1",
     ]) {
       const { status, json } = await cluster.post('/v1/query', { sql });
@@ -155,6 +155,30 @@ describe('UNIQUE without the partition key', () => {
       atomicity: 'partition',
     });
     expect([apart.status, apart.json.error.code]).toEqual([400, 'multi-partition-write']);
+  });
+
+  test('an upsert is applied once under its key, by any router', async () => {
+    const sql = `INSERT INTO users (id, email, name) VALUES (?, ?, 'x') ON CONFLICT (email) DO UPDATE SET name = name || 'y'
+      RETURNING id, name`;
+    await cluster.query("INSERT INTO users (id, email, name) VALUES (3, 'old@x', 'old')");
+    for (const [id, email] of [
+      [null, 'new@x'],
+      [4, 'other@x'],
+      [5, 'old@x'],
+    ]) {
+      const body = { sql, args: [id, email], idempotencyKey: newKey() };
+      const first = await cluster.post('/v1/query', body);
+      expect([first.status, first.json.rows?.length], first.text).toEqual([200, 1]);
+      await cluster.query("UPDATE users SET email = email || '!' WHERE email = ?", [email]);
+      for (const router of [cluster, anotherRouter(cluster)]) {
+        const again = await router.post('/v1/query', body);
+        expect([again.status, again.json.rows]).toEqual([200, first.json.rows]);
+      }
+    }
+    expect(await cluster.rows("SELECT name FROM users WHERE email <> 'new@x!' ORDER BY name")).toEqual([
+      ['oldy'],
+      ['x'],
+    ]);
   });
 
   test('is not seen: neither in schema reads, nor by name', async () => {

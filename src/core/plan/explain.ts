@@ -1,3 +1,4 @@
+import { isKeyOver } from '../schema/reference-index.ts';
 import type { KeyTuple, Lookup, Merge, Plan, RoutePlan, Targets } from './plan.ts';
 
 /** One line of EXPLAIN. */
@@ -90,10 +91,14 @@ function spreadRows({
   moves = [],
   indexes = [],
   acts = [],
-}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts'>): ExplainRow[] {
-  const isReference = (text: string) => text.includes(' REFERENCES ');
-  const [uniques, references] = [indexes.filter((text) => !isReference(text)), indexes.filter(isReference)];
+  staged,
+}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts' | 'staged'>): ExplainRow[] {
+  const references = indexes.filter(isKeyOver);
+  const uniques = indexes.filter((text) => !isKeyOver(text));
   return [
+    ...(staged === undefined
+      ? []
+      : [row('looks for', `rows of ${staged.table} in its way, in all partitions, before it runs`)]),
     ...(moves.length === 0 ? [] : [row('moves rows of', moves.join(', '))]),
     ...(uniques.length === 0 ? [] : [row('unique over partitions', uniques.join('; '))]),
     ...(references.length === 0 ? [] : [row('foreign keys over partitions', references.join('; '))]),

@@ -8,24 +8,17 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
-import { truthValue } from '../sql/name.ts';
-import { parseStatement } from '../sql/parse.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
 import { withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
-import { concernsOf } from './references.ts';
+import { concernsOf, refersOver } from './references.ts';
+import { type Layout, layoutOf, valueIn } from './row-values.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { spliced } from './splice.ts';
+import { stagedOf } from './staged.ts';
 import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
-
-/** Where each column's value comes from in the inserted row; −1: its default. */
-interface Layout {
-  readonly table: Table;
-  /** Place of the named columns, by canonical name. */
-  readonly places: ReadonlyMap<string, number>;
-}
 
 export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, schema: Schema): Plan {
   const analyzer = new Analyzer(schema, sql);
@@ -36,39 +29,30 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   const changed = ast.or === 'REPLACE' ? null : changedColumns(sets);
   const reaches = reachOf(schema, table, eventsOf(ast), changed);
   if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, table, reaches);
-  checkUpserts(table, ast);
   const layout = layoutOf(table, ast);
-  const concerns = concernsOf(schema, table, ast, reaches, changed);
-  const base = { tables: tablesOf(analyzer, table), reaches, ...concerns };
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
-  if (ast.source === null) return planRows(analyzer, layout, [[]], base, null);
-  if (core !== undefined && core.ast.kind === 'values') {
-    const rows = core.ast.rows.map((row) => row.items);
-    const values = core.ast;
-    return planRows(analyzer, layout, rows, base, () => cutRows(parsed, ast, sql, values));
+  const values = core?.ast.kind === 'values' ? core.ast : null;
+  const rows = ast.source === null ? [[]] : (values?.rows.map(({ items }) => items) ?? null);
+  const staged =
+    rows === null || refersOver(schema, table, ast, reaches, changed)
+      ? undefined
+      : stagedOf(schema, layout, ast, rows, keysOf(layout, rows).length > 1);
+  checkUpserts(table, ast, staged !== undefined);
+  const concerns = concernsOf(schema, table, ast, reaches, changed, staged);
+  const base = {
+    tables: tablesOf(analyzer, table),
+    reaches,
+    ...concerns,
+    ...(staged !== undefined && { staged }),
+  };
+  if (rows !== null) {
+    const splice = values === null ? null : () => cutRows(parsed, ast, sql, values);
+    return planRows(analyzer, layout, rows, base, splice);
   }
   return planFromSelect(analyzer, model, layout, base);
 }
 
-function layoutOf(table: Table, ast: Insert): Layout {
-  const names =
-    ast.columns?.map((identifier) => canonical(table, identifier.name)) ??
-    (ast.source === null
-      ? []
-      : table.columns.filter((c) => c.generated === 'no').map((c) => asciiLower(c.name)));
-  const places = new Map<string, number>();
-  names.forEach((name, i) => {
-    if (!places.has(name)) places.set(name, i);
-  });
-  for (const column of table.columns) {
-    if (column.generated !== 'no' && keyColumns(table).includes(asciiLower(column.name))) {
-      refuse('unsupported', `the partition key of "${table.name}" is a generated column`);
-    }
-  }
-  return { table, places };
-}
-
-type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts'>;
+type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts' | 'staged'>;
 
 /** VALUES and DEFAULT VALUES. */
 function planRows(
@@ -80,9 +64,7 @@ function planRows(
 ): Plan {
   for (const row of rows) checkId(layout, row);
   const keys = rows.map((row) => keyOfRow(layout, row));
-  const distinct = new Map<string, KeyTuple>();
-  for (const key of keys) if (key !== null) distinct.set(key.map(constantKey).join('|'), key);
-  const tuples = [...distinct.values()];
+  const tuples = distinctKeys(keys);
   const columns = keyClassesOf(layout.table);
   if (analyzer.uses.length > 0) {
     const pinned = pinOf(analyzer.uses, analyzer.graph);
@@ -142,6 +124,17 @@ function rowsOf(piece: (span: Span) => string, ast: Insert, values: Values): Cut
   };
 }
 
+/** Of the rows whose key is not generated, each once. */
+function keysOf(layout: Layout, rows: readonly (readonly Expression[])[]): KeyTuple[] {
+  return distinctKeys(rows.map((row) => keyOfRow(layout, row)));
+}
+
+function distinctKeys(keys: readonly (KeyTuple | null)[]): KeyTuple[] {
+  const distinct = new Map<string, KeyTuple>();
+  for (const key of keys) if (key !== null) distinct.set(key.map(constantKey).join('|'), key);
+  return [...distinct.values()];
+}
+
 function whyNotByRow(analyzer: Analyzer): { sound: true } | { sound: false; message: string } {
   if (!analyzer.clockInView) return { sound: true };
   return {
@@ -173,39 +166,22 @@ function keyOfRow(layout: Layout, row: readonly Expression[]): KeyTuple | null {
   return isGeneratedKey(table) && isNull ? null : key;
 }
 
-function keyValue({ table, places }: Layout, name: string, row: readonly Expression[]): Constant {
-  const place = places.get(name);
-  if (place === undefined) return defaultOf(table, name);
-  const expression = row[place];
-  if (expression === undefined) refuse('syntax', `table ${table.name}: a row has too few values`);
-  const constant = rowConstant(expression);
-  if (constant !== null) return constant;
+function keyValue(layout: Layout, name: string, row: readonly Expression[]): Constant {
+  const value = valueIn(layout, name, row);
+  if (value !== null) return value;
+  const { table, places } = layout;
+  if (!places.has(name)) return refuseDefault(table, name);
   return refuse(
     'unsupported',
     `the partition key "${name}" of "${table.name}" must be a literal or a parameter here, not an expression`,
   );
 }
 
-function defaultOf(table: Table, name: string): Constant {
-  const column = table.columns.find((c) => asciiLower(c.name) === name);
-  if (column === undefined || column.defaultSql === null) return { kind: 'literal', value: null };
-  const { statement } = parseStatement(`SELECT (${column.defaultSql})`);
-  const result =
-    statement.kind === 'select' && statement.body.kind === 'select-core'
-      ? statement.body.columns[0]
-      : undefined;
-  const constant = result?.kind === 'result-expression' ? rowConstant(result.expression) : null;
-  if (constant !== null) return constant;
+function refuseDefault(table: Table, name: string): never {
   return refuse(
     'unsupported',
-    `the default of the partition key "${column.name}" of "${table.name}" is not a plain constant: insert its value`,
+    `the default of the partition key "${name}" of "${table.name}" is not a plain constant: insert its value`,
   );
-}
-
-/** The constant that an expression is where no column is in sight, so that TRUE and FALSE are what they say. */
-function rowConstant(expression: Expression): Constant | null {
-  const truth = truthValue(expression);
-  return truth === null ? constantOf(expression) : { kind: 'literal', value: truth ? 1n : 0n };
 }
 
 /**
@@ -223,13 +199,13 @@ function checkId({ table, places }: Layout, row: readonly Expression[]): void {
   refuseIdChange(table, asciiLower(id), id);
 }
 
-function checkUpserts(table: Table, ast: Insert): void {
+function checkUpserts(table: Table, ast: Insert, staged: boolean): void {
   const key = keyColumns(table);
   for (const upsert of ast.upserts) {
     for (const assignment of upsert.set ?? []) {
       for (const identifier of assignment.columns) {
         const column = canonical(table, identifier.name);
-        if (!assignment.row && isExcluded(assignment.value, column)) continue;
+        if (!staged && !assignment.row && isExcluded(assignment.value, column)) continue;
         if (key.includes(column)) refuseKeyChange(table, identifier.name);
         refuseIdChange(table, column, identifier.name);
       }
@@ -239,7 +215,7 @@ function checkUpserts(table: Table, ast: Insert): void {
 
 /**
  * `SET key = excluded.key` changes nothing that routing sees: rows conflict only on UNIQUE keys, which contain
- * the partition key, so both rows have the same token.
+ * the partition key, so both rows have the same token. Where they may be in different partitions, it would change one.
  */
 function isExcluded(value: Expression, column: string): boolean {
   return (
@@ -292,8 +268,8 @@ function selectedKey(
 ): Constant {
   const place = places.get(name);
   if (place === undefined) {
-    const value = defaultOf(table, name);
-    if (!isGeneratedKey(table)) return value;
+    const value = valueIn({ table, places }, name, []);
+    if (!isGeneratedKey(table)) return value ?? refuseDefault(table, name);
     return refuse('unsupported', `${why}generated partition keys need VALUES`);
   }
   const output = core.outputs[place];

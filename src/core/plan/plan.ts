@@ -61,7 +61,27 @@ export interface RoutePlan {
   readonly indexes?: readonly string[];
   /** Tables that foreign keys over partitions may change, once the statements have run. */
   readonly acts?: readonly string[];
+  readonly staged?: Staged;
   readonly reason: string;
+}
+
+/** An INSERT that says what to do with rows in its way, which may be in other partitions: they are looked for first (`staged.ts`). */
+export interface Staged {
+  readonly table: string;
+  readonly constraints: readonly StagedConstraint[];
+  /** Two rows may have equal values of a constraint. */
+  readonly rowsMayMeet: boolean;
+  /** The rows may belong to several partitions. */
+  readonly apart: boolean;
+}
+
+export interface StagedConstraint {
+  /** Id of the hidden table that keeps it over partitions; null: partitions keep it. */
+  readonly index: TableId | null;
+  readonly columns: readonly string[];
+  readonly classes: readonly KeyClass[];
+  /** Of each row; null: nothing can be in its way. */
+  readonly values: readonly (KeyTuple | null)[];
 }
 
 export type Pin =
@@ -142,6 +162,7 @@ export interface ScatterWritePlan {
   readonly moves?: readonly string[];
   readonly indexes?: readonly string[];
   readonly acts?: readonly string[];
+  readonly staged?: Staged;
   /** As of a {@link ScatterPlan}. */
   readonly lookup?: Lookup;
   readonly reason: string;

@@ -8,7 +8,7 @@ import { triggerStatement, viewSelect } from '../sql/analysis/view.ts';
 import { walk } from '../sql/analysis/walk.ts';
 import type { Delete, Insert, Node, Update } from '../sql/ast.ts';
 import { movesOf } from './move.ts';
-import type { RoutePlan } from './plan.ts';
+import type { RoutePlan, Staged } from './plan.ts';
 import { uniquesOf } from './unique.ts';
 
 /**
@@ -21,9 +21,10 @@ export function concernsOf(
   ast: Insert | Update | Delete,
   reaches: readonly string[],
   changed: readonly string[] | null,
+  staged?: Staged,
 ): Pick<RoutePlan, 'indexes' | 'acts'> {
   const indexes = [
-    ...uniquesOf(schema, table, ast, reaches),
+    ...uniquesOf(schema, table, ast, reaches, staged),
     ...referencesOf(schema, table, ast, reaches, changed),
   ];
   if (schema.catalogue.references === undefined) return indexes.length === 0 ? {} : { indexes };
@@ -35,6 +36,11 @@ export function concernsOf(
     refuseTriggers(schema, acted, cascaded);
   }
   return { ...(indexes.length > 0 && { indexes }), ...(acted.length > 0 && { acts: acted }) };
+}
+
+/** Whether foreign keys over partitions may be concerned: rows of theirs are judged where they belong, not as visitors. */
+export function refersOver(...write: Parameters<typeof referencesOf>): boolean {
+  return referencesOf(...write).length > 0;
 }
 
 /** Foreign keys over partitions whose entries the write may change, or whose parents. */

@@ -4,16 +4,20 @@ import type { Table } from '../schema/table.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { triggerStatement } from '../sql/analysis/view.ts';
-import type { Delete, Insert, Update, Upsert } from '../sql/ast.ts';
+import type { Delete, Insert, Update } from '../sql/ast.ts';
+import type { Staged } from './plan.ts';
+import { concerns } from './staged.ts';
 
 /**
- * The indexes that keep UNIQUE over partitions whose entries a write may change, as `table (columns)`. Refuses conflict clauses that would need a row of another partition while it runs.
+ * The indexes that keep UNIQUE over partitions whose entries a write may change, as `table (columns)`. Refuses conflict clauses
+ * that would need a row of another partition while it runs, which is not looked for before (`staged`).
  */
 export function uniquesOf(
   schema: Schema,
   table: Table,
   ast: Insert | Update | Delete,
   reaches: readonly string[],
+  staged?: Staged,
 ): readonly string[] {
   if (schema.catalogue.uniques === undefined) return [];
   const reached = reaches.flatMap((name) => schema.table(name) ?? []);
@@ -21,7 +25,7 @@ export function uniquesOf(
   const own = schema.uniquesOf(table).filter((index) => fires || mayChange(index, table, ast));
   const changed = [...own, ...reached.flatMap((each) => schema.uniquesOf(each))];
   if (changed.length === 0) return [];
-  if (own.length > 0 && ast.kind !== 'delete') refuseClauses(table, own, ast);
+  if (own.length > 0 && ast.kind !== 'delete' && staged === undefined) refuseClauses(table, own, ast);
   for (const each of [table, ...reached]) refuseTriggers(schema, each);
   return changed.map((index) => textOf(schema, index));
 }
@@ -54,28 +58,18 @@ function refuseClauses(
   const verb = ast.kind === 'insert' ? 'INSERT' : 'UPDATE';
   if (ast.or !== null && ast.or !== 'ABORT') {
     const clause = ast.or === 'REPLACE' && ast.kind === 'insert' ? 'REPLACE' : `${verb} OR ${ast.or}`;
+    const instead =
+      ast.kind === 'insert' && ast.or !== 'FAIL' && where === '' ? 'give its rows as VALUES, or ' : '';
     refuse(
       'needs-global-index',
-      `${where}${clause}: ${why}leave the clause out, and do what it says when the statement fails with "constraint"`,
+      `${where}${clause}: ${why}${instead}leave the clause out, and do what it says when the statement fails with "constraint"`,
     );
   }
   if (ast.kind === 'update') return;
   if (!ast.upserts.some((upsert) => concerns(upsert, indexes))) return;
   refuse(
     'needs-global-index',
-    `${where}ON CONFLICT: ${why}name a constraint with the partition key in it, or look the row up first`,
-  );
-}
-
-/** An upsert without a target stands for every constraint. */
-function concerns({ target }: Upsert, indexes: readonly UniqueIndex[]): boolean {
-  if (target === null || target === undefined) return true;
-  const names = target.flatMap(({ expression }) =>
-    expression.kind === 'column' ? [asciiLower(expression.name.name)] : [],
-  );
-  return indexes.some(
-    ({ columns }) =>
-      columns.length === names.length && columns.every((column) => names.includes(asciiLower(column))),
+    `${where}ON CONFLICT: ${why}${where === '' ? 'give its rows as VALUES' : 'name a constraint with the partition key in it'}, or look the row up first`,
   );
 }
 

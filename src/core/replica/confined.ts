@@ -12,14 +12,14 @@ import { entryChanges } from './unique-entries.ts';
 
 /**
  * Checks that what the open transaction has changed concerns this partition alone: of what is to be more than that, routers
- * make a transaction over partitions.
+ * make a transaction over partitions. `after`: of its changes, these first ones were checked before.
  *
  * @throws AtollError `multi-partition-write`
  */
-export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity): void {
+export function checkConfined(port: SqlitePort, schema: Schema, identity: Identity, after = 0): void {
   checkOwnership(port, schema, identity);
   if (!schema.hasIndexes) return;
-  const changes = readCaptured(port);
+  const changes = readCaptured(port).slice(after);
   const layouts = readLayouts(port);
   const { uniques = [], references = [] } = schema.catalogue;
   const [entry] = entryChanges(changes, layouts, schema);

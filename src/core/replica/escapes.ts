@@ -25,18 +25,22 @@ export interface Reach {
   readonly movable: ReadonlySet<string>;
   /** Whether entries of indexes over partitions may change. */
   readonly indexes: boolean;
+  /** The table whose rows may be in its way wherever they are: such a statement is alone. */
+  readonly staged: string | null;
 }
 
 export function reachOfStatements(replica: Replica, statements: readonly WireStatement[]): Reach {
   const movable = new Set<string>();
   let indexes = false;
+  let staged: string | null = null;
   for (const { sql } of statements) {
     const plan = replica.planOf(sql);
     if (plan?.kind !== 'route' && plan?.kind !== 'scatter-write') continue;
     for (const name of plan.moves ?? []) movable.add(asciiLower(name));
     indexes ||= plan.indexes !== undefined;
+    staged ??= plan.staged?.table ?? null;
   }
-  return { movable, indexes };
+  return { movable, indexes, staged };
 }
 
 export interface Split {

@@ -7,6 +7,7 @@ import type { Change } from '../log/commit.ts';
 import { sameValues } from '../log/encoding.ts';
 import { type Layouts, layoutOf } from '../log/layout.ts';
 import { readRow } from '../log/rows.ts';
+import type { Schema } from '../schema/catalogue.ts';
 import type { Table } from '../schema/table.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
 import type { Lock } from '../transaction/lock.ts';
@@ -70,7 +71,7 @@ function filled({ port, schema }: Replica, { index: id, after }: IndexPage): Fil
  * that comes may have been: a writer of the row was first. Of another row's, neither is meant.
  */
 export function entriesToChange(
-  { port, schema }: Replica,
+  { port, schema }: Pick<Replica, 'port' | 'schema'>,
   changes: readonly Change[],
   layouts: Layouts,
 ): readonly Change[] {
@@ -84,4 +85,21 @@ export function entriesToChange(
     const isThere = there !== null && sameValues(there, entry);
     return change.type === 'delete' ? isThere : !isThere;
   });
+}
+
+/**
+ * A script notes what it changes; an entry that is not there yet, and so need not go, may be there when it is replayed.
+ *
+ * @throws AtollError `schema-conflict`
+ */
+export function refuseFilling({ catalogue }: Schema, changes: readonly Change[]): void {
+  const index = catalogue.uniques?.find(
+    ({ table, state }) => state === 'filling' && changes.some(({ tableId }) => tableId === table.id),
+  );
+  if (index === undefined) return;
+  throw new AtollError(
+    'schema-conflict',
+    `a UNIQUE index (${index.columns.join(', ')}) is being built over the rows that are there: until then write its table by /v1/query or /v1/batch`,
+    'none',
+  );
 }

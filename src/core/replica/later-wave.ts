@@ -1,20 +1,16 @@
-import { present } from '../../base/assert.ts';
-import { fromBase64 } from '../../protocol/base64.ts';
-import { AtollError } from '../../protocol/error.ts';
 import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
-import { applyChanges } from '../log/apply.ts';
+import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { createRows } from '../log/create-rows.ts';
-import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
 import { splitChanges } from './escapes.ts';
-import { inOwnLayouts } from './feed.ts';
-import { entriesToChange } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
+import { applyIncoming, decodeIncoming } from './incoming.ts';
 import { type Incoming, sortIncoming } from './key-changes.ts';
+import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
 import { open, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
@@ -41,8 +37,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   // A schema change that is being decided may wait for what this transaction holds elsewhere.
   if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
-  const decoded = decodeChanges(present(fromBase64(request.changes), 'changes are base64'));
-  const incoming = sortIncoming(inOwnLayouts(port, decoded), replica.schema);
+  const incoming = sortIncoming(decodeIncoming(port, request.changes), replica.schema);
   // All keys are known: what others hold is waited for before it is looked at.
   const needed = [
     ...changedLocks(incoming.rows, readLayouts(port), replica.schema),
@@ -58,8 +53,9 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
-    applyChanges(port, before);
-    addChanges(replica, request, incoming.rows);
+    prepareAgain(port, before);
+    const creates = incoming.rows.filter(({ type }) => type === 'create');
+    asStatements(replica, request, () => applyIncoming(replica, incoming.rows), creates);
     checkOwnership(port, replica.schema, replica.identity);
     return doMore(replica, request, incoming);
   });
@@ -103,38 +99,30 @@ function doMore(
   };
 }
 
-/** What goes before what comes: a value may change hands. */
-function addChanges(replica: Replica, request: PrepareRequest, incoming: readonly Change[]): void {
-  const { port } = replica;
-  const layouts = readLayouts(port);
-  if (incoming.some(({ type }) => type === 'update'))
-    throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
-  const ofType = (wanted: Change['type']) =>
-    entriesToChange(
-      replica,
-      incoming.filter(({ type }) => type === wanted),
-      layouts,
-    );
-  let creates: readonly Change[] = [];
-  const change = (): void => {
-    applyChanges(port, ofType('delete'));
-    creates = ofType('create');
-    createRows(port, creates, layouts);
-  };
-  asStatements(replica, request, change, () => creates);
+/**
+ * Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
+ * locked, the value is where its index is. Tried again, this one meets it.
+ */
+function prepareAgain(port: SqlitePort, changes: readonly Change[]): void {
+  try {
+    applyChanges(port, changes);
+  } catch (error) {
+    throw error instanceof MisfitError ? wounded() : error;
+  }
 }
 
 function asStatements(
   replica: Replica,
   request: PrepareRequest,
   body: () => void,
-  created: () => readonly Change[] = () => [],
+  creates: readonly Change[] = [],
 ): void {
   try {
     body();
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
-    throw uniqueViolation(replica, error, created());
+    if (request.visited && error instanceof MisfitError) throw overtaken();
+    throw uniqueViolation(replica, error, creates);
   }
 }

@@ -7,7 +7,7 @@ import { pageLocks } from './fill-part.ts';
 import { chunkLocks } from './import-part.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
-import { replay } from './script.ts';
+import { replay } from './script-replay.ts';
 import { presentScript, scriptObstacle } from './script-work.ts';
 
 /** A part of a transaction over several partitions: statements, or what an interactive transaction has done here. */

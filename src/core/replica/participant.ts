@@ -6,13 +6,13 @@ import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transa
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { readLayouts } from '../log/layout.ts';
+import { type Layouts, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
-import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './escapes.ts';
+import { type Escape, encodeEscapes, reachOfStatements, type Split, splitChanges } from './escapes.ts';
 import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
@@ -24,6 +24,8 @@ import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.
 import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { forgetLastRowid } from './script-execution.ts';
+import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -47,11 +49,12 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   if (obstacle !== null) return obstacle;
   if (replica.locks.has(transaction))
     throw new AtollError('conflict', 'the attempt is prepared here already');
-  const needed = partLocks(replica, part, now);
+  const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
+  const needed = [...partLocks(replica, part, now), ...(visitors?.locks ?? [])];
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
   const { changes, marks, results, done, escaped, violated } = rehearse(replica.port, () =>
-    execute(replica, request, now),
+    execute(replica, request, visitors, now),
   );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
@@ -92,11 +95,16 @@ interface Executed {
   readonly violated: boolean;
 }
 
-function execute(replica: Replica, request: PrepareRequest, now: number): Executed {
+function execute(
+  replica: Replica,
+  request: PrepareRequest,
+  visitors: Visitors | null,
+  now: number,
+): Executed {
   const { part } = request;
   if (part.chunk !== undefined) {
     const done = runChunk(replica, request.transaction, part.chunk, (holders) => waitOrDie(request, holders));
-    return { ...takeApart(replica, NOTHING), results: [], done };
+    return { ...takeApart(replica, movingOf(replica, NOTHING)), results: [], done };
   }
   if (part.fill !== undefined) {
     const { escaped, filled } = fillPage(replica, part.fill);
@@ -104,34 +112,60 @@ function execute(replica: Replica, request: PrepareRequest, now: number): Execut
   }
   if (part.read)
     return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
-  const { movable, indexes } = reachOfStatements(replica, part.statements);
+  const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
+  if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
   const plain = movable.size === 0 && !indexes;
+  if (visitors !== null) receive(replica, visitors, now);
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
-  return { ...takeApart(replica, plain ? null : movable), results, done: null };
+  if (plain) return { ...takeApart(replica, null), results, done: null };
+  const { schema, identity } = replica;
+  const split: Splitting =
+    staged === null
+      ? movingOf(replica, movable)
+      : (rows, layouts) => splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
+  return { ...takeApart(replica, split), results, done: null };
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
 
+/** Tells what belongs here from what belongs elsewhere. */
+type Splitting = (rows: readonly Change[], layouts: Layouts) => Split;
+
+function movingOf({ schema, identity }: Replica, movable: ReadonlySet<string>): Splitting {
+  return (rows, layouts) => splitChanges(rows, layouts, schema, identity, movable);
+}
+
 /** What has changed; null: nothing of it can be other partitions'. */
 function takeApart(
   replica: Replica,
-  movable: ReadonlySet<string> | null,
+  split: Splitting | null,
 ): Pick<Executed, 'changes' | 'marks' | 'escaped' | 'violated'> {
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
-  if (movable === null) return { changes: rows, marks, ...NOTHING_OPEN };
+  if (split === null) return { changes: rows, marks, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
-  const { schema, identity } = replica;
-  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, movable);
+  const { kept, escaped } = split(rows, layouts);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
   return { changes: kept, marks, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;
 
+const NOBODY = { foreign: [] };
+
+/** Rows in its way that are not here would be overlooked. */
+function notStaged(): AtollError {
+  return new AtollError(
+    'bad-request',
+    'an INSERT with a conflict clause comes alone, with the rows in its way',
+  );
+}
+
 /** Its keys are not all locked before. */
 function writeAnywhere(replica: Replica, request: PrepareRequest): StatementResult[] {
+  // What was undone before may have inserted the same id.
+  forgetLastRowid(replica.port);
   try {
     return replica.runWrites(request.part, 'any');
   } catch (error) {

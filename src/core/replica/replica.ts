@@ -308,17 +308,18 @@ export class Replica {
 
   /**
    * Runs statements in the transaction that is open; what they change is captured. It belongs here, or else the caller
-   * sees to rows of other partitions (`escapes.ts`).
+   * sees to rows of other partitions (`escapes.ts`). `after`: this many changes of the transaction are older, and checked.
    */
   runWrites(
     request: Statements,
     rows: 'own' | 'any' = 'own',
     identifiers: IdentifierSource = this.#context,
+    after = 0,
   ): StatementResult[] {
     const statements = this.#ready(request);
     const results = this.#run(statements, request.answerBytesMax, identifiers);
     if (rows === 'own' && statements.some(({ ready }) => ready.mayEscape)) {
-      checkConfined(this.port, this.#schema, this.#identity);
+      checkConfined(this.port, this.#schema, this.#identity, after);
     }
     return results;
   }

@@ -9,15 +9,20 @@ import type {
   ScriptRun,
 } from '../../protocol/interactive.ts';
 import { parseTimestamp } from '../clock/timestamp.ts';
+import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
+import { incomingLocks } from '../transaction/footprint.ts';
 import { Script } from '../transaction/script.ts';
+import { encodeEscapes } from './escapes.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
+import { decodeIncoming } from './incoming.ts';
 import type { Addressed } from './obstacle.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
-import { evaluate, replay } from './script.ts';
+import { evaluate, evaluateIncoming } from './script.ts';
+import { replay } from './script-replay.ts';
 
 /** The piece of work that evaluates one more statement; its outcome's body is a {@link ScriptAnswer}. */
 export function scriptRunWork(replica: Replica, request: ScriptRun): Work {
@@ -42,25 +47,52 @@ function runStatement(replica: Replica, script: Script, request: ScriptRun, now:
   const { number, part, system } = request;
   const obstacle = scriptObstacle(replica, script, { system, read: part.read });
   if (obstacle !== null) return obstacle;
+  if (request.changes !== undefined) return takeIncoming(replica, script, number, request.changes, now);
   const holders = replica.locks.blockers(replica.footprint([part.statement], part.read));
   if (holders.length > 0) return { kind: 'locked', holders };
-  const { entry, marks, answer } = evaluate(replica, script, number, part, now);
+  const { entry, marks, answer, escaped } = evaluate(replica, script, request, now);
+  const escapes = escaped.length === 0 ? {} : { escapes: encodeEscapes(escaped) };
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   replica.append('write', null, now);
   replica.scripts.keep(script, entry, now);
-  return { kind: 'done', body: JSON.stringify(answered(replica, script, answer)) };
+  if (answer instanceof AtollError) return answered(script, failed(answer));
+  return answered(script, { kind: 'answer', reply: replica.encodeBatch([answer]), ...escapes });
 }
 
-function answered(
+/** What the statement has made in other partitions for this one. */
+function takeIncoming(
   replica: Replica,
-  { id: script }: Script,
-  answer: ReturnType<typeof evaluate>['answer'],
-): ScriptAnswer {
-  if (!(answer instanceof AtollError))
-    return { script, kind: 'answer', reply: replica.encodeBatch([answer]) };
-  const { code, message, detail } = answer;
-  return { script, kind: 'failed', error: { code, message, ...(detail !== null && { detail }) } };
+  script: Script,
+  number: number,
+  changes: string,
+  now: number,
+): ExecuteOutcome {
+  const { port, schema, locks } = replica;
+  const incoming = decodeIncoming(port, changes);
+  const holders = locks.blockers(incomingLocks(incoming, readLayouts(port), schema));
+  if (holders.length > 0) return { kind: 'locked', holders };
+  const { entry, error } = evaluateIncoming(replica, script, number, incoming, now);
+  replica.scripts.keep(script, entry, now);
+  return answered(
+    script,
+    error === null ? { kind: 'answer', reply: replica.encodeBatch([]) } : failed(error),
+  );
+}
+
+function failed({ code, message, detail }: AtollError): Answer {
+  return { kind: 'failed', error: { code, message, ...(detail !== null && { detail }) } };
+}
+
+type Answer = ScriptAnswer extends infer Each
+  ? Each extends { readonly script: string }
+    ? Omit<Each, 'script'>
+    : never
+  : never;
+
+function answered({ id: script }: Script, answer: Answer): ExecuteOutcome {
+  const body: ScriptAnswer = { script, ...answer };
+  return { kind: 'done', body: JSON.stringify(body) };
 }
 
 /** The script that the request goes on with; of a first statement, a new one. */

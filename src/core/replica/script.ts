@@ -1,7 +1,5 @@
-import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
-import type { InteractivePart } from '../../protocol/interactive.ts';
-import { failureOf } from '../execution/failure.ts';
+import type { ScriptRun } from '../../protocol/interactive.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
@@ -9,9 +7,10 @@ import { readLayouts } from '../log/layout.ts';
 import { readCapturedPages } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import type { ParsedStatement } from '../sql/ast.ts';
-import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
-import { accessOf } from '../transaction/access.ts';
-import { fingerprintOfError, fingerprintOfResult } from '../transaction/answer-fingerprint.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
+import { accessOf, accessOfRows } from '../transaction/access.ts';
+import { incomingLocks } from '../transaction/footprint.ts';
+import { type Lock, WHOLE_SHARED } from '../transaction/lock.ts';
 import {
   changesBytes,
   SCRIPT_BYTES_MAX,
@@ -20,20 +19,26 @@ import {
   statementBytes,
 } from '../transaction/script.ts';
 import { MARKS } from './bookkeeping.ts';
-import { ENDS_TRANSACTION } from './group.ts';
-import { LaterChanges } from './later-changes.ts';
+import type { Escape, Reach } from './escapes.ts';
+import { refuseFilling } from './fill-part.ts';
+import { freeing } from './freed.ts';
+import { applyIncoming } from './incoming.ts';
+import { LockedError } from './locked.ts';
+import { fitting } from './overtaken.ts';
+import { checkOwnership } from './ownership.ts';
 import { rehearse } from './rehearse.ts';
 import type { IdentifierSource, Replica } from './replica.ts';
-
-/**
- * Executing the statements of interactive transactions: first each on top of those before it, and undone; at the commit those
- * that could have another answer by now.
- *
- * Why this is right: the client is a function of what it saw. If every answer recurs at one instant, in which the
- * transaction's effects take place as well, its run equals one that was executed wholly at that instant.
- */
-
-// --- Evaluating -----------------------------------------------------------------------------------------------------
+import {
+  answerOf,
+  digestOf,
+  fingerprintOf,
+  type Parted,
+  type Run,
+  runOnce,
+  spreadOf,
+  takenApart,
+} from './script-execution.ts';
+import { uniqueViolation } from './unique-entries.ts';
 
 export interface Evaluation {
   readonly entry: ScriptEntry;
@@ -41,14 +46,20 @@ export interface Evaluation {
   readonly marks: readonly Change[];
   /** An error is an answer too: the statement has done nothing, and the transaction goes on. */
   readonly answer: StatementResult | AtollError;
+  /** What the statement has made for other partitions. */
+  readonly escaped: readonly Escape[];
 }
 
-/** Runs a statement on top of the script's, and undoes everything. @throws AtollError that is no answer */
+/**
+ * Runs a statement on top of the script's, and undoes everything. `spreads`: somebody sees to what it makes for other
+ * partitions.
+ *
+ * @throws AtollError that is no answer
+ */
 export function evaluate(
   replica: Replica,
   script: Script,
-  number: number,
-  part: InteractivePart,
+  { number, part, spreads = false }: Pick<ScriptRun, 'number' | 'part' | 'spreads'>,
   now: number,
 ): Evaluation {
   const { statement, read, answerBytesMax } = part;
@@ -56,7 +67,8 @@ export function evaluate(
   const room = SCRIPT_BYTES_MAX - script.bytes - statementBytes(statement);
   if (room < 0) throw tooLarge();
   const taken: number[][] = [];
-  const run = () => attempt(replica, parsed, part, recording(replica, taken), room);
+  const reach = spreads && !read ? spreadOf(replica, statement) : null;
+  const run = () => attempt(replica, parsed, { ...part, reach }, recording(replica, taken), room);
   const tried =
     read && script.read
       ? run()
@@ -73,10 +85,66 @@ export function evaluate(
     fingerprint: fingerprintOf(tried.answer),
     identifiers: taken,
     changes: tried.changes,
+    escaped: digestOf(tried.escaped),
     access: accessOf(parsed.statement, plan, args, replica.schema),
-    locks: replica.footprint([statement], read),
+    locks: [...replica.footprint([statement], read), ...locksOfFailure(reach, tried.answer)],
   };
-  return { entry, marks: tried.marks, answer: tried.answer };
+  return { entry, marks: tried.marks, answer: tried.answer, escaped: tried.escaped };
+}
+
+/**
+ * Takes what a statement has made in other partitions for this one on top of the script's, and undoes everything.
+ *
+ * @throws AtollError that is no answer
+ */
+export function evaluateIncoming(
+  replica: Replica,
+  script: Script,
+  number: number,
+  incoming: readonly Change[],
+  now: number,
+): { readonly entry: ScriptEntry; readonly error: AtollError | null } {
+  const { port, schema, identity } = replica;
+  if (changesBytes(incoming) > SCRIPT_BYTES_MAX - script.bytes) throw tooLarge();
+  refuseFilling(schema, incoming);
+  const error = rehearse(port, () => {
+    applyEarlier(replica, script, now);
+    try {
+      fitting(() => replica.attempt(() => applyIncoming(replica, incoming)));
+    } catch (thrown) {
+      waitForFree(replica, thrown);
+      return answerOf(uniqueViolation(replica, thrown));
+    }
+    checkOwnership(port, schema, identity);
+    return null;
+  });
+  const layouts = readLayouts(port);
+  const tables = new Set(incoming.flatMap(({ tableId }) => schema.stored.get(tableId) ?? []));
+  const entry: ScriptEntry = {
+    number,
+    statement: null,
+    read: false,
+    answerBytesMax: undefined,
+    since: readHead(port).lastCommitId,
+    fingerprint: '',
+    identifiers: [],
+    changes: error === null ? incoming : [],
+    escaped: null,
+    access: accessOfRows([...tables], schema),
+    locks: incomingLocks(incoming, layouts, schema),
+  };
+  return { entry, error };
+}
+
+/** A value that is unique over partitions may have met any row here: whether it still does depends on all of them. */
+function locksOfFailure(reach: Reach | null, answer: StatementResult | AtollError): Lock[] {
+  return reach !== null && answer instanceof AtollError && answer.code === 'constraint' ? [WHOLE_SHARED] : [];
+}
+
+/** Nothing is held yet: what may be about to change is waited for. @throws LockedError */
+function waitForFree(replica: Replica, error: unknown): void {
+  const holders = freeing(replica, '', error);
+  if (holders.length > 0) throw new LockedError(holders);
 }
 
 /** As an entry of the log, which is undone with the rest: what is captured afterwards is the statement's own. */
@@ -95,24 +163,27 @@ function applyEarlier(replica: Replica, script: Script, now: number): void {
   replica.append('write', null, now);
 }
 
-type Tried = Pick<Evaluation, 'marks' | 'answer'> & { readonly changes: readonly Change[] };
+type Tried = Pick<Evaluation, 'marks' | 'answer'> & Parted;
 
 /** Everything of a statement that fails is undone, its ids too, which nobody has seen. */
 function attempt(
   replica: Replica,
   parsed: ParsedStatement,
-  part: InteractivePart,
+  part: Run,
   identifiers: IdentifierSource,
   room: number,
 ): Tried {
+  const nothing = { changes: [], marks: [], escaped: [] };
   try {
-    if (part.read) return { answer: runOnce(replica, parsed, part, identifiers), changes: [], marks: [] };
+    if (part.read) return { answer: runOnce(replica, parsed, part, identifiers), ...nothing };
     return replica.attempt(() => {
       const answer = runOnce(replica, parsed, part, identifiers);
-      return { answer, ...captured(replica.port, room) };
+      const { changes, marks } = captured(replica.port, room);
+      return { answer, marks, ...takenApart(replica, part.reach, changes) };
     });
   } catch (thrown) {
-    return { answer: answerOf(thrown), changes: [], marks: [] };
+    if (part.reach !== null) waitForFree(replica, thrown);
+    return { answer: answerOf(thrown), ...nothing };
   }
 }
 
@@ -148,122 +219,4 @@ function recording(replica: Replica, taken: number[][]): IdentifierSource {
     },
     passIdentifiers,
   };
-}
-
-// --- Committing -----------------------------------------------------------------------------------------------------
-
-/**
- * Makes all that the script has done part of the commit being made, provided that every answer still holds. A statement
- * whose rows nobody has changed since needs no execution: its captured changes are applied. The others are executed again, with
- * the same ids, and must answer the same.
- *
- * Two kinds are not executed again, and conflict: what was undone by ROLLBACK TO, whose answer was seen but whose effects
- * must not be; and what reads the clock or chance, which is fixed when it is first evaluated, and would differ.
- *
- * @throws AtollError `conflict`
- */
-export function replay(replica: Replica, script: Script): void {
-  /** Tables that executions changed: perhaps otherwise than the first ones, whose effects the later statements saw. */
-  const dirty = new Set<TableId>();
-  const later = new LaterChanges(replica, script.entries);
-  for (const entry of script.entries) {
-    const { touched, written, volatile } = entry.access;
-    if (!intersect(touched, dirty) && !later.concern(entry)) {
-      const { changes } = entry;
-      if (script.isLive(entry) && changes.length > 0) fitting(() => applyChanges(replica.port, changes));
-      continue;
-    }
-    if (volatile || !script.isLive(entry)) throw overtaken();
-    executeAgain(replica, entry);
-    for (const table of written) dirty.add(table);
-  }
-}
-
-function intersect(left: ReadonlySet<TableId>, right: ReadonlySet<TableId>): boolean {
-  for (const each of right) if (left.has(each)) return true;
-  return false;
-}
-
-function executeAgain(replica: Replica, entry: ScriptEntry): void {
-  const { parsed } = replica.analyse(entry.statement);
-  let answer: StatementResult | AtollError;
-  try {
-    answer = replica.port.transaction(() => runOnce(replica, parsed, entry, repeating(entry.identifiers)));
-  } catch (thrown) {
-    answer = answerOf(thrown);
-  }
-  if (fingerprintOf(answer) !== entry.fingerprint) throw overtaken();
-}
-
-/** The ids of the first execution, which were issued then. One that takes others is not the same any more. */
-function repeating(identifiers: ScriptEntry['identifiers']): IdentifierSource {
-  let next = 0;
-  return {
-    takeIdentifiers: (_table, count) => {
-      const ids = identifiers[next++];
-      if (ids?.length !== count) throw overtaken();
-      return [...ids];
-    },
-    passIdentifiers: () => undefined,
-  };
-}
-
-/** Others have changed what the transaction has seen. */
-export function overtaken(): AtollError {
-  return new AtollError(
-    'conflict',
-    'another transaction has changed what this one has read or written; run the transaction again',
-    'none',
-    { reason: 'changed' },
-  );
-}
-
-/** A row that is not as it was means that somebody has changed it. */
-function fitting(apply: () => void): void {
-  try {
-    apply();
-  } catch (error) {
-    throw error instanceof MisfitError ? overtaken() : error;
-  }
-}
-
-// --- Both -----------------------------------------------------------------------------------------------------------
-
-type Run = Pick<ScriptEntry, 'statement' | 'read'> & { readonly answerBytesMax?: number | undefined };
-
-function runOnce(
-  replica: Replica,
-  { statement: ast }: ParsedStatement,
-  { statement, read, answerBytesMax }: Run,
-  identifiers: IdentifierSource,
-): StatementResult {
-  if (ast.kind === 'insert' && ast.upserts.length > 0) forgetLastRowid(replica.port);
-  const request = { statements: [statement], ...(answerBytesMax !== undefined && { answerBytesMax }) };
-  const [result] = read ? replica.runReads(request) : replica.runWrites(request, 'own', identifiers);
-  return result as StatementResult;
-}
-
-/** No id that a client can see: below all that JSON carries exactly. */
-const NOBODYS_ROWID = -Number.MAX_SAFE_INTEGER;
-
-/**
- * An upsert tells whether it inserted by the connection's last rowid, which stays what it was when the insert before it is
- * undone: the same insert once more would go unnoticed.
- */
-function forgetLastRowid(port: SqlitePort): void {
-  rehearse(port, () =>
-    port.query('INSERT INTO _atoll_log(seq, commit_id, image) VALUES (?, 0, 0)', NOBODYS_ROWID),
-  );
-}
-
-function fingerprintOf(answer: StatementResult | AtollError): string {
-  return answer instanceof AtollError ? fingerprintOfError(answer) : fingerprintOfResult(answer);
-}
-
-/** The error as the client's answer. Rethrown: what ends more than the statement, or says nothing of its rows. */
-function answerOf(thrown: unknown): AtollError {
-  if (thrown instanceof SqliteError && ENDS_TRANSACTION.has(thrown.kind)) throw thrown;
-  const error = failureOf(thrown);
-  if (error.kind.retryable || error.kind.status >= 500) throw error;
-  return error;
 }

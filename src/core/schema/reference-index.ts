@@ -131,6 +131,11 @@ export function keyOverText(
   return `${child?.name} (${key.columns.join(', ')}) REFERENCES ${parent?.name}`;
 }
 
+/** Tells {@link keyOverText} from the text of another index over partitions. */
+export function isKeyOver(text: string): boolean {
+  return text.includes(' REFERENCES ');
+}
+
 /** Whether the parent's columns are its PRIMARY KEY or UNIQUE, as SQLite demands it of a foreign key. */
 function isUnique(parent: Table, columns: readonly string[]): boolean {
   if (parent.rowidColumn !== null && sameNames([parent.rowidColumn], columns)) return true;

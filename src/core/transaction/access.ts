@@ -33,6 +33,12 @@ export function accessOf(
   };
 }
 
+/** Of rows of these tables that others have made for this partition. */
+export function accessOfRows(tables: readonly Table[], schema: Schema): Access {
+  const touched = [...tables, ...tables.flatMap((table) => relatives(table, schema))];
+  return { touched: idsOf(touched), written: idsOf(tables), volatile: false };
+}
+
 /** The statement's own target first; all tables where it is not known which. */
 function writtenTables(statement: Statement, plan: Plan | null, schema: Schema): readonly Table[] {
   if (statement.kind !== 'insert' && statement.kind !== 'update' && statement.kind !== 'delete') return [];

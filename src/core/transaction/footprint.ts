@@ -97,6 +97,14 @@ export function writtenLocks(
   return writeLocks({ partitioned: [name], reference: [] }, reaches, tokens, schema);
 }
 
+/** Locks of rows that others have made for this partition: foreign keys are checked here, and may look at other keys. */
+export function incomingLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
+  const names = [...new Set(changes.map((change) => layoutOf(layouts, change).table))];
+  const related = names.some((name) => isRelated(schema, name));
+  if (related && !names.every((name) => staysWithKey(schema, name))) return [WHOLE_EXCLUSIVE];
+  return changedLocks(changes, layouts, schema);
+}
+
 /** Locks of what a transaction has changed; for rows whose keys its plan did not know. */
 export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
   const tokens = new Set<Token>();

@@ -14,11 +14,15 @@ export const SCRIPT_BYTES_MAX = 16 * 1024 * 1024;
 /** Locks that a script needs one by one (chosen: they are logged, and compared with others'). */
 const LOCKS_MAX = 5_000;
 
-/** A statement of an interactive transaction as it was first evaluated in this partition. */
+/**
+ * A statement of an interactive transaction as it was first evaluated in this partition; or what one has made in other
+ * partitions for this one.
+ */
 export interface ScriptEntry {
   /** Among the transaction's statements, in all partitions; rises. */
   readonly number: number;
-  readonly statement: WireStatement;
+  /** Null: changes that others have made. */
+  readonly statement: WireStatement | null;
   readonly read: boolean;
   readonly answerBytesMax: number | undefined;
   /** The partition's last commit when it was evaluated. */
@@ -29,6 +33,8 @@ export interface ScriptEntry {
   readonly identifiers: readonly (readonly number[])[];
   /** What it did; nothing if it failed. */
   readonly changes: readonly Change[];
+  /** Stands for what it has made for other partitions, which is in their scripts; null: nothing. */
+  readonly escaped: string | null;
   readonly access: Access;
   /** That it needs where it must hold while others are prepared. */
   readonly locks: readonly Lock[];
@@ -71,6 +77,11 @@ export class Script {
 
   get read(): boolean {
     return this.#entries.every(({ read }) => read);
+  }
+
+  /** What it does here is not all of what its statements do, or not all theirs. */
+  get spreads(): boolean {
+    return this.#entries.some(({ statement, escaped }) => statement === null || escaped !== null);
   }
 
   /** Each once; of very many, those of whole tables. */
@@ -123,7 +134,7 @@ function distinct(locks: readonly Lock[]): Lock[] {
 
 /** About what an entry takes in memory. */
 export function entryBytes({ statement, changes }: Pick<ScriptEntry, 'statement' | 'changes'>): number {
-  return statementBytes(statement) + changesBytes(changes);
+  return (statement === null ? 0 : statementBytes(statement)) + changesBytes(changes);
 }
 
 export function statementBytes({ sql, args }: WireStatement): number {

@@ -1,6 +1,8 @@
 import type { PartitionId } from '../../base/brand.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
+import type { Plan } from '../../core/plan/plan.ts';
+import { isKeyOver } from '../../core/schema/reference-index.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
 import type {
@@ -22,7 +24,8 @@ import { neededRole, type Planned, planClientStatement } from '../planned.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
-import { spreads } from '../spread.ts';
+import { ringFor } from '../spread.ts';
+import { stagedPlan } from '../staged.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
@@ -108,7 +111,8 @@ function planStep(
     if (savepoint !== null) return { planned, step: savepoint };
     const parts = partsOf(transaction, planned);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
-    return { planned, step: { kind: 'run', system, parts } };
+    const ring = ringFor(known, [planned]);
+    return { planned, step: { kind: 'run', system, parts, ...(ring !== undefined && { ring }) } };
   } catch (error) {
     return { planned, step: refused(error) };
   }
@@ -156,8 +160,11 @@ function placesOf(
   const { plan, args, statement, asOf } = planned;
   const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
-  if (spreads(plan))
-    throw unsupported('rows are written that may move, or have values that are unique over partitions,');
+  if (refersOver(plan)) throw unsupported('rows are written that foreign keys over partitions concern,');
+  if (stagedPlan(planned) !== null)
+    throw unsupported(
+      'ON CONFLICT, OR IGNORE and REPLACE look for rows with a value that is unique over partitions',
+    );
   switch (plan.kind) {
     case 'scatter': {
       const { partitions, statement: part } = scatterParts(known, planned, plan, instant);
@@ -179,6 +186,12 @@ function placesOf(
     default:
       throw unsupported(`${plan.kind} statements run`);
   }
+}
+
+/** They are judged in the end, and act then: not as the transaction goes. */
+function refersOver(plan: Plan): boolean {
+  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
+  return plan.acts !== undefined || plan.indexes?.some(isKeyOver) === true;
 }
 
 function unsupported(what: string): AtollError {

@@ -94,6 +94,21 @@ describe('entries of an index over partitions', () => {
     expectInStep(waves, 2);
   });
 
+  test('a value that another row in the same partition has got between two waves is a conflict there, and no defect', () => {
+    const codes = new Set<string>();
+    for (let code = 1; code <= 8; code++) {
+      const waves = new Waves(PEOPLE);
+      const [[a = '', a1 = ''] = []] = waves.keys;
+      const vote = waves.prepare(1, 'slow', INSERT, [a, 'Nick', code]);
+      expect(waves.transact(1, 'quick', INSERT, [a1, 'Nick', code])).toMatchObject([{ kind: 'done' }]);
+      const [outcome] = waves.later('slow', [vote]);
+      codes.add(outcome?.kind === 'error' ? outcome.error.code : String(outcome?.kind));
+      for (const partition of [1, 2]) waves.end(partition, 'slow', false);
+      expectInStep(waves, 1);
+    }
+    expect([...codes].sort()).toEqual(['conflict', 'constraint']);
+  });
+
   test('are changed by transactions only', () => {
     const waves = new Waves(PEOPLE);
     const [[a = ''] = []] = waves.keys;

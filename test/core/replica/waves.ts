@@ -70,11 +70,11 @@ export class Waves {
   }
 
   /** The second wave, of what the votes say. */
-  later(transaction: string, votes: readonly Yes[], startedMs = 1): ExecuteOutcome[] {
+  later(transaction: string, votes: readonly Yes[], startedMs = 1, visited = false): ExecuteOutcome[] {
     const escapes = votes.flatMap((vote) => vote.escapes ?? []);
     return errandsOf(escapes, this.ring).map(({ partition, changes }) => {
       const request = this.request(partition, transaction, { changes, startedMs });
-      return this.perform(partition, (replica) => laterWork(replica, { ...request, changes }));
+      return this.perform(partition, (replica) => laterWork(replica, { ...request, changes, visited }));
     });
   }
 

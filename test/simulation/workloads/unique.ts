@@ -11,11 +11,11 @@ export function unique(): Workload<UniqueStep> {
   let inserted = 0;
   return {
     name: 'unique',
-    interactive: false,
+    interactive: true,
     setUp: [
       [
         {
-          sql: 'CREATE TABLE users (number INTEGER, tenant TEXT NOT NULL, email TEXT UNIQUE, PRIMARY KEY (tenant, number)) PARTITION BY (tenant)',
+          sql: 'CREATE TABLE users (number INTEGER, tenant TEXT NOT NULL, email TEXT UNIQUE, met INTEGER DEFAULT 0, PRIMARY KEY (tenant, number)) PARTITION BY (tenant)',
         },
       ],
     ],
@@ -25,7 +25,8 @@ export function unique(): Workload<UniqueStep> {
     ],
     next: (random) => {
       const what = random.next();
-      if (what < 0.45 || inserted === 0) return insert(random, ++inserted);
+      if (what < 0.3 || inserted === 0) return insert(random, ++inserted);
+      if (what < 0.45) return upsert(random, ++inserted);
       const row = 1 + random.below(inserted);
       if (what < 0.7) return leave(row);
       if (what < 0.85) return move(row, random.pick(TENANTS));
@@ -43,6 +44,22 @@ function insert(random: Random, row: number): Operation<UniqueStep> {
     path: '/v1/query',
     body: { sql, args: [row, random.pick(TENANTS), value] },
     steps: () => [{ kind: 'insert', row, value }],
+  };
+}
+
+/** A row that is not there already: the answer says which one has the value now. */
+function upsert(random: Random, row: number): Operation<UniqueStep> {
+  const value = `user ${random.below(EMAILS)}`;
+  const clause = random.pick(['DO NOTHING', '(email) DO NOTHING', '(email) DO UPDATE SET met = met + 1']);
+  const sql = `INSERT INTO users (number, tenant, email) VALUES (?, ?, ?) ON CONFLICT ${clause} RETURNING number`;
+  return {
+    path: '/v1/query',
+    body: { sql, args: [row, random.pick(TENANTS), value] },
+    alone: true,
+    steps: (results) => {
+      const inserted = results === null || results[0]?.some(([number]) => Number(number) === row) === true;
+      return inserted ? [{ kind: 'insert', row, value }] : [];
+    },
   };
 }
 

@@ -1,0 +1,285 @@
+import { asciiLower } from '../base/ascii.ts';
+import { present } from '../base/assert.ts';
+import type { PartitionId } from '../base/brand.ts';
+import type { SqlValue } from '../base/sql-value.ts';
+import type { Change, Image } from '../core/log/commit.ts';
+import { encodeChanges } from '../core/log/encoding.ts';
+import { definitionOf } from '../core/log/layout.ts';
+import { bindPin } from '../core/plan/bind.ts';
+import { keyOfEntry } from '../core/plan/lookup.ts';
+import type { KeyTuple, RoutePlan, ScatterWritePlan, Staged } from '../core/plan/plan.ts';
+import { tokenOfKey } from '../core/schema/partition-key.ts';
+import { keyColumns } from '../core/schema/placement.ts';
+import type { Table } from '../core/schema/table.ts';
+import { quoteName } from '../core/sqlite/quote.ts';
+import { toBase64 } from '../protocol/base64.ts';
+import { AtollError } from '../protocol/error.ts';
+import type { WireStatement } from '../protocol/execute.ts';
+import { parseJson } from '../protocol/json-text.ts';
+import { decodeRow, encodeRow } from '../protocol/json-value.ts';
+import type { Escapes } from '../protocol/transaction.ts';
+import { executeIn } from './execute.ts';
+import { fanOut } from './fan-out.ts';
+import type { KeyedRequest } from './keyed-request.ts';
+import type { KnownNetwork } from './known-network.ts';
+import { askIndex } from './lookup.ts';
+import { lostAnswer, READ } from './lost.ts';
+import type { PartResult } from './parts.ts';
+import { type Planned, PlanRefusal } from './planned.ts';
+import type { ClientRequest } from './request.ts';
+import type { Session } from './statements.ts';
+import { executeTransaction } from './transact.ts';
+
+/** Questions asked at a time (chosen: as for other reads). */
+const PARALLEL_MAX = 32;
+/** Values that one statement looks for (chosen: each is a message). */
+const SOUGHT_MAX = 1_000;
+/** How often the rows in the way are looked for in all, when others keep changing them (chosen). */
+const ATTEMPTS_MAX = 20;
+/** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
+const PAUSE_MS = 4;
+const PAUSE_MS_MAX = 250;
+
+type StagedPlan = (RoutePlan | ScatterWritePlan) & { readonly staged: Staged };
+
+export function stagedPlan({ plan }: Planned): StagedPlan | null {
+  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return null;
+  return plan.staged === undefined ? null : (plan as StagedPlan);
+}
+
+/**
+ * Runs an INSERT with a clause for rows in its way: reads these, wherever they are, and has one partition run the statement as
+ * it is, with them. Their owners see to it that they were still the same; and where there was none, that none has come. If
+ * not, all is tried again.
+ */
+export async function executeStaged(
+  session: Session,
+  known: KnownNetwork,
+  request: Pick<ClientRequest, 'shape' | 'demand'>,
+  planned: Planned,
+  plan: StagedPlan,
+  keyed: KeyedRequest | null,
+): Promise<Response> {
+  const { database, context } = session;
+  const stage = stageOf(known, planned, plan, keyed);
+  const sought = soughtBy(known, planned, plan, stage);
+  /** What was there when a value was found taken. */
+  let violated: string | null = null;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const visitors = await rowsInTheWay(session, known, request, plan.staged, sought);
+      try {
+        return await executeTransaction(session, known, request, [planned], keyed, stage, visitors);
+      } catch (error) {
+        // It may be that somebody's row has come meanwhile: then it is found now.
+        if (!isUniqueViolation(error) || violated === visitors.changes) throw error;
+        violated = visitors.changes;
+        if (attempt === ATTEMPTS_MAX) throw error;
+      }
+    } catch (error) {
+      if (!hasChanged(error) || attempt === ATTEMPTS_MAX) throw error;
+    }
+    const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+    if (Date.now() + pause >= context.deadline) throw changed();
+    database.metrics.retried('conflict');
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  return error instanceof AtollError && error.code === 'constraint' && error.message.startsWith('UNIQUE');
+}
+
+function hasChanged(error: unknown): boolean {
+  return error instanceof AtollError && error.code === 'conflict' && error.detail?.reason === 'changed';
+}
+
+function changed(): AtollError {
+  return new AtollError('conflict', 'others keep changing the rows in its way; try again', 'none', {
+    reason: 'changed',
+  });
+}
+
+// --- Where it runs ---------------------------------------------------------------------------------------------------
+
+/** The home of its first row that has one. The same for a repeat under the same key. */
+function stageOf(
+  known: KnownNetwork,
+  { args }: Planned,
+  plan: StagedPlan,
+  keyed: KeyedRequest | null,
+): PartitionId {
+  if (plan.kind === 'route') {
+    const bound = bindPin(plan.pin, args, known.tokens);
+    if (bound.kind === 'one') return bound.partition;
+  } else {
+    const first = homesOf(known, plan, args).find((home) => home !== null);
+    if (first != null) return first;
+  }
+  if (keyed !== null) return known.tokens.partitionOf(keyed.token);
+  const partitions = known.tokens.partitions();
+  return partitions[Date.now() % partitions.length] as PartitionId;
+}
+
+/** Of each row; null: its key is generated. */
+function homesOf(
+  known: KnownNetwork,
+  { rows }: ScatterWritePlan,
+  args: Planned['args'],
+): (PartitionId | null)[] {
+  const { keys, columns, generatesNull } = present(rows, 'rows of several keys are VALUES');
+  return keys.map((tuple) => {
+    const values = tuple === null ? null : bind(tuple, args);
+    if (values === null || (generatesNull && values[0] === null)) return null;
+    return known.tokens.partitionOf(tokenOfKey(values, columns));
+  });
+}
+
+function bind(tuple: KeyTuple, args: Planned['args']): SqlValue[] {
+  return tuple.map((source) => (source.kind === 'literal' ? source.value : (args[source.index - 1] ?? null)));
+}
+
+// --- What may be in its way ------------------------------------------------------------------------------------------
+
+/** Values of one constraint: rows with them are in the way. */
+interface Sought {
+  /** Of the hidden table that says where; null: `home` has them. */
+  readonly index: NonNullable<Staged['constraints'][number]['index']> | null;
+  readonly home: PartitionId;
+  readonly columns: readonly string[];
+  readonly values: readonly SqlValue[];
+}
+
+/** @throws PlanRefusal */
+function soughtBy(
+  known: KnownNetwork,
+  { args }: Planned,
+  plan: StagedPlan,
+  stage: PartitionId,
+): readonly Sought[] {
+  const { staged } = plan;
+  const homes = plan.kind === 'scatter-write' ? homesOf(known, plan, args) : [];
+  const all = staged.constraints.flatMap(({ index, columns, classes, values }) => {
+    const seen = new Set<number>();
+    return values.flatMap((tuple, row): Sought[] => {
+      const bound = tuple === null ? null : bind(tuple, args);
+      if (bound === null || bound.includes(null)) return [];
+      const token = tokenOfKey(bound, classes);
+      if (seen.has(token) && !staged.rowsMayMeet) throw meeting(row, staged, columns);
+      seen.add(token);
+      if (index !== null) return [{ index, home: known.tokens.partitionOf(token), columns, values: bound }];
+      // What the stage has of its own is there anyway.
+      const home = homes[row] ?? stage;
+      return home === stage ? [] : [{ index, home, columns, values: bound }];
+    });
+  });
+  if (all.length <= SOUGHT_MAX) return all;
+  throw new PlanRefusal(
+    'too-large',
+    `${all.length} values of "${staged.table}" are to be looked for, ${SOUGHT_MAX} are allowed: insert fewer rows at a time`,
+  );
+}
+
+function meeting(row: number, { table }: Staged, columns: readonly string[]): PlanRefusal {
+  return new PlanRefusal(
+    'unsupported',
+    `row ${row + 1} has the same ${columns.map((name) => `"${name}"`).join(', ')} as a row before it, and "${table}" has ` +
+      'constraints over partitions: insert them in statements of their own',
+  );
+}
+
+/** Reads them, by the indexes and then where they are. @throws AtollError `conflict` if one has gone meanwhile */
+async function rowsInTheWay(
+  session: Session,
+  known: KnownNetwork,
+  { demand }: Pick<ClientRequest, 'demand'>,
+  { table: name }: Staged,
+  sought: readonly Sought[],
+): Promise<Escapes> {
+  const table = present(known.schema.table(name), 'a plan is of a table of its schema');
+  const strong = { ...demand, consistency: 'strong', past: null } as const;
+  const places = await fanOut(sought, PARALLEL_MAX, async (each, signal) => {
+    const { index, home, columns, values } = each;
+    if (index === null) return { partition: home, names: columns, values, exists: false };
+    const text = encodeRow(values);
+    const scoped = { ...session, context: { ...session.context, signal } };
+    const { entry } = await askIndex(scoped, known, strong, home, index, text);
+    return entry === null ? null : placeOf(known, table, index, decodeRow(parseJson(entry) as unknown[]));
+  });
+  const byPartition = Map.groupBy(
+    places.filter((place) => place !== null),
+    ({ partition }) => partition,
+  );
+  const found = await fanOut([...byPartition], PARALLEL_MAX, async ([partition, asked], signal) => {
+    const statements = asked.map(({ names, values }) => selectOf(table, names, values));
+    const work = { partition, shape: 'batch', read: true, statements, demand: strong } as const;
+    const response = await executeIn(session.database, known, work, { ...session.context, signal });
+    const text = await response.text().catch((error: unknown) => {
+      throw lostAnswer(error, partition, READ);
+    });
+    // Not `JSON.parse`, for which 1.0 is 1.
+    const { results } = parseJson(text) as { results: PartResult[] };
+    return asked.flatMap(({ exists }, at) => {
+      const rows = results[at]?.rows ?? [];
+      if (exists && rows.length === 0) throw changed();
+      return rows.map((row) => decodeRow(row));
+    });
+  });
+  return visitorsOf(table, found.flat());
+}
+
+interface Place {
+  readonly partition: PartitionId;
+  readonly names: readonly string[];
+  readonly values: readonly SqlValue[];
+  /** An index has it. */
+  readonly exists: boolean;
+}
+
+function placeOf(
+  known: KnownNetwork,
+  table: Table,
+  id: NonNullable<Sought['index']>,
+  entry: readonly SqlValue[],
+): Place {
+  const index = present(
+    known.schema.uniquesOf(table).find((each) => each.table.id === id),
+    'a plan is of indexes of its schema',
+  );
+  const partition = known.tokens.partitionOf(tokenOfKey(keyOfEntry(index, table, entry), keyColumns(table)));
+  return { partition, names: [...index.columns, ...index.row], values: entry, exists: true };
+}
+
+/** The row's image, in the order of its layout. */
+function selectOf(table: Table, names: readonly string[], values: readonly SqlValue[]): WireStatement {
+  const { columns, hiddenRowid } = definitionOf(table);
+  const list = columns.map((column, i) => (hiddenRowid && i === 0 ? column : quoteName(column)));
+  const where = names.map((column, i) => {
+    const isHidden = !table.columns.some(({ name }) => asciiLower(name) === asciiLower(column));
+    return `${isHidden ? column : quoteName(column)} = ?${i + 1}`;
+  });
+  const sql = `SELECT ${list.join(', ')} FROM ${quoteName(table.name)} WHERE ${where.join(' AND ')}`;
+  return { sql, args: parseJson(encodeRow([...values])) };
+}
+
+/** Each once. */
+function visitorsOf(table: Table, images: readonly Image[]): Escapes {
+  const { columns, key } = definitionOf(table);
+  const lower = columns.map(asciiLower);
+  const placement = table.placement.kind === 'partitioned' ? table.placement.key : [];
+  const places = placement.map((name) => lower.indexOf(asciiLower(name)));
+  const distinct = new Map(images.map((image) => [encodeRow(key.map((at) => image[at] ?? null)), image]));
+  const rows = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, image]) => image);
+  const changes = rows.map(
+    (after): Change => ({ type: 'create', tableId: table.id, layout: 0, before: null, after }),
+  );
+  return {
+    tokens: rows.map((image) =>
+      tokenOfKey(
+        places.map((place) => image[place] ?? null),
+        keyColumns(table),
+      ),
+    ),
+    changes: toBase64(encodeChanges(changes)),
+  };
+}
