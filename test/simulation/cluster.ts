@@ -42,6 +42,11 @@ export class SimulatedCluster {
         id: id as PartitionId,
         peers: (own) => this.network.peers(own),
         defect: (error) => this.defects.push(error),
+        restarted: ({ port }) => {
+          const { rows } = port.query("SELECT 1 FROM sqlite_schema WHERE name = '_atoll_prepared'");
+          if (rows.length === 0) return;
+          if (port.query('SELECT 1 FROM _atoll_prepared LIMIT 1').rows.length > 0) coverage.recoveries++;
+        },
       });
       this.partitions.push(host);
       this.network.add(host);
@@ -80,18 +85,22 @@ export class SimulatedCluster {
       const settle = (answer: Answer | null): void => {
         if (settled) return;
         settled = true;
+        patience.cancelled = true;
         waiting?.delete(lost);
         loop.schedule(0.1, client, () => resolve(answer));
       };
       const lost = (): void => settle(null);
       waiting?.add(lost);
       // A router that has just started knows nothing, and waits for the network longer than a client does.
-      loop.schedule(PATIENCE_MS, client, lost);
+      const patience = loop.schedule(PATIENCE_MS, client, lost);
       loop.schedule(0.1, router, () => {
         const request = new Request(`http://atoll${path}`, {
           method: 'POST',
-          headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-          body: JSON.stringify(body),
+          headers: {
+            authorization: `Bearer ${TOKEN}`,
+            'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json',
+          },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
         });
         Promise.resolve(router.gateway.fetch(request))
           .then(async (response) => ({ status: response.status, text: await response.text() }))
@@ -126,5 +135,9 @@ export class SimulatedCluster {
 
   get hosts(): readonly PartitionHost[] {
     return this.partitions;
+  }
+
+  close(): void {
+    for (const host of this.partitions) host.close();
   }
 }

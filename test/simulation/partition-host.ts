@@ -4,6 +4,7 @@ import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
+import type { Random } from '../harness/random.ts';
 import { type Actor, type EventLoop, SUPERSEDED } from './event-loop.ts';
 
 const MEMORY = { synchronous: 'OFF', restricted: false } as const;
@@ -74,6 +75,8 @@ export interface PartitionHostOptions {
   readonly loop: EventLoop;
   readonly id: PartitionId;
   readonly peers: (host: PartitionHost) => Peers;
+  /** An instance has started over a file that there was. */
+  readonly restarted: (host: PartitionHost) => void;
   readonly defect: (error: unknown) => void;
 }
 
@@ -96,11 +99,12 @@ export class PartitionHost {
   /** When the alarm rings that was set durably; of the file, not of an instance. */
   #alarmAt: number | null = null;
   clockOffsetMs = 0;
-  starts = 0;
+  readonly #random: Random;
 
   constructor(options: PartitionHostOptions) {
     this.#options = options;
     this.id = options.id;
+    this.#random = options.loop.stream(`partition ${options.id}`);
     const port = new NodeSqlitePort(':memory:', MEMORY);
     this.#durable = port.serialize();
     this.#instance = this.#start(port);
@@ -120,7 +124,6 @@ export class PartitionHost {
   }
 
   #start(inner: NodeSqlitePort): Instance {
-    this.starts++;
     const { loop, peers } = this.#options;
     const port = new GatedPort(inner, () => {
       instance.alive = false;
@@ -182,7 +185,7 @@ export class PartitionHost {
     if (this.#flushing) return;
     this.#flushing = true;
     const { loop } = this.#options;
-    loop.schedule(0.2 + loop.random.next() * 3, instance, () => {
+    loop.schedule(0.2 + this.#random.next() * 3, instance, () => {
       this.#flushing = false;
       if (instance !== this.#instance) return;
       this.#durable = instance.port.inner.serialize();
@@ -198,7 +201,7 @@ export class PartitionHost {
     const { loop } = this.#options;
     this.#alarmAt = at;
     // By the host's own clock.
-    const delay = at - (1_700_000_000_000 + loop.now + instance.clockOffsetMs);
+    const delay = at - (loop.unixMs + instance.clockOffsetMs);
     loop.schedule(Math.max(0, delay), ANYBODY, () => this.#ring(at));
   }
 
@@ -214,9 +217,9 @@ export class PartitionHost {
       });
     });
     // At least once.
-    if (loop.random.chance(0.1))
+    if (this.#random.chance(0.1))
       loop.schedule(
-        loop.random.below(50),
+        this.#random.below(50),
         instance,
         () => void instance.server.alarm().catch(() => undefined),
       );
@@ -250,6 +253,13 @@ export class PartitionHost {
     this.#durableWrites = this.#instance.port.writes;
     // An alarm that was set is in the file.
     if (this.#alarmAt !== null) this.#setAlarm(this.#instance, this.#alarmAt);
+    this.#options.restarted(this);
+  }
+
+  /** When the run is over. */
+  close(): void {
+    const { port } = this.#instance;
+    if (!port.broken) port.inner.close();
   }
 }
 

@@ -3,12 +3,12 @@ import { checkListAppend } from '../checkers/list-append.ts';
 import type { ListStep } from '../checkers/list-history.ts';
 import { checkSessions } from '../checkers/session.ts';
 import type { Operation, Statement } from '../client.ts';
-import type { Workload } from './workload.ts';
+import type { RequestWorkload } from './workload.ts';
 
 const KEYS = Array.from({ length: 6 }, (_, index) => `k${index}`);
 
 /** Transactions that append to lists and read them; some of one key alone, which take the path without coordination. */
-export function listAppend(): Workload<ListStep> {
+export function listAppend(): RequestWorkload<ListStep> {
   let values = 0;
   return {
     name: 'list-append',

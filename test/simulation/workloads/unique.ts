@@ -1,13 +1,13 @@
 import type { Random } from '../../harness/random.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import type { RequestWorkload } from './workload.ts';
 
 const TENANTS = ['a', 'b', 'c', 'd', 'e'];
 const EMAILS = 6;
 
 /** Users of many tenants want few names, which are unique over all of them; they also leave, and move to other tenants. */
-export function unique(): Workload<UniqueStep> {
+export function unique(): RequestWorkload<UniqueStep> {
   let inserted = 0;
   return {
     name: 'unique',
