@@ -2,12 +2,13 @@ import { present } from '../../base/assert.ts';
 import { fromBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
-import { applyChanges } from '../log/apply.ts';
+import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { createRows } from '../log/create-rows.ts';
 import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
+import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
 import { inOwnLayouts } from './feed.ts';
 import { freeing } from './freed.ts';
@@ -46,7 +47,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const changes = rehearse(port, () => {
-    applyChanges(port, before);
+    applyFormer(port, before);
     addChanges(replica, request, incoming);
     checkOwnership(port, replica.schema, replica.identity);
     return readCaptured(port);
@@ -59,6 +60,18 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   const vote: Vote = { vote: 'yes', preparedAt, read: changes.length === 0, reply: replica.encodeBatch([]) };
   return { kind: 'done', body: JSON.stringify(vote) };
+}
+
+/**
+ * Its keys are locked since the first wave, but UNIQUE looks further: a row of another key may have come meanwhile with a value that
+ * a row of these has too. Nobody may have that value twice, and run again the transaction finds out who does.
+ */
+function applyFormer(port: SqlitePort, before: readonly Change[]): void {
+  try {
+    applyChanges(port, before);
+  } catch (error) {
+    throw error instanceof MisfitError ? wounded() : error;
+  }
 }
 
 /** What goes before what comes: a value may change hands. */
