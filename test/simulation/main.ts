@@ -6,7 +6,7 @@ import { runSeeds, type SeedResult } from './seeds.ts';
 /**
  * `npm run simulate -- --seeds N --from S [--jobs J] [--keep-going]`: runs seeds S … S + N − 1 and stops at the first that fails, which is
  * shrunk to the smallest command that still fails (`--without`, `--clients`, `--operations`). The same seed gives the same run,
- * byte for byte. `--mutant TEXT` plants the defect of that name.
+ * byte for byte. `--history`: of a command like that, what clients have seen. `--mutant TEXT` plants the defect of that name.
  */
 const { values } = parseArgs({
   options: {
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     operations: { type: 'string', default: '' },
     clients: { type: 'string', default: '' },
     mutant: { type: 'string', default: '' },
+    history: { type: 'boolean', default: false },
   },
 });
 const from = Number(values.from);
@@ -93,12 +94,16 @@ async function shrinkSeed(seed: number): Promise<void> {
 async function repeat(): Promise<void> {
   plantNamed(values.mutant);
   const { runOf } = await import('./command.ts');
-  const { runSeed } = await import('./run.ts');
+  const { FailedRun, runSeed } = await import('./run.ts');
   try {
     const { hash } = await runSeed(runOf(from, values));
     console.log(`seed ${from}, less of it: clean, ${hash}`);
   } catch (error) {
+    if (!(error instanceof FailedRun)) throw error;
     process.exitCode = 1;
-    console.error(error);
+    console.error(error.cause);
+    if (!values.history) return;
+    for (const each of error.history.toSorted((a, b) => a.called - b.called))
+      console.log(JSON.stringify(each));
   }
 }

@@ -38,12 +38,17 @@ export class FailedRun extends Error {
   readonly plan: readonly Fault[];
   readonly workload: string;
   readonly clients: number;
+  readonly history: readonly Transaction<unknown>[];
 
-  constructor(cause: unknown, { plan, workload, clients }: Pick<FailedRun, 'plan' | 'workload' | 'clients'>) {
+  constructor(
+    cause: unknown,
+    { plan, workload, clients, history }: Pick<FailedRun, 'plan' | 'workload' | 'clients' | 'history'>,
+  ) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.plan = plan;
     this.workload = workload;
     this.clients = clients;
+    this.history = history;
   }
 }
 
@@ -88,7 +93,9 @@ async function simulate(loop: EventLoop, run: Run): Promise<Report> {
     for (const host of cluster.hosts) countEntries(host, coverage);
     return { hash: fingerprint(loop, cluster, history), coverage };
   } catch (error) {
-    throw new FailedRun(error, { plan: nemesis.plan, workload: workload.name, clients: clients.length });
+    const history = clients.flatMap((client) => client.history);
+    const { plan } = nemesis;
+    throw new FailedRun(error, { plan, workload: workload.name, clients: clients.length, history });
   } finally {
     cluster.close();
   }
