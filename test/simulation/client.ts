@@ -15,6 +15,8 @@ export interface Operation<Step> {
   readonly body: Record<string, unknown>;
   /** A read of the past, as of so long before it is sent, ms. */
   readonly agoMs?: number;
+  /** A read that needs only see what its session has seen. */
+  readonly session?: true;
   /** `results`: rows of each statement; null when there is no answer or an error. */
   readonly steps: (results: readonly unknown[][][] | null) => readonly Step[];
 }
@@ -58,6 +60,10 @@ export class Client<Step> implements Actor {
   #keys = 0;
   /** Unix ms; before it there was nothing to read. */
   #bornMs = 0;
+  /** What it has seen, as its last answer says. */
+  #session: string | null = null;
+  /** What it has read of the past. */
+  readonly #past: { readonly path: string; readonly body: object; readonly rows: string }[] = [];
   readonly history: Transaction<Step>[] = [];
   /** Of the errors that it was answered, and `ok`. */
   readonly codes = new Set<string>();
@@ -79,11 +85,30 @@ export class Client<Step> implements Actor {
 
   /** Notes what came of it. What was not proved to be undone may have been done. */
   async perform(operation: Operation<Step>): Promise<Answer | null> {
-    const { path, body, agoMs, steps } = operation;
+    const { path, body, agoMs, session, steps } = operation;
+    if (session === true) {
+      this.#coverage.sessionReads++;
+      return this.#note(steps, () => this.#ask(path, { ...body, consistency: 'session' }));
+    }
     if (agoMs === undefined) return this.#note(steps, () => this.#ask(path, body));
     this.#coverage.pastReads++;
     const asOf = Math.max(this.#bornMs, Math.floor(this.#loop.unixMs) - agoMs);
-    return this.#note(steps, () => this.#ask(path, { ...body, asOf }));
+    const past = { path, body: { ...body, asOf } };
+    const answer = await this.#note(steps, () => this.#ask(path, past.body));
+    if (answer?.status === 200) this.#past.push({ ...past, rows: sortedRows(answer) });
+    return answer;
+  }
+
+  /** What was at a moment does not change, whoever is asked. @throws Error if it did */
+  async readPastAgain(): Promise<void> {
+    if (this.#past.length === 0) return;
+    const { path, body, rows } = this.#random.pick(this.#past);
+    const answer = await this.#ask(path, body);
+    if (answer?.status !== 200) return;
+    this.#coverage.pastReadsAgain++;
+    const now = sortedRows(answer);
+    if (now !== rows)
+      throw new Error(`the past has changed: ${JSON.stringify(body)} was ${rows} and is ${now}`);
   }
 
   /** The same under an idempotency key: sent again, by any router, until it is known what came of it. */
@@ -173,10 +198,13 @@ export class Client<Step> implements Actor {
     return committed;
   }
 
-  #ask(path: string, body: object | string): Promise<Answer | null> {
+  async #ask(path: string, body: object | string): Promise<Answer | null> {
     const router = this.#random.below(this.#cluster.routers.length);
-    const sent = typeof body === 'string' ? body : { timeoutMs: 2_500, ...body };
-    return this.#cluster.ask(this, router, path, sent);
+    const session = this.#session !== null && TAKES_SESSION.test(path) ? { session: this.#session } : {};
+    const sent = typeof body === 'string' ? body : { timeoutMs: 2_500, ...session, ...body };
+    const answer = await this.#cluster.ask(this, router, path, sent);
+    if (typeof answer?.json.session === 'string') this.#session = answer.json.session;
+    return answer;
   }
 
   async #note(steps: Operation<Step>['steps'], ask: () => Promise<Answer | null>): Promise<Answer | null> {
@@ -213,6 +241,19 @@ class GivenUp extends Error {
     super('a statement was not answered');
     this.answer = answer;
   }
+}
+
+const TAKES_SESSION = /\/(query|batch|commit)$/;
+
+function sortedRows(answer: Answer): string {
+  return rowsOf(answer)
+    .map((rows) =>
+      rows
+        .map((row) => JSON.stringify(row))
+        .sort()
+        .join(),
+    )
+    .join(';');
 }
 
 /** No commit was asked for: whatever came of a statement, nothing of the transaction is applied. */

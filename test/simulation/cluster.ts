@@ -4,6 +4,7 @@ import { createGateway } from '../../src/gateway/app.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
+import { FollowerHost } from './follower-host.ts';
 import { Network } from './network.ts';
 import { PartitionHost } from './partition-host.ts';
 
@@ -26,6 +27,7 @@ export class SimulatedCluster {
   readonly network: Network;
   readonly partitions: PartitionHost[] = [];
   readonly routers: Router[] = [];
+  readonly followers: FollowerHost[] = [];
   readonly defects: unknown[] = [];
   readonly #loop: EventLoop;
   readonly #coverage: Coverage;
@@ -137,7 +139,20 @@ export class SimulatedCluster {
     return this.partitions;
   }
 
+  /** From now on there is a copy of each partition. */
+  follow(): void {
+    const [loop, network, coverage] = [this.#loop, this.network, this.#coverage];
+    const defect = (error: unknown): unknown => this.defects.push(error);
+    for (const leader of this.partitions) {
+      const follower = new FollowerHost({ loop, network, coverage, leader, defect });
+      this.followers.push(follower);
+      network.addFollower(leader.id, follower);
+      follower.start();
+    }
+  }
+
   close(): void {
+    for (const follower of this.followers) follower.close();
     for (const host of this.partitions) host.close();
   }
 }

@@ -13,6 +13,8 @@ export const COVERAGE = [
   'rolledBack',
   'imports',
   'pastReads',
+  'pastReadsAgain',
+  'sessionReads',
   'schemaChanges',
   'schemaChangesRefused',
   // Of the nemesis.
@@ -42,6 +44,10 @@ export const COVERAGE = [
   'certified',
   'uncertified',
   'duplicates',
+  // Of copies.
+  'snapshots',
+  'followed',
+  'followerReads',
 ] as const;
 
 export type Coverage = Record<(typeof COVERAGE)[number], number>;

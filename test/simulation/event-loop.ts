@@ -110,7 +110,11 @@ export class EventLoop {
       this.now = Math.max(this.now, event.at);
       if (event.cancelled || !event.actor.alive) continue;
       this.trace = hashed(`${event.at} ${event.actor.name}`, this.trace);
-      this.#actors.run(event.actor, event.run);
+      try {
+        this.#actors.run(event.actor, event.run);
+      } catch (error) {
+        this.#said('an event has failed', error);
+      }
       await this.#turns(TURNS);
     }
   }

@@ -25,6 +25,8 @@ export function checkLogs(ports: readonly SqlitePort[]): void {
       if (timestamp <= last)
         throw new Error(`log time: partition ${partition} has ${timestamp} after ${last}`);
       last = timestamp;
+      if (commit !== null && timestamp < String(commit))
+        throw new Error(`log time: partition ${partition} has ${timestamp} for what counts from ${commit}`);
       if (id === null) continue;
       const entry = { partition, kind: String(kind), timestamp, commitTimestamp: commit as string | null };
       const own = transactions.get(String(id));

@@ -13,11 +13,11 @@ export interface Fault {
   readonly happen: () => void;
 }
 
-/** Whose next message may be the end of whoever takes it. */
+/** Whose next message may be the end of whoever takes it; more often, those of transactions. */
 const TRAPPED: readonly string[] = [
-  'prepare',
-  'transact',
-  'transaction-end',
+  ...['prepare', 'prepare', 'prepare'],
+  ...['transact', 'transact', 'transact'],
+  ...['transaction-end', 'transaction-end', 'transaction-end'],
   'transaction-state',
   'execute',
   'certify',

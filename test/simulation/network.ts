@@ -7,6 +7,7 @@ import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../sr
 import type { Random } from '../harness/random.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
+import type { FollowerHost } from './follower-host.ts';
 import { Links } from './links.ts';
 import type { PartitionHost } from './partition-host.ts';
 import { Witness } from './witness.ts';
@@ -47,6 +48,7 @@ export class Network {
   readonly #coverage: Coverage;
   readonly #witness: Witness;
   readonly #hosts = new Map<PartitionId, PartitionHost>();
+  readonly #followers = new Map<PartitionId, FollowerHost>();
 
   constructor(loop: EventLoop, coverage: Coverage) {
     this.#loop = loop;
@@ -59,12 +61,27 @@ export class Network {
     this.#hosts.set(host.id, host);
   }
 
-  /** For a router. */
+  addFollower(partition: PartitionId, follower: FollowerHost): void {
+    this.#followers.set(partition, follower);
+  }
+
+  /** For a router: by a copy where one may answer, else by the leader. */
   transport(router: Actor): PartitionTransport {
     return {
-      call: (_database, partition, { type, body, deadline, trace }: PartitionMessage) =>
-        this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send()),
+      call: async (_database, partition, { type, body, deadline, trace, freshness }: PartitionMessage) => {
+        const copy = freshness === undefined ? undefined : this.#followers.get(partition);
+        if (copy !== undefined && freshness !== undefined && type === 'execute' && this.#random.chance(0.8)) {
+          const response = copy.serve(body as string, freshness);
+          if (response !== null) return response;
+        }
+        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+      },
     };
+  }
+
+  /** A message by itself, one way. */
+  post(from: Actor, to: Actor, arrive: () => void): void {
+    this.#carry(from.name, to, 'messagesLost', () => undefined, arrive);
   }
 
   /** For a partition: what it sends leaves by its output gate. */

@@ -7,7 +7,8 @@ import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { Random } from '../harness/random.ts';
 import { type Actor, type EventLoop, SUPERSEDED } from './event-loop.ts';
 
-const MEMORY = { synchronous: 'OFF', restricted: false } as const;
+/** Of databases whose durability is the simulator's. */
+export const MEMORY = { synchronous: 'OFF', restricted: false } as const;
 
 /** One life of an object: its memory, and its view of the storage, which ends with it. */
 interface Instance extends Actor {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readHead } from '../../src/core/log/tables.ts';
+import type { SqlitePort } from '../../src/core/sqlite/port.ts';
 import { newTrace } from '../../src/gateway/trace.ts';
 import type { Transaction, Violation } from './checkers/history.ts';
 import { Client } from './client.ts';
 import { type Answer, SimulatedCluster } from './cluster.ts';
+import { checkCopy } from './copies.ts';
 import { type Coverage, noCoverage } from './coverage.ts';
 import { EventLoop } from './event-loop.ts';
 import { checkIndexes } from './indexes.ts';
@@ -115,12 +117,15 @@ async function work(loop: EventLoop, run: Run, scene: Scene): Promise<void> {
   const operator = new Client<unknown>(loop, cluster, coverage, 99);
   await until(loop, setUp(operator, cluster, workload));
   for (const client of clients) client.begin();
+  if (loop.stream('followers').chance(0.35)) cluster.follow();
   nemesis.start(run.without);
   let over = false;
   const working = Promise.all([
     ...clients.map((client) => keepBusy(client, workload, run.operations, () => over)),
     changeSchema(operator, workload, coverage, () => over),
   ]);
+  // What it fails with is looked at below.
+  working.catch(() => undefined);
   await loop.run(() => false, loop.now + TROUBLE_MS);
   over = true;
   nemesis.stop();
@@ -129,12 +134,15 @@ async function work(loop: EventLoop, run: Run, scene: Scene): Promise<void> {
   const answer = await until(loop, readLast(clients[0] as Client<unknown>, workload));
   if (answer?.status !== 200) throw new Error(`the last read failed: ${JSON.stringify(answer?.json)}`);
   await until(loop, atRest(loop, operator, cluster));
+  await until(loop, caughtUp(operator, cluster));
   const [defect] = [...cluster.defects, ...loop.defects];
   if (defect !== undefined) throw defect;
   if (nemesis.isCalm) refuseTrouble(clients);
   const ports = cluster.hosts.map(({ port }) => port);
   checkIndexes(ports);
   checkLogs(ports);
+  for (const [index, { name, port }] of cluster.followers.entries())
+    checkCopy(name, ports[index] as SqlitePort, port as SqlitePort);
 }
 
 /** Runs the simulation until the promise is settled. */
@@ -173,10 +181,11 @@ async function keepBusy(
     const how = choices.next();
     if ('run' in task) await client.performProgram(task);
     else if ('lines' in task) await client.performImport(task);
-    else if (task.agoMs !== undefined) await client.perform(task);
+    else if (task.agoMs !== undefined || task.session === true) await client.perform(task);
     else if (workload.interactive && how < 0.3) await client.performInteractively(task);
     else if (how < 0.6) await client.performSurely(task);
     else await client.perform(task);
+    if (choices.chance(0.05)) await client.readPastAgain();
     await client.pause(choices.next() * choices.pick([2, 20, 150]));
   }
 }
@@ -211,6 +220,10 @@ async function atRest(loop: EventLoop, operator: Client<unknown>, cluster: Simul
       throw new Error(`in doubt for ever: ${open.map(({ id }) => `partition ${id}`).join(', ')}`);
     await operator.pause(200);
   }
+}
+
+async function caughtUp(operator: Client<unknown>, { followers }: SimulatedCluster): Promise<void> {
+  while (!followers.every(({ isCaughtUp }) => isCaughtUp)) await operator.pause(100);
 }
 
 /** A schema change that nobody waits for any more may still be decided on. */
