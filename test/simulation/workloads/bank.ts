@@ -37,7 +37,7 @@ export function bank(): RequestWorkload<BankStep> {
       'ALTER TABLE accounts ADD COLUMN three INTEGER CHECK (balance % 5 <> 3)',
     ],
     next: (random) => {
-      if (random.chance(0.05)) return readSum(random.pick([1, 50, 500]));
+      if (random.chance(0.05)) return readSum(random.pick([1, 50, 500, 1_500]));
       if (random.chance(0.2)) return readSum(null);
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },

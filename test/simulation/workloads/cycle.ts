@@ -75,7 +75,7 @@ function readRing(
 ): Operation<CycleStep> {
   const sql = 'SELECT k, next FROM ring';
   const alone = random?.chance(0.8) === true;
-  const agoMs = random?.chance(0.25) === true ? random.pick([1, 50, 500]) : null;
+  const agoMs = random?.chance(0.25) === true ? random.pick([1, 50, 500, 1_500]) : null;
   return {
     path: alone ? '/v1/query' : '/v1/batch',
     body: alone ? { sql } : { statements: [{ sql }] },

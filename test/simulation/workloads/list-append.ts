@@ -25,7 +25,7 @@ export function listAppend(): RequestWorkload<Step> {
       const keys = random.chance(0.4)
         ? [random.pick(KEYS)]
         : [random.pick(KEYS), random.pick(KEYS), random.pick(KEYS)];
-      if (random.chance(0.2)) return { ...weakRead(keys[0] as string), session: true };
+      if (random.chance(0.35)) return { ...weakRead(keys[0] as string), session: true };
       return operation(keys.map((key) => step(random, key, () => ++values)));
     },
     final: () => operation(KEYS.map((key) => ({ kind: 'read', key, values: null }))),
