@@ -204,7 +204,7 @@ export class Nemesis implements Actor {
   /** So that some see what happened long before others do. */
   #slow(): Omit<Fault, 'at'> {
     const [from, to] = [this.#anyName(), this.#random.chance(0.3) ? null : this.#anyName()];
-    const moreMs = this.#random.pick([5, 20, 80, 300]);
+    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200]);
     const forMs = this.#random.next() * 1_000;
     return this.#fault(`${moreMs} ms more from ${from} to ${to ?? 'all'}`, 'slowLinks', () =>
       this.#spoil(forMs, { from, to, how: moreMs }),

@@ -15,7 +15,11 @@ export interface Shrunk {
  * Less and less of a run that failed, as long as it fails in the same way: faults by halves and then one by one (A. Zeller,
  * R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), then clients, then operations.
  */
-export async function shrink(whole: Run, first: FailedRun): Promise<Shrunk> {
+export async function shrink(
+  whole: Run,
+  first: FailedRun,
+  failureOf: (run: Run) => Promise<FailedRun | null> = failureOfRun,
+): Promise<Shrunk> {
   let [run, failure, runs] = [whole, first, 0];
   const fails = async (less: Run): Promise<boolean> => {
     if (runs >= RUNS_MAX) return false;
@@ -47,7 +51,7 @@ export async function shrink(whole: Run, first: FailedRun): Promise<Shrunk> {
   return { run, failure, runs };
 }
 
-async function failureOf(run: Run): Promise<FailedRun | null> {
+async function failureOfRun(run: Run): Promise<FailedRun | null> {
   try {
     await runSeed(run);
     return null;
