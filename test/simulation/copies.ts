@@ -4,10 +4,10 @@ import { quoteName } from '../../src/core/sqlite/quote.ts';
 /** Whether a copy has exactly its leader's rows. @throws what differs */
 export function checkCopy(name: string, leader: SqlitePort, copy: SqlitePort): void {
   const [there, here] = [rowsOf(leader), rowsOf(copy)];
-  if (there.size !== here.size) throw new Error(`${name} has other tables: ${[...here.keys()].join(', ')}`);
+  if (there.size !== here.size) throw new Error(`${name}: other tables: ${[...here.keys()].join(', ')}`);
   for (const [table, rows] of there)
     if (here.get(table) !== rows)
-      throw new Error(`${name} has other rows of ${table}: ${here.get(table)} instead of ${rows}`);
+      throw new Error(`${name}: other rows of ${table}: ${here.get(table)} instead of ${rows}`);
 }
 
 /** Users' tables and hidden indexes; bookkeeping is each host's own. */

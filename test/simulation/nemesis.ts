@@ -203,9 +203,11 @@ export class Nemesis implements Actor {
 
   /** So that some see what happened long before others do. */
   #slow(): Omit<Fault, 'at'> {
-    const [from, to] = [this.#anyName(), this.#random.chance(0.3) ? null : this.#anyName()];
-    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200]);
-    const forMs = this.#random.next() * 1_000;
+    const name = () => (this.#random.chance(0.6) ? this.#anyHost().actor.name : this.#anyName());
+    const [from, to] = [name(), this.#random.chance(0.3) ? null : name()];
+    // The longest is more than a participant waits before it asks.
+    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200, 1_200]);
+    const forMs = this.#random.next() * 1_500;
     return this.#fault(`${moreMs} ms more from ${from} to ${to ?? 'all'}`, 'slowLinks', () =>
       this.#spoil(forMs, { from, to, how: moreMs }),
     );

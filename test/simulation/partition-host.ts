@@ -250,8 +250,9 @@ export class PartitionHost {
     this.#gated = [];
     this.#flushing = false;
     this.#durable = image;
+    // What an instance writes as it starts is no more durable than anything else.
+    this.#durableWrites = 0;
     this.#instance = this.#start(new NodeSqlitePort(':memory:', { ...MEMORY, image }));
-    this.#durableWrites = this.#instance.port.writes;
     // An alarm that was set is in the file.
     if (this.#alarmAt !== null) this.#setAlarm(this.#instance, this.#alarmAt);
     this.#options.restarted(this);
