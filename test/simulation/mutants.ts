@@ -260,10 +260,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'a commit of an interactive transaction does not heed locks',
-    file: 'src/core/replica/script-work.ts',
-    find: '  const holders = replica.locks.blockers(script.locks);',
-    replace: '  const holders = replica.locks.blockers([]);',
+    name: 'a part of an interactive transaction takes no locks',
+    file: 'src/core/replica/part.ts',
+    find: '    : scriptOf(replica, part.script, now).locks;',
+    replace: '    : [];',
   },
   {
     name: 'a keeper that was restarted says that nothing is committed',
