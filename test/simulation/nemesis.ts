@@ -204,11 +204,13 @@ export class Nemesis implements Actor {
   /** So that some see what happened long before others do. */
   #slow(): Omit<Fault, 'at'> {
     const name = () => (this.#random.chance(0.6) ? this.#anyHost().actor.name : this.#anyName());
-    const [from, to] = [name(), this.#random.chance(0.3) ? null : name()];
+    const whole = this.#random.pick(['from', 'to', null, null] as const);
+    const from = whole === 'to' ? null : name();
+    const to = whole === 'from' ? null : name();
     // The longest is more than a participant waits before it asks.
-    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200, 1_200]);
+    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200, 1_200, 1_200]);
     const forMs = this.#random.next() * 1_500;
-    return this.#fault(`${moreMs} ms more from ${from} to ${to ?? 'all'}`, 'slowLinks', () =>
+    return this.#fault(`${moreMs} ms more from ${from ?? 'all'} to ${to ?? 'all'}`, 'slowLinks', () =>
       this.#spoil(forMs, { from, to, how: moreMs }),
     );
   }

@@ -82,7 +82,7 @@ async function simulate(loop: EventLoop, run: Run): Promise<Report> {
   const random = loop.stream('shape');
   const coverage = noCoverage();
   const workload = (WORKLOADS[seed % WORKLOADS.length] as (typeof WORKLOADS)[number])();
-  const cluster = new SimulatedCluster(loop, coverage, 2 + random.below(3), 2);
+  const cluster = new SimulatedCluster(loop, coverage, random.pick([2, 3, 3, 4, 4]), 2);
   const clients = Array.from(
     { length: Math.min(run.clients, 3 + random.below(4)) },
     (_, index) => new Client<unknown>(loop, cluster, coverage, index),
@@ -197,7 +197,7 @@ async function changeSchema(
   over: () => boolean,
 ): Promise<void> {
   const { choices } = operator;
-  const pauseMs = choices.pick([50, 300, 1_500]);
+  const pauseMs = choices.pick(workload.schemaPausesMs);
   for (const sql of choices.chance(0.2) ? [] : workload.schemaChanges)
     for (let changed = false; !changed; ) {
       await operator.pause(choices.next() * 2 * pauseMs);

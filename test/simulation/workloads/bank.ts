@@ -26,15 +26,20 @@ export function bank(): RequestWorkload<BankStep> {
       ],
       ACCOUNTS.map((name) => ({ sql: 'INSERT INTO accounts VALUES (?, ?)', args: [name, INITIAL] })),
     ],
+    schemaPausesMs: [5, 20, 100],
     schemaChanges: [
-      'ALTER TABLE accounts ADD COLUMN note TEXT',
       // Refused while there is such a balance; and there may be none on its way, in what is prepared.
       'ALTER TABLE accounts ADD COLUMN one INTEGER CHECK (balance % 5 <> 1)',
       'ALTER TABLE accounts DROP COLUMN one',
-      'CREATE INDEX ledger_source ON ledger (source)',
       'ALTER TABLE accounts ADD COLUMN two INTEGER CHECK (balance % 5 <> 2)',
       'ALTER TABLE accounts DROP COLUMN two',
+      'CREATE INDEX ledger_source ON ledger (source)',
       'ALTER TABLE accounts ADD COLUMN three INTEGER CHECK (balance % 5 <> 3)',
+      'ALTER TABLE accounts DROP COLUMN three',
+      'ALTER TABLE accounts ADD COLUMN four INTEGER CHECK (balance % 5 <> 4)',
+      'ALTER TABLE accounts DROP COLUMN four',
+      'ALTER TABLE accounts ADD COLUMN five INTEGER CHECK (balance % 5 <> 0)',
+      'ALTER TABLE accounts ADD COLUMN note TEXT',
     ],
     next: (random) => {
       if (random.chance(0.05)) return readSum(random.pick([1, 50, 500, 1_500]));

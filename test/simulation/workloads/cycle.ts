@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { type CycleStep, checkCycle } from '../checkers/cycle.ts';
 import type { Operation, Program } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const KEYS = Array.from({ length: 7 }, (_, index) => `k${index}`);
 
@@ -19,6 +19,7 @@ export function cycle(): Workload<CycleStep> {
       [{ sql: 'CREATE TABLE ring (k TEXT PRIMARY KEY, next TEXT NOT NULL)' }],
       KEYS.map((key, index) => ({ sql: 'INSERT INTO ring VALUES (?, ?)', args: [key, keyAt(index + 1)] })),
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: ['ALTER TABLE ring ADD COLUMN note TEXT', 'CREATE INDEX ring_next ON ring (next)'],
     next: (random) => {
       if (random.chance(0.5)) return readRing(random, noteSeen);

@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { checkNoDouble, type SetStep } from '../checkers/no-double.ts';
 import type { Import, Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const SHARDS = Array.from({ length: 9 }, (_, index) => `s${index}`);
 
@@ -20,6 +20,7 @@ export function imports(): Workload<SetStep> {
       ],
       [{ sql: 'CREATE TABLE things (element INTEGER, id INTEGER PRIMARY KEY)' }],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
       'CREATE INDEX items_element ON items (element)',
       'ALTER TABLE things ADD COLUMN note TEXT',

@@ -3,7 +3,7 @@ import { checkListAppend } from '../checkers/list-append.ts';
 import type { ListStep } from '../checkers/list-history.ts';
 import { checkSessions } from '../checkers/session.ts';
 import type { Operation, Statement } from '../client.ts';
-import type { RequestWorkload } from './workload.ts';
+import { type RequestWorkload, SCHEMA_PAUSES_MS } from './workload.ts';
 
 const KEYS = Array.from({ length: 6 }, (_, index) => `k${index}`);
 
@@ -20,6 +20,7 @@ export function listAppend(): RequestWorkload<Step> {
       [{ sql: "CREATE TABLE lists (k TEXT PRIMARY KEY, v TEXT NOT NULL DEFAULT '')" }],
       KEYS.map((key) => ({ sql: 'INSERT INTO lists (k) VALUES (?)', args: [key] })),
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: ['ALTER TABLE lists ADD COLUMN w INTEGER', 'CREATE INDEX lists_v ON lists (v)'],
     next: (random) => {
       const keys = random.chance(0.4)

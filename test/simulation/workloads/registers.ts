@@ -1,7 +1,7 @@
 import type { Transaction, Violation } from '../checkers/history.ts';
 import { checkLinearizable, type RegisterStep } from '../checkers/linearizable.ts';
 import type { Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 /** Keys at a time; and operations until they are others: whoever checks them must try all orders of what is unknown. */
 const KEYS = 3;
@@ -16,6 +16,7 @@ export function registers(): Workload<RegisterStep> {
     name: 'registers',
     interactive: true,
     setUp: [[{ sql: 'CREATE TABLE registers (k TEXT PRIMARY KEY, v INTEGER NOT NULL)' }]],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
       'ALTER TABLE registers ADD COLUMN note TEXT',
       'CREATE INDEX registers_v ON registers (v)',

@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
-import type { RequestWorkload } from './workload.ts';
+import { type RequestWorkload, SCHEMA_PAUSES_MS } from './workload.ts';
 
 const TENANTS = ['a', 'b', 'c', 'd', 'e'];
 const EMAILS = 6;
@@ -19,6 +19,7 @@ export function unique(): RequestWorkload<UniqueStep> {
         },
       ],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: ['ALTER TABLE users ADD COLUMN note TEXT', 'CREATE INDEX users_number ON users (number)'],
     next: (random) => {
       const what = random.next();

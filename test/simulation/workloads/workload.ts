@@ -2,6 +2,8 @@ import type { Random } from '../../harness/random.ts';
 import type { Transaction, Violation } from '../checkers/history.ts';
 import type { Operation, Statement, Task } from '../client.ts';
 
+export const SCHEMA_PAUSES_MS: readonly number[] = [50, 300, 1_500];
+
 /** What clients do, and what must hold of it. */
 export interface Workload<Step> {
   readonly name: string;
@@ -9,6 +11,8 @@ export interface Workload<Step> {
   readonly setUp: readonly Statement[][];
   /** Other schema changes in the middle of it, each tried until it succeeds, if there is time. */
   readonly schemaChanges: readonly string[];
+  /** Between two attempts; a run has one of them. */
+  readonly schemaPausesMs: readonly number[];
   /** Its operations may also run in interactive transactions: those cannot write unique values yet. */
   readonly interactive: boolean;
   /** One more operation of a client. */

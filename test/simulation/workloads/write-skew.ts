@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { checkWriteSkew, type WriteSkewStep } from '../checkers/write-skew.ts';
 import type { Operation, Program } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const SHARDS = ['a', 'b', 'c', 'd', 'e'];
 /** Attempts at a group, before the next one is begun. */
@@ -26,6 +26,7 @@ export function writeSkew(): Workload<WriteSkewStep> {
         },
       ],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
       'CREATE INDEX guards_grp ON guards (grp)',
       'ALTER TABLE guards ADD COLUMN note TEXT',
