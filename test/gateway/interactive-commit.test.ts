@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { createGateway } from '../../src/gateway/app.ts';
+import { SessionSeal } from '../../src/protocol/session-seal.ts';
 
 async function ask(action: 'commit' | 'rollback' | 'query'): Promise<{ status: number; error: unknown }> {
   const gateway = createGateway({
     transport: { call: () => Promise.reject(new Error('connection refused')) },
     staticToken: 'token',
     corsOrigins: [],
+    seal: new SessionSeal(null),
   });
   const id = `ade39aaf63f52c5057bf1db9-1-13-${Date.now()}`;
   const response = await gateway.request(`/v1/transactions/${id}/${action}`, {

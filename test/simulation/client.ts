@@ -88,6 +88,8 @@ export class Client<Step> implements Actor {
     const { path, body, agoMs, session, steps } = operation;
     if (session === true) {
       this.#coverage.sessionReads++;
+      // Long enough for a copy to have what the session has seen, or too short.
+      await this.pause(this.#random.next() * this.#random.pick([20, 200]));
       return this.#note(steps, () => this.#ask(path, { ...body, consistency: 'session' }));
     }
     if (agoMs === undefined) return this.#note(steps, () => this.#ask(path, body));
