@@ -79,7 +79,11 @@ export async function executeTransaction(
     try {
       const tried = { anchor, read, parts, startedMs, keyed, ring };
       const replies = await transactOnce(session, known, request, tried);
-      return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
+      try {
+        return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
+      } catch (error) {
+        throw read ? error : committed(error);
+      }
     } catch (error) {
       if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
       const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
@@ -88,6 +92,13 @@ export async function executeTransaction(
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
+}
+
+/** What was committed is, though its answer cannot be put together: a sum of all partitions is too large for an integer. */
+function committed(error: unknown): unknown {
+  if (!(error instanceof AtollError)) return error;
+  const message = `the transaction is committed, but it cannot be answered: ${error.message}`;
+  return new AtollError(error.code, message, 'unknown', error.detail ?? undefined);
 }
 
 /** As of one moment nobody has to be kept from writing. */
