@@ -75,7 +75,18 @@ export async function executeTransaction(
   const replies = await untilItWins(database, context.deadline, () =>
     transactOnce(session, known, request, tried),
   );
-  return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
+  try {
+    return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
+  } catch (error) {
+    throw read ? error : committed(error);
+  }
+}
+
+/** What was committed is, though its answer cannot be put together: a sum of all partitions is too large for an integer. */
+function committed(error: unknown): unknown {
+  if (!(error instanceof AtollError)) return error;
+  const message = `the transaction is committed, but it cannot be answered: ${error.message}`;
+  return new AtollError(error.code, message, 'unknown', error.detail ?? undefined);
 }
 
 /** As of one moment nobody has to be kept from writing. */

@@ -1,3 +1,4 @@
+import type { Random } from '../harness/random.ts';
 import type { Outcome, Transaction } from './checkers/history.ts';
 import type { Answer, SimulatedCluster } from './cluster.ts';
 import type { Coverage } from './coverage.ts';
@@ -14,19 +15,57 @@ export interface Operation<Step> {
   readonly body: Record<string, unknown>;
   /** Nothing for an interactive transaction. */
   readonly alone?: boolean;
+  /** A read of the past, as of so long before it is sent, ms. */
+  readonly agoMs?: number;
+  /** A read that needs only see what its session has seen. */
+  readonly session?: true;
   /** `results`: rows of each statement; null when there is no answer or an error. */
   readonly steps: (results: readonly unknown[][][] | null) => readonly Step[];
 }
+
+/** One statement of an interactive transaction; resolves with its rows. */
+export type Ask = (sql: string, ...args: readonly unknown[]) => Promise<readonly unknown[][]>;
+
+/** An interactive transaction whose statements depend on what the ones before have answered. */
+export interface Program<Step> {
+  /** Whether to commit; what it has seen; and what it does, whether or not its answers come. */
+  readonly run: (ask: Ask) => Promise<{ readonly commit: boolean; readonly steps: readonly Step[] }>;
+  /** What is noted where nobody knows what came of it. */
+  readonly steps: readonly Step[];
+}
+
+/** Lines that are added to a table, each once, however often they are sent. */
+export interface Import<Step> {
+  /** With table and import id. */
+  readonly path: string;
+  readonly lines: string;
+  readonly steps: readonly Step[];
+}
+
+export type Task<Step> = Operation<Step> | Program<Step> | Import<Step>;
+
+/** How often a client asks in all under one idempotency key, or for one commit. */
+const ATTEMPTS = 4;
 
 /** A client: one operation after another, each noted in the history. */
 export class Client<Step> implements Actor {
   readonly name: string;
   clockOffsetMs = 0;
   alive = true;
+  /** What this client does; and where it sends it, and when. */
+  readonly choices: Random;
+  readonly #random: Random;
   readonly #loop: EventLoop;
   readonly #cluster: SimulatedCluster;
   readonly #coverage: Coverage;
   readonly #process: number;
+  #keys = 0;
+  /** Unix ms; before it there was nothing to read. */
+  #bornMs = 0;
+  /** What it has seen, as its last answer says. */
+  #session: string | null = null;
+  /** What it has read of the past. */
+  readonly #past: { readonly path: string; readonly body: object; readonly rows: string }[] = [];
   readonly history: Transaction<Step>[] = [];
   /** Of the errors that it was answered, and `ok`. */
   readonly codes = new Set<string>();
@@ -37,55 +76,144 @@ export class Client<Step> implements Actor {
     this.#coverage = coverage;
     this.#process = process;
     this.name = `client ${process}`;
+    this.choices = loop.stream(`choices of ${this.name}`);
+    this.#random = loop.stream(this.name);
+  }
+
+  /** From now on there is something to read. */
+  begin(): void {
+    this.#bornMs = Math.ceil(this.#loop.unixMs);
   }
 
   /** Notes what came of it. What was not proved to be undone may have been done. */
   async perform(operation: Operation<Step>): Promise<Answer | null> {
-    return this.#note(operation, (path, body) => this.#ask(path, body));
+    const { path, body, agoMs, session, steps } = operation;
+    if (session === true) {
+      this.#coverage.sessionReads++;
+      // Long enough for a copy to have what the session has seen, or too short.
+      await this.pause(this.#random.next() * this.#random.pick([20, 200]));
+      return this.#note(steps, () => this.#ask(path, { ...body, consistency: 'session' }));
+    }
+    if (agoMs === undefined) return this.#note(steps, () => this.#ask(path, body));
+    this.#coverage.pastReads++;
+    const asOf = Math.max(this.#bornMs, Math.floor(this.#loop.unixMs) - agoMs);
+    const past = { path, body: { ...body, asOf } };
+    const answer = await this.#note(steps, () => this.#ask(path, past.body));
+    if (answer?.status === 200) this.#past.push({ ...past, rows: sortedRows(answer) });
+    return answer;
+  }
+
+  /** What was at a moment does not change, whoever is asked. @throws Error if it did */
+  async readPastAgain(): Promise<void> {
+    if (this.#past.length === 0) return;
+    const { path, body, rows } = this.#random.pick(this.#past);
+    const answer = await this.#ask(path, body);
+    if (answer?.status !== 200) return;
+    this.#coverage.pastReadsAgain++;
+    const now = sortedRows(answer);
+    if (now !== rows)
+      throw new Error(`the past has changed: ${JSON.stringify(body)} was ${rows} and is ${now}`);
+  }
+
+  /** The same under an idempotency key: sent again, by any router, until it is known what came of it. */
+  async performSurely(operation: Operation<Step>): Promise<Answer | null> {
+    const key = `${Math.floor(this.#loop.unixMs)}-client${this.#process}_${String(++this.#keys).padStart(6, '0')}`;
+    const body = { ...operation.body, idempotencyKey: key };
+    return this.#note(operation.steps, () => this.#insist(() => this.#ask(operation.path, body)));
+  }
+
+  /** Run again as it was until it is in, at the end from its beginning. */
+  async performImport({ path, lines, steps }: Import<Step>): Promise<Answer | null> {
+    this.#coverage.imports++;
+    return this.#note(
+      () => steps,
+      () => this.#insist(() => this.#ask(path, lines)),
+    );
+  }
+
+  /** Asks again while nobody knows what came of it; that one of several came to nothing says nothing of the others. */
+  async #insist(ask: () => Promise<Answer | null>): Promise<Answer | null> {
+    let answer = await ask();
+    for (let attempt = 1; outcomeOf(answer) === 'info' && attempt < ATTEMPTS; attempt++) {
+      await this.pause(this.#random.next() * this.#random.pick([5, 300]));
+      this.#coverage.retries++;
+      answer = await ask();
+      if (outcomeOf(answer) === 'ok') this.#coverage.settledByRetry++;
+      if (outcomeOf(answer) === 'fail') return null;
+    }
+    return answer;
   }
 
   /** The same, in an interactive transaction: a statement at a time, each by any router. */
-  async performInteractively(operation: Operation<Step>): Promise<Answer | null> {
-    return this.#note(operation, async (_, body) => {
-      this.#coverage.interactive++;
-      const begun = await this.#ask('/v1/transactions', {});
-      if (begun?.status !== 200) return givenUp(begun);
-      const results: unknown[] = [];
-      for (const { sql, args } of statementsOf(body)) {
-        const seq = results.length + 1;
-        const path = `/v1/transactions/${begun.json.id}/query`;
-        const answer =
-          (await this.#ask(path, { sql, args, seq })) ?? (await this.#ask(path, { sql, args, seq }));
-        if (answer?.status !== 200) return givenUp(answer);
-        results.push(answer.json);
-        await this.pause(this.#loop.random.next() * this.#loop.random.pick([1, 20]));
-      }
-      const committed = await this.#commit(begun.json.id, 1);
-      if (committed?.status !== 200) return committed;
-      this.#coverage.interactiveCommitted++;
-      return { status: 200, json: { results } };
+  async performInteractively({ body, steps }: Operation<Step>): Promise<Answer | null> {
+    return this.#note(steps, async () => {
+      const results: { rows: readonly unknown[][] }[] = [];
+      const answer = await this.#interact(async (ask) => {
+        for (const { sql, args = [] } of statementsOf(body)) results.push({ rows: await ask(sql, ...args) });
+        return true;
+      });
+      return answer?.status === 200 ? { status: 200, json: { results } } : answer;
     });
   }
 
-  /** Whoever does not know asks again. */
-  async #commit(id: string, attempt: number): Promise<Answer | null> {
-    const answer = await this.#ask(`/v1/transactions/${id}/commit`, {});
-    if (outcomeOf(answer) !== 'info' || attempt === 3) return answer;
-    await this.pause(this.#loop.random.next() * 300);
-    return this.#commit(id, attempt + 1);
+  async performProgram({ run, steps }: Program<Step>): Promise<Answer | null> {
+    let known = steps;
+    return this.#note(
+      (results) => (results === null ? steps : known),
+      () =>
+        this.#interact(async (ask) => {
+          const done = await run(ask);
+          known = done.steps;
+          return done.commit;
+        }),
+    );
   }
 
-  #ask(path: string, body: unknown): Promise<Answer | null> {
-    const router = this.#loop.random.below(this.#cluster.routers.length);
-    return this.#cluster.ask(this, router, path, { timeoutMs: 2_500, ...(body as object) });
+  async #interact(run: (ask: Ask) => Promise<boolean>): Promise<Answer | null> {
+    this.#coverage.interactive++;
+    const begun = await this.#ask('/v1/transactions', {});
+    if (begun?.status !== 200) return givenUp(begun);
+    const path = `/v1/transactions/${begun.json.id}`;
+    let seq = 0;
+    const ask: Ask = async (sql, ...args) => {
+      const body = { sql, args, seq: ++seq };
+      const answer = (await this.#ask(`${path}/query`, body)) ?? (await this.#ask(`${path}/query`, body));
+      if (answer?.status !== 200) throw new GivenUp(answer);
+      await this.pause(this.#random.next() * this.#random.pick([1, 20]));
+      return answer.json.rows;
+    };
+    try {
+      if (!(await run(ask))) {
+        this.#coverage.rolledBack++;
+        await this.#ask(`${path}/rollback`, {});
+        return givenUp(null);
+      }
+    } catch (error) {
+      if (error instanceof GivenUp) return givenUp(error.answer);
+      throw error;
+    }
+    // Whoever does not know asks again: the answer is then that of the transaction, not of an attempt.
+    let committed = await this.#ask(`${path}/commit`, {});
+    for (let attempt = 1; outcomeOf(committed) === 'info' && attempt < ATTEMPTS; attempt++) {
+      await this.pause(this.#random.next() * 300);
+      committed = await this.#ask(`${path}/commit`, {});
+    }
+    if (committed?.status === 200) this.#coverage.interactiveCommitted++;
+    return committed;
   }
 
-  async #note(
-    { path, body, steps }: Operation<Step>,
-    ask: (path: string, body: Record<string, unknown>) => Promise<Answer | null>,
-  ): Promise<Answer | null> {
+  async #ask(path: string, body: object | string): Promise<Answer | null> {
+    const router = this.#random.below(this.#cluster.routers.length);
+    const session = this.#session !== null && TAKES_SESSION.test(path) ? { session: this.#session } : {};
+    const sent = typeof body === 'string' ? body : { timeoutMs: 2_500, ...session, ...body };
+    const answer = await this.#cluster.ask(this, router, path, sent);
+    if (typeof answer?.json.session === 'string') this.#session = answer.json.session;
+    return answer;
+  }
+
+  async #note(steps: Operation<Step>['steps'], ask: () => Promise<Answer | null>): Promise<Answer | null> {
     const called = this.#loop.now;
-    const answer = await ask(path, body);
+    const answer = await ask();
     const outcome = outcomeOf(answer);
     this.#coverage.transactions++;
     if (outcome === 'ok') this.#coverage.committed++;
@@ -110,9 +238,31 @@ export class Client<Step> implements Actor {
   }
 }
 
+class GivenUp extends Error {
+  readonly answer: Answer | null;
+
+  constructor(answer: Answer | null) {
+    super('a statement was not answered');
+    this.answer = answer;
+  }
+}
+
+const TAKES_SESSION = /\/(query|batch|commit)$/;
+
+function sortedRows(answer: Answer): string {
+  return rowsOf(answer)
+    .map((rows) =>
+      rows
+        .map((row) => JSON.stringify(row))
+        .sort()
+        .join(),
+    )
+    .join(';');
+}
+
 /** No commit was asked for: whatever came of a statement, nothing of the transaction is applied. */
 function givenUp(answer: Answer | null): Answer {
-  const code = answer?.json.error?.code ?? 'unavailable';
+  const code = answer?.json.error?.code ?? 'rolled-back';
   return { status: answer?.status ?? 503, json: { error: { code, outcome: 'none' } } };
 }
 
@@ -130,5 +280,5 @@ function outcomeOf(answer: Answer | null): Outcome {
 function rowsOf(answer: Answer | null): unknown[][][] {
   const json = answer?.json ?? {};
   const results: { rows: unknown[][] }[] = json.results ?? [json];
-  return results.map(({ rows }) => rows);
+  return results.map(({ rows }) => rows ?? []);
 }

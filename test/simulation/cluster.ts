@@ -4,6 +4,7 @@ import { createGateway } from '../../src/gateway/app.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
+import { FollowerHost } from './follower-host.ts';
 import { Network } from './network.ts';
 import { PartitionHost } from './partition-host.ts';
 
@@ -26,6 +27,7 @@ export class SimulatedCluster {
   readonly network: Network;
   readonly partitions: PartitionHost[] = [];
   readonly routers: Router[] = [];
+  readonly followers: FollowerHost[] = [];
   readonly defects: unknown[] = [];
   readonly #loop: EventLoop;
   readonly #coverage: Coverage;
@@ -42,6 +44,11 @@ export class SimulatedCluster {
         id: id as PartitionId,
         peers: (own) => this.network.peers(own),
         defect: (error) => this.defects.push(error),
+        restarted: ({ port }) => {
+          const { rows } = port.query("SELECT 1 FROM sqlite_schema WHERE name = '_atoll_prepared'");
+          if (rows.length === 0) return;
+          if (port.query('SELECT 1 FROM _atoll_prepared LIMIT 1').rows.length > 0) coverage.recoveries++;
+        },
       });
       this.partitions.push(host);
       this.network.add(host);
@@ -80,18 +87,22 @@ export class SimulatedCluster {
       const settle = (answer: Answer | null): void => {
         if (settled) return;
         settled = true;
+        patience.cancelled = true;
         waiting?.delete(lost);
         loop.schedule(0.1, client, () => resolve(answer));
       };
       const lost = (): void => settle(null);
       waiting?.add(lost);
       // A router that has just started knows nothing, and waits for the network longer than a client does.
-      loop.schedule(PATIENCE_MS, client, lost);
+      const patience = loop.schedule(PATIENCE_MS, client, lost);
       loop.schedule(0.1, router, () => {
         const request = new Request(`http://atoll${path}`, {
           method: 'POST',
-          headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-          body: JSON.stringify(body),
+          headers: {
+            authorization: `Bearer ${TOKEN}`,
+            'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json',
+          },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
         });
         Promise.resolve(router.gateway.fetch(request))
           .then(async (response) => ({ status: response.status, text: await response.text() }))
@@ -126,5 +137,22 @@ export class SimulatedCluster {
 
   get hosts(): readonly PartitionHost[] {
     return this.partitions;
+  }
+
+  /** From now on there is a copy of each partition. */
+  follow(): void {
+    const [loop, network, coverage] = [this.#loop, this.network, this.#coverage];
+    const defect = (error: unknown): unknown => this.defects.push(error);
+    for (const leader of this.partitions) {
+      const follower = new FollowerHost({ loop, network, coverage, leader, defect });
+      this.followers.push(follower);
+      network.addFollower(leader.id, follower);
+      follower.start();
+    }
+  }
+
+  close(): void {
+    for (const follower of this.followers) follower.close();
+    for (const host of this.partitions) host.close();
   }
 }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { createHash } from 'node:crypto';
 import { Random } from '../harness/random.ts';
 
 /** Something that has a clock of its own: a router, a partition's host, a client. */
@@ -10,11 +11,13 @@ export interface Actor {
   alive: boolean;
 }
 
-interface Event {
+/** Something that is to happen. */
+export interface Event {
   readonly at: number;
   readonly order: number;
   readonly actor: Actor;
   readonly run: () => void;
+  /** It will not happen after all. */
   cancelled: boolean;
 }
 
@@ -24,15 +27,22 @@ export const SUPERSEDED = 'the instance was superseded';
 /** Turns of the real event loop after each event (measured: the bodies of requests take two). */
 const TURNS = 2;
 
+/** Unix ms of clocks that are right, when a run begins. */
+const START_MS = 1_700_000_000_000;
+
 /**
  * Simulated time and everything that happens in it, one event after another; what code does asynchronously after an event is
  * over before the next. The globals that tell time or chance answer for the actor whose event it is, so that the code under
  * test is the real one, and everything follows from the seed.
  */
 export class EventLoop {
+  /** What the code under test takes for chance. */
   readonly random: Random;
+  readonly #seed: number;
   /** Simulated time, ms; no actor sees it. */
   now = 0;
+  /** Of all events so far, each with its time and actor: equal for equal runs. */
+  trace = 0;
   readonly #queue: Event[] = [];
   #order = 0;
   /** Whose event led to what runs now, however far behind it. */
@@ -44,15 +54,26 @@ export class EventLoop {
     random: Math.random,
     getRandomValues: crypto.getRandomValues.bind(crypto),
     randomUUID: crypto.randomUUID.bind(crypto),
+    digest: crypto.subtle.digest.bind(crypto.subtle),
     setImmediate: globalThis.setImmediate,
   };
   /** Defects that servers have reported. */
   readonly defects: unknown[] = [];
   readonly #timers = new Map<number, Event>();
-  readonly #startMs = 1_700_000_000_000;
 
   constructor(seed: number) {
-    this.random = new Random(seed);
+    this.#seed = seed;
+    this.random = this.stream('chance');
+  }
+
+  /** Chance of one concern: what one draws more or less leaves the others what they are. */
+  stream(concern: string): Random {
+    return new Random(hashed(concern, hashed(String(this.#seed), 0)));
+  }
+
+  /** Unix ms, by a clock that is right. */
+  get unixMs(): number {
+    return START_MS + this.now;
   }
 
   get actor(): Actor {
@@ -88,7 +109,12 @@ export class EventLoop {
       }
       this.now = Math.max(this.now, event.at);
       if (event.cancelled || !event.actor.alive) continue;
-      this.#actors.run(event.actor, event.run);
+      this.trace = hashed(`${event.at} ${event.actor.name}`, this.trace);
+      try {
+        this.#actors.run(event.actor, event.run);
+      } catch (error) {
+        this.#said('an event has failed', error);
+      }
       await this.#turns(TURNS);
     }
   }
@@ -101,13 +127,18 @@ export class EventLoop {
   /** Puts simulated time and chance in the place of the real ones; returns what takes them back. */
   install(): () => void {
     const real = this.#real;
-    Date.now = () => Math.floor(this.#startMs + this.now + this.actor.clockOffsetMs);
+    Date.now = () => Math.floor(this.unixMs + this.actor.clockOffsetMs);
     Math.random = () => this.random.next();
     const fill = (array: Uint8Array): Uint8Array => {
       for (let i = 0; i < array.length; i++) array[i] = this.random.below(256);
       return array;
     };
     crypto.getRandomValues = fill as typeof crypto.getRandomValues;
+    // The real one takes threads, and with them another order each time.
+    crypto.subtle.digest = async (_, data) => {
+      const hash = createHash('sha256').update(new Uint8Array(data as ArrayBuffer));
+      return new Uint8Array(hash.digest()).buffer;
+    };
     crypto.randomUUID = () =>
       `${this.#hex(8)}-${this.#hex(4)}-4${this.#hex(3)}-8${this.#hex(3)}-${this.#hex(12)}` as ReturnType<
         typeof crypto.randomUUID
@@ -138,6 +169,7 @@ export class EventLoop {
       Math.random = real.random;
       crypto.getRandomValues = real.getRandomValues;
       crypto.randomUUID = real.randomUUID;
+      crypto.subtle.digest = real.digest;
       globalThis.setTimeout = real.setTimeout;
       globalThis.clearTimeout = real.clearTimeout;
     };
@@ -157,6 +189,13 @@ export class EventLoop {
 }
 
 const NOBODY: Actor = { name: 'nobody', clockOffsetMs: 0, alive: true };
+
+/** FNV-1a, 32 bits. */
+function hashed(text: string, before: number): number {
+  let hash = before ^ 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
 
 function isLater(left: Event, right: Event): boolean {
   return left.at > right.at || (left.at === right.at && left.order > right.order);

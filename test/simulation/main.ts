@@ -1,37 +1,109 @@
 import { parseArgs } from 'node:util';
 import { addCoverage, missing, noCoverage } from './coverage.ts';
-import { runSeed } from './run.ts';
+import { plantNamed } from './mutate.ts';
+import { runSeeds, type SeedResult } from './seeds.ts';
 
 /**
- * `npm run simulate -- --seeds N --from S`: runs seeds S … S + N − 1, and stops at the first that fails. The same seed gives
- * the same run, byte for byte.
+ * `npm run simulate -- --seeds N --from S [--jobs J] [--keep-going]`: runs seeds S … S + N − 1 and stops at the first that fails, which is
+ * shrunk to the smallest command that still fails (`--without`, `--clients`, `--operations`). The same seed gives the same run,
+ * byte for byte. `--history`: of a command like that, what clients have seen. `--mutant TEXT` plants the defect of that name.
  */
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '1000' }, from: { type: 'string', default: '1' } },
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '1' },
+    'keep-going': { type: 'boolean', default: false },
+    without: { type: 'string', default: '' },
+    operations: { type: 'string', default: '' },
+    clients: { type: 'string', default: '' },
+    mutant: { type: 'string', default: '' },
+    history: { type: 'boolean', default: false },
+  },
 });
 const from = Number(values.from);
 const count = Number(values.seeds);
-const started = performance.now();
-const total = noCoverage();
-for (let seed = from; seed < from + count; seed++) {
-  try {
-    addCoverage(total, (await runSeed(seed)).coverage);
-  } catch (error) {
-    console.error(`seed ${seed}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    console.error(`again: npm run simulate -- --seeds 1 --from ${seed}`);
-    process.exit(1);
+/** From so many seeds on, each counter must have counted something. */
+const ENOUGH_SEEDS = 100;
+
+const isWhole = values.without === '' && values.operations === '' && values.clients === '';
+if (isWhole) await runAll();
+else await repeat();
+
+async function runAll(): Promise<void> {
+  const started = performance.now();
+  const total = noCoverage();
+  const failed: SeedResult[] = [];
+  let done = 0;
+  const ended = (result: SeedResult): boolean => {
+    done++;
+    if ('report' in result) addCoverage(total, result.report.coverage);
+    else {
+      failed.push(result);
+      console.error(`seed ${result.seed}: ${result.error}`);
+    }
+    if (done % 100 === 0 && done < count) {
+      const perSecond = (1000 * done) / (performance.now() - started);
+      const toGo = Math.round((count - done) / perSecond);
+      console.log(
+        `${done} of ${count} seeds, ${failed.length} failed, ${perSecond.toFixed(1)} a second, ${toGo} s to go`,
+      );
+    }
+    return failed.length === 0 || values['keep-going'];
+  };
+  await runSeeds(from, count, { jobs: Number(values.jobs), mutant: values.mutant, ended });
+  const [first] = failed;
+  if (first !== undefined) {
+    process.exitCode = 1;
+    console.error(`${failed.length} of ${done} seeds failed: ${failed.map(({ seed }) => seed).join(' ')}`);
+    await shrinkSeed(first.seed);
+    return;
   }
-  const done = seed - from + 1;
-  if (done % 100 === 0 && done < count) {
-    const perSecond = (1000 * done) / (performance.now() - started);
-    console.log(
-      `${done} of ${count} seeds clean, ${perSecond.toFixed(1)} a second, ${Math.round((count - done) / perSecond)} s to go`,
-    );
+  console.log(`${count} seeds from ${from}: clean`, total);
+  const never = missing(total);
+  if (count >= ENOUGH_SEEDS && never.length > 0) {
+    console.error(`never met: ${never.join(', ')}`);
+    process.exitCode = 1;
   }
 }
-console.log(`${count} seeds from ${from}: clean`, total);
-const never = missing(total);
-if (count >= 50 && never.length > 0) {
-  console.error(`never met: ${never.join(', ')}`);
-  process.exitCode = 1;
+
+async function shrinkSeed(seed: number): Promise<void> {
+  plantNamed(values.mutant);
+  const { commandOf } = await import('./command.ts');
+  const { FailedRun, runSeed, wholeRun } = await import('./run.ts');
+  const { shrink } = await import('./shrink.ts');
+  const whole = wholeRun(seed);
+  console.error(`again: ${commandOf(whole, values.mutant)}`);
+  try {
+    await runSeed(whole);
+    console.error('it does not fail again: the run is not the same each time');
+  } catch (error) {
+    if (!(error instanceof FailedRun)) throw error;
+    const { run, failure, runs } = await shrink(whole, error);
+    const left = failure.plan.flatMap(({ at, name }, number) =>
+      run.without.has(number) ? [] : [`  ${number}: ${Math.round(at)} ms: ${name}`],
+    );
+    console.error(
+      `shrunk in ${runs} runs: ${failure.workload}, ${left.length} of ${failure.plan.length} faults`,
+    );
+    console.error([...left, failure.message, `smallest: ${commandOf(run, values.mutant)}`].join('\n'));
+  }
+}
+
+/** Part of one run, as a shrunk command says it. */
+async function repeat(): Promise<void> {
+  plantNamed(values.mutant);
+  const { runOf } = await import('./command.ts');
+  const { FailedRun, runSeed } = await import('./run.ts');
+  try {
+    const { hash } = await runSeed(runOf(from, values));
+    console.log(`seed ${from}, less of it: clean, ${hash}`);
+  } catch (error) {
+    if (!(error instanceof FailedRun)) throw error;
+    process.exitCode = 1;
+    console.error(error.cause);
+    if (!values.history) return;
+    for (const each of error.history.toSorted((a, b) => a.called - b.called))
+      console.log(JSON.stringify(each));
+  }
 }

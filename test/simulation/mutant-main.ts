@@ -9,14 +9,15 @@ const [index, seeds, from] = process.argv.slice(2).map(Number) as [number, numbe
 const mutant = MUTANTS[index];
 if (mutant === undefined) throw new Error(`there is no mutant ${index}`);
 plant(mutant);
-const { runSeed } = await import('./run.ts');
+const { FailedRun, runSeed } = await import('./run.ts');
 let found: { seeds: number; detector: string } | null = null;
 for (let seed = from; seed < from + seeds && found === null; seed++) {
   try {
     await runSeed(seed);
   } catch (error) {
-    const [detector = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-    found = { seeds: seed - from + 1, detector };
+    if (!(error instanceof FailedRun)) throw error;
+    const [message = ''] = error.message.split('\n');
+    found = { seeds: seed - from + 1, detector: `${error.workload}: ${message}` };
   }
 }
 process.stdout.write(`${JSON.stringify(found)}\n`);

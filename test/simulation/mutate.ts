@@ -2,7 +2,7 @@ import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from '../tidy/sources.ts';
-import type { Mutant } from './mutants.ts';
+import { MUTANTS, type Mutant } from './mutants.ts';
 
 /** From now on, modules that are loaded have the defect in them. Call it before the code under test is loaded. */
 export function plant({ name, file, find, replace }: Mutant): void {
@@ -23,4 +23,12 @@ export function plant({ name, file, find, replace }: Mutant): void {
     console.error(`'${name}': ${file} was never loaded`);
     process.exitCode = 1;
   });
+}
+
+/** Plants the defect whose name contains the text; none if it is empty. */
+export function plantNamed(text: string): void {
+  if (text === '') return;
+  const [mutant, other] = MUTANTS.filter(({ name }) => name.includes(text));
+  if (mutant === undefined || other !== undefined) throw new Error(`'${text}' names no defect, or several`);
+  plant(mutant);
 }

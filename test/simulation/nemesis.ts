@@ -1,63 +1,74 @@
+import type { Random } from '../harness/random.ts';
 import type { SimulatedCluster } from './cluster.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
+import { type BadLink, between } from './links.ts';
+import type { Trap } from './network.ts';
 
-/** What goes wrong, until it is told to stop: each run has other faults and other rates (swarm testing). */
+/** Something that will go wrong. What it takes was drawn when it was planned: without one, the others stay what they are. */
+export interface Fault {
+  /** Simulated time from the start of trouble, ms. */
+  readonly at: number;
+  readonly name: string;
+  readonly happen: () => void;
+}
+
+/** Whose next message may be the end of whoever takes it; more often, those of transactions. */
+const TRAPPED: readonly string[] = [
+  ...['prepare', 'prepare', 'prepare'],
+  ...['transact', 'transact', 'transact'],
+  ...['transaction-end', 'transaction-end', 'transaction-end'],
+  'transaction-state',
+  'execute',
+  'certify',
+  'schema-check',
+  'feed',
+  'script-run',
+  'script-commit',
+  'interactive-commit',
+  'import-chunk',
+];
+
+/**
+ * Plans what goes wrong, and does it until it is told to stop: each run has other faults and other rates (swarm testing, A. Groce and
+ * others, ISSTA 2012).
+ */
 export class Nemesis implements Actor {
   readonly name = 'nemesis';
   clockOffsetMs = 0;
   alive = true;
+  /** In order of time; their numbers are what `without` names. */
+  readonly plan: readonly Fault[];
   readonly #loop: EventLoop;
   readonly #cluster: SimulatedCluster;
   readonly #coverage: Coverage;
-  readonly #faults: (() => void)[] = [];
-  readonly #pauseMs: number;
-  readonly isCalm: boolean;
+  readonly #random: Random;
 
-  constructor(loop: EventLoop, cluster: SimulatedCluster, coverage: Coverage) {
+  constructor(loop: EventLoop, cluster: SimulatedCluster, coverage: Coverage, troubleMs: number) {
     this.#loop = loop;
     this.#cluster = cluster;
     this.#coverage = coverage;
-    const { random } = loop;
-    const all = [
-      () => this.#crash(),
-      () => this.#crash(),
-      () => this.#evict(),
-      () => this.#supersede(),
-      () => this.#killRouter(),
-      () => this.#cut(),
-      () => this.#jump(),
-    ];
-    // Sometimes nothing goes wrong: then nobody may have to wait until a deadline.
-    this.isCalm = random.chance(0.15);
-    if (this.isCalm) {
-      this.#pauseMs = 0;
-      return;
-    }
-    for (const fault of all) if (random.chance(0.6)) this.#faults.push(fault);
-    this.#pauseMs = random.pick([20, 60, 200, 600]);
-    cluster.network.trouble.lost = random.pick([0, 0.005, 0.03, 0.08]);
-    cluster.network.trouble.slow = random.pick([0, 0.01, 0.05, 0.2]);
-    cluster.network.trouble.repeated = random.pick([0, 0.05, 0.3]);
+    this.#random = loop.stream('nemesis');
+    this.plan = this.#planFor(troubleMs);
   }
 
-  start(): void {
-    if (!this.alive || this.#faults.length === 0) return;
-    const { random } = this.#loop;
-    this.#loop.schedule(random.next() * 2 * this.#pauseMs, this, () => {
-      random.pick(this.#faults)();
-      this.start();
-    });
+  /** Sometimes nothing goes wrong: then nobody may have to wait until a deadline. */
+  get isCalm(): boolean {
+    return this.plan.length === 0;
+  }
+
+  start(without: ReadonlySet<number>): void {
+    for (const [number, { at, happen }] of this.plan.entries())
+      if (!without.has(number)) this.#loop.schedule(at, this, happen);
   }
 
   /** Everything is well from now on. */
   stop(): void {
     this.alive = false;
     const { network, hosts, routers } = this.#cluster;
-    network.heal();
-    network.trouble.lost = 0;
-    network.trouble.slow = 0;
-    network.trouble.repeated = 0;
+    network.links.heal();
+    network.traps.clear();
+    Object.assign(network.trouble, { lost: 0, slow: 0, repeated: 0 });
     for (const host of hosts) {
       host.clockOffsetMs = 0;
       host.actor.clockOffsetMs = 0;
@@ -65,43 +76,166 @@ export class Nemesis implements Actor {
     for (const router of routers) router.clockOffsetMs = 0;
   }
 
-  #crash(): void {
-    this.#coverage.crashes++;
-    this.#loop.random.pick(this.#cluster.hosts).crash(false);
+  #planFor(troubleMs: number): Fault[] {
+    const random = this.#random;
+    if (random.chance(0.15)) return [];
+    const plan: Fault[] = [];
+    const { trouble } = this.#cluster.network;
+    const rates = {
+      lost: random.pick([0, 0.005, 0.03, 0.08]),
+      slow: random.pick([0, 0.01, 0.05, 0.2]),
+      repeated: random.pick([0, 0.05, 0.3]),
+    };
+    for (const [what, rate] of Object.entries(rates)) {
+      if (rate > 0)
+        plan.push({
+          at: 0,
+          name: `messages ${what}: ${rate}`,
+          happen: () => Object.assign(trouble, { [what]: rate }),
+        });
+    }
+    const kinds = [
+      () => this.#crash(),
+      () => this.#crash(),
+      () => this.#evict(),
+      () => this.#supersede(),
+      () => this.#outage(),
+      () => this.#trap(),
+      () => this.#trap(),
+      () => this.#killRouter(),
+      () => this.#cut(),
+      () => this.#swizzle(),
+      () => this.#slow(),
+      () => this.#jump(),
+    ].filter(() => random.chance(0.5));
+    const pauseMs = random.pick([20, 60, 200, 600]);
+    for (let at = 0; kinds.length > 0; ) {
+      at += random.next() * 2 * pauseMs;
+      if (at > troubleMs) break;
+      plan.push({ at, ...random.pick(kinds)() });
+    }
+    return plan;
   }
 
-  #evict(): void {
-    this.#coverage.evictions++;
-    this.#loop.random.pick(this.#cluster.hosts).crash(true);
+  // --- Hosts -----------------------------------------------------------------------------------------------
+
+  #crash(): Omit<Fault, 'at'> {
+    const host = this.#anyHost();
+    return this.#fault(`crash of partition ${host.id}`, 'crashes', () => host.crash(false));
   }
 
-  #supersede(): void {
-    this.#coverage.superseded++;
-    this.#loop.random.pick(this.#cluster.hosts).supersede();
+  #evict(): Omit<Fault, 'at'> {
+    const host = this.#anyHost();
+    return this.#fault(`eviction of partition ${host.id}`, 'evictions', () => host.crash(true));
   }
 
-  #killRouter(): void {
-    this.#cluster.killRouter(this.#loop.random.below(this.#cluster.routers.length));
+  #supersede(): Omit<Fault, 'at'> {
+    const host = this.#anyHost();
+    return this.#fault(`another instance of partition ${host.id}`, 'superseded', () => host.supersede());
   }
 
-  #cut(): void {
-    const { random } = this.#loop;
-    const { network, hosts, routers } = this.#cluster;
-    this.#coverage.cuts++;
-    const names = [...hosts.map(({ id }) => `partition ${id}`), ...routers.map(({ name }) => name)];
-    network.cut(random.pick(names), random.pick(names));
-    this.#loop.schedule(random.next() * 1_500, this, () => network.heal());
+  /** It crashes, and nobody reaches it for a while, which they are told at once. */
+  #outage(): Omit<Fault, 'at'> {
+    const host = this.#anyHost();
+    const forMs = this.#random.pick([20, 100, 500, 1_500]) * (0.5 + this.#random.next());
+    return this.#fault(`outage of partition ${host.id}, ${Math.round(forMs)} ms`, 'outages', () => {
+      host.crash(false);
+      this.#spoil(forMs, ...between(host.actor.name, null, 'refused'));
+    });
+  }
+
+  /** Whoever takes the next such message dies of it: the moments that matter are few. */
+  #trap(): Omit<Fault, 'at'> {
+    const type = this.#random.pick(TRAPPED);
+    const when = this.#random.pick(['executed', 'durable'] as const);
+    const trap: Trap = { type, when };
+    return {
+      name: `crash by '${type}', ${when}`,
+      happen: () => void this.#cluster.network.traps.add(trap),
+    };
+  }
+
+  #killRouter(): Omit<Fault, 'at'> {
+    const number = this.#random.below(this.#cluster.routers.length);
+    // Counted where it happens.
+    return { name: `death of router ${number}`, happen: () => this.#cluster.killRouter(number) };
   }
 
   /** Drift is slower than what a run takes; steps are what NTP and suspended machines do. */
-  #jump(): void {
-    const { random } = this.#loop;
-    this.#coverage.clockJumps++;
-    const offset = random.pick([-400, -100, -30, 30, 100, 200]);
-    if (random.chance(0.7)) {
-      const host = random.pick(this.#cluster.hosts);
-      host.clockOffsetMs = offset;
-      host.actor.clockOffsetMs = offset;
-    } else random.pick(this.#cluster.routers).clockOffsetMs = offset;
+  #jump(): Omit<Fault, 'at'> {
+    const offset = this.#random.pick([-400, -100, -30, 30, 100, 200]);
+    const number = this.#random.below(this.#cluster.routers.length);
+    const host = this.#anyHost();
+    const ofHost = this.#random.chance(0.7);
+    const whose = ofHost ? `partition ${host.id}` : `router ${number}`;
+    return this.#fault(`the clock of ${whose} is ${offset} ms off`, 'clockJumps', () => {
+      if (ofHost) {
+        host.clockOffsetMs = offset;
+        host.actor.clockOffsetMs = offset;
+      } else (this.#cluster.routers[number] as Actor).clockOffsetMs = offset;
+    });
+  }
+
+  // --- Links -----------------------------------------------------------------------------------------------
+
+  #cut(): Omit<Fault, 'at'> {
+    const [one, other] = [this.#anyName(), this.#anyName()];
+    const how = this.#random.pick(['silent', 'refused'] as const);
+    const links = this.#random.chance(0.3) ? [{ from: one, to: other, how }] : between(one, other, how);
+    const forMs = this.#random.next() * 1_500;
+    return this.#fault(`${links.length} way(s) ${how} between ${one} and ${other}`, 'cuts', () =>
+      this.#spoil(forMs, ...links),
+    );
+  }
+
+  /** Some hosts are cut off one by one, and come back in another order (FoundationDB's swizzle-clogging). */
+  #swizzle(): Omit<Fault, 'at'> {
+    const random = this.#random;
+    const names = this.#cluster.hosts.map(({ actor }) => actor.name).filter(() => random.chance(0.5));
+    const times = names.map(() => ({ from: random.next() * 300, forMs: random.next() * 600 }));
+    return this.#fault(`swizzle of ${names.join(', ')}`, 'swizzles', () => {
+      for (const [index, name] of names.entries()) {
+        const { from, forMs } = times[index] as (typeof times)[number];
+        this.#loop.schedule(from, this, () => this.#spoil(forMs, ...between(name, null, 'silent')));
+      }
+    });
+  }
+
+  /** So that some see what happened long before others do. */
+  #slow(): Omit<Fault, 'at'> {
+    const name = () => (this.#random.chance(0.6) ? this.#anyHost().actor.name : this.#anyName());
+    const whole = this.#random.pick(['from', 'to', null, null] as const);
+    const from = whole === 'to' ? null : name();
+    const to = whole === 'from' ? null : name();
+    // The longest is more than a participant waits before it asks.
+    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200, 1_200, 1_200]);
+    const forMs = this.#random.next() * 1_500;
+    return this.#fault(`${moreMs} ms more from ${from ?? 'all'} to ${to ?? 'all'}`, 'slowLinks', () =>
+      this.#spoil(forMs, { from, to, how: moreMs }),
+    );
+  }
+
+  #spoil(forMs: number, ...links: readonly BadLink[]): void {
+    const heal = this.#cluster.network.links.spoil(...links);
+    this.#loop.schedule(forMs, this, heal);
+  }
+
+  #anyName(): string {
+    const { hosts, routers } = this.#cluster;
+    return this.#random.pick([...hosts.map(({ actor }) => actor.name), ...routers.map(({ name }) => name)]);
+  }
+
+  #anyHost(): SimulatedCluster['hosts'][number] {
+    return this.#random.pick(this.#cluster.hosts);
+  }
+
+  #fault(name: string, counter: keyof Coverage, happen: () => void): Omit<Fault, 'at'> {
+    return {
+      name,
+      happen: () => {
+        this.#coverage[counter]++;
+        happen();
+      },
+    };
   }
 }

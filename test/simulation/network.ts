@@ -4,9 +4,13 @@ import type { PartitionMessage, PartitionTransport } from '../../src/gateway/tra
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { AtollError } from '../../src/protocol/error.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
+import type { Random } from '../harness/random.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
+import type { FollowerHost } from './follower-host.ts';
+import { Links } from './links.ts';
 import type { PartitionHost } from './partition-host.ts';
+import { Witness } from './witness.ts';
 
 /** Messages whose repetition must do no harm, and which the network therefore repeats. */
 const REPEATABLE = new Set(['transaction-ends', 'transaction-state', 'feed', 'status', 'network']);
@@ -18,39 +22,66 @@ export interface Trouble {
   repeated: number;
 }
 
+/** The next message of that type is the end of the instance that takes it. */
+export interface Trap {
+  readonly type: string;
+  /** When it has been done, and is in memory alone; or when it is durable, and the answer leaves. */
+  readonly when: 'executed' | 'durable';
+}
+
+interface Message {
+  readonly from: Actor;
+  readonly partition: PartitionId;
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  readonly deadline: number;
+  readonly trace: string;
+}
+
 /** Carries messages: late, not at all, twice, or until a link is cut. Calls to a host that dies fail, done or not. */
 export class Network {
-  readonly #loop: EventLoop;
-  readonly #coverage: Coverage;
-  readonly #hosts = new Map<PartitionId, PartitionHost>();
-  /** Pairs `from>to` that do not reach each other now. */
-  readonly #cut = new Set<string>();
+  readonly links = new Links();
   readonly trouble: Trouble = { lost: 0, slow: 0, repeated: 0 };
+  readonly traps = new Set<Trap>();
+  readonly #loop: EventLoop;
+  readonly #random: Random;
+  readonly #coverage: Coverage;
+  readonly #witness: Witness;
+  readonly #hosts = new Map<PartitionId, PartitionHost>();
+  readonly #followers = new Map<PartitionId, FollowerHost>();
 
   constructor(loop: EventLoop, coverage: Coverage) {
     this.#loop = loop;
+    this.#random = loop.stream('network');
     this.#coverage = coverage;
+    this.#witness = new Witness(coverage);
   }
 
   add(host: PartitionHost): void {
     this.#hosts.set(host.id, host);
   }
 
-  cut(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`);
-    this.#cut.add(`${to}>${from}`);
+  addFollower(partition: PartitionId, follower: FollowerHost): void {
+    this.#followers.set(partition, follower);
   }
 
-  heal(): void {
-    this.#cut.clear();
-  }
-
-  /** For a router. */
+  /** For a router: by a copy where one may answer, else by the leader. */
   transport(router: Actor): PartitionTransport {
     return {
-      call: (_database, partition, { type, body, deadline, trace }: PartitionMessage) =>
-        this.#call(router, (send) => send(), partition, type, body as string, deadline, trace),
+      call: async (_database, partition, { type, body, deadline, trace, freshness }: PartitionMessage) => {
+        const copy = freshness === undefined ? undefined : this.#followers.get(partition);
+        if (copy !== undefined && freshness !== undefined && type === 'execute' && this.#random.chance(0.8)) {
+          const response = copy.serve(body as string, freshness);
+          if (response !== null) return response;
+        }
+        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+      },
     };
+  }
+
+  /** A message by itself, one way. */
+  post(from: Actor, to: Actor, arrive: () => void): void {
+    this.#carry(from.name, to, 'messagesLost', () => undefined, arrive);
   }
 
   /** For a partition: what it sends leaves by its output gate. */
@@ -64,16 +95,12 @@ export class Network {
         milliseconds = 10_000,
       ): Promise<Answer> => {
         const deadline = Date.now() + milliseconds;
+        const body = JSON.stringify(message);
         let response: Response;
         try {
           response = await this.#call(
-            host.actor,
+            { from: host.actor, partition, type, body, deadline, trace: '' },
             (send) => host.gate(send),
-            partition,
-            type,
-            JSON.stringify(message),
-            deadline,
-            '',
           );
         } catch (error) {
           throw new AtollError(
@@ -88,77 +115,96 @@ export class Network {
     };
   }
 
-  #call(
-    from: Actor,
-    gate: (send: () => void) => void,
-    partition: PartitionId,
-    type: string,
-    body: string,
-    deadline: number,
-    trace: string,
-  ): Promise<Response> {
+  #call(message: Message, gate: (send: () => void) => void): Promise<Response> {
+    const { from, partition, type, deadline } = message;
     const host = this.#hosts.get(partition);
     if (host === undefined) return Promise.reject(new Error(`no partition ${partition}`));
+    const loop = this.#loop;
     return new Promise((resolve, reject) => {
-      const fail = (): void => {
-        this.#loop.schedule(this.#delay(), from, () =>
-          settle(() => reject(new Error('the object was reset'))),
-        );
-      };
+      // Whoever calls gives up by its own clock; the network knows of no deadlines.
+      const patience = loop.schedule(Math.max(1, deadline - Date.now() + 20), from, () =>
+        settle(() => reject(new Error('no answer in time'))),
+      );
       let settled = false;
       const settle = (how: () => void): void => {
         if (settled) return;
         settled = true;
+        patience.cancelled = true;
         how();
       };
-      // Whoever calls gives up by its own clock; the network knows of no deadlines.
-      this.#loop.schedule(Math.max(1, deadline - Date.now() + 20), from, () =>
-        settle(() => reject(new Error('no answer in time'))),
-      );
-      const deliver = (): void => {
-        const request = new Request(`http://partition/${type}`, {
-          method: 'POST',
-          headers: {
-            [RPC_HEADER]: String(RPC_VERSION),
-            [TRACE_HEADER]: trace,
-            [DEADLINE_HEADER]: String(deadline),
-          },
-          body,
-        });
-        host.serve(
-          request,
-          (response) => {
-            if (this.#loses(`partition ${partition}`, from.name)) {
-              this.#coverage.answersLost++;
-              return;
-            }
-            this.#loop.schedule(this.#delay(), from, () => settle(() => resolve(response)));
-          },
-          fail,
-        );
+      const fail = (): void => {
+        loop.schedule(this.#delay(), from, () => settle(() => reject(new Error('the connection was lost'))));
       };
+      const back = (response: Response): void =>
+        this.#carry(`partition ${partition}`, from, 'answersLost', fail, () =>
+          settle(() => resolve(response)),
+        );
+      const deliver = (): void => this.#deliver(host, message, back, fail);
       gate(() => {
-        if (this.#loses(from.name, `partition ${partition}`)) {
-          this.#coverage.messagesLost++;
-          return;
-        }
-        this.#loop.schedule(this.#delay(), host.actor, deliver);
-        if (REPEATABLE.has(type) && this.#loop.random.chance(this.trouble.repeated)) {
+        this.#carry(from.name, host.actor, 'messagesLost', fail, deliver);
+        if (REPEATABLE.has(type) && this.#random.chance(this.trouble.repeated)) {
           this.#coverage.messagesRepeated++;
-          this.#loop.schedule(this.#delay() * 3, host.actor, deliver);
+          loop.schedule(this.#delay() * 3, host.actor, deliver);
         }
       });
     });
   }
 
-  #loses(from: string, to: string): boolean {
-    return this.#cut.has(`${from}>${to}`) || this.#loop.random.chance(this.trouble.lost);
+  /** One way. */
+  #carry(
+    from: string,
+    to: Actor,
+    lost: 'messagesLost' | 'answersLost',
+    refused: () => void,
+    arrive: () => void,
+  ): void {
+    const passage = this.links.passage(from, to.name);
+    if (passage.kind === 'refused') {
+      this.#coverage.messagesRefused++;
+      refused();
+      return;
+    }
+    if (passage.kind === 'silent' || this.#random.chance(this.trouble.lost)) this.#coverage[lost]++;
+    else this.#loop.schedule(this.#delay() + passage.moreMs, to, arrive);
+  }
+
+  #deliver(
+    host: PartitionHost,
+    { type, body, deadline, trace }: Message,
+    back: (response: Response) => void,
+    fail: () => void,
+  ): void {
+    this.#witness.sees(host, type, body);
+    const trap = [...this.traps].find((each) => each.type === type);
+    if (trap !== undefined) {
+      this.traps.delete(trap);
+      this.#coverage.trapped++;
+    }
+    const { actor } = host;
+    const spring = (): void => {
+      if (host.actor === actor) host.crash(false);
+      fail();
+    };
+    const request = new Request(`http://partition/${type}`, {
+      method: 'POST',
+      headers: {
+        [RPC_HEADER]: String(RPC_VERSION),
+        [TRACE_HEADER]: trace,
+        [DEADLINE_HEADER]: String(deadline),
+      },
+      body: body as string,
+    });
+    const answer = (response: Response): void => {
+      if (trap?.when === 'durable') spring();
+      else void this.#witness.hears(type, response).then(back);
+    };
+    host.serve(request, answer, fail);
+    if (trap?.when === 'executed') this.#loop.schedule(0.05, actor, spring);
   }
 
   /** Messages overtake each other. */
   #delay(): number {
-    const { random } = this.#loop;
-    const usual = 0.2 + random.next() * 2;
-    return random.chance(this.trouble.slow) ? usual + random.next() * 400 : usual;
+    const usual = 0.2 + this.#random.next() * 2;
+    return this.#random.chance(this.trouble.slow) ? usual + this.#random.next() * 400 : usual;
   }
 }

@@ -4,9 +4,11 @@ import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
+import type { Random } from '../harness/random.ts';
 import { type Actor, type EventLoop, SUPERSEDED } from './event-loop.ts';
 
-const MEMORY = { synchronous: 'OFF', restricted: false } as const;
+/** Of databases whose durability is the simulator's. */
+export const MEMORY = { synchronous: 'OFF', restricted: false } as const;
 
 /** One life of an object: its memory, and its view of the storage, which ends with it. */
 interface Instance extends Actor {
@@ -74,6 +76,8 @@ export interface PartitionHostOptions {
   readonly loop: EventLoop;
   readonly id: PartitionId;
   readonly peers: (host: PartitionHost) => Peers;
+  /** An instance has started over a file that there was. */
+  readonly restarted: (host: PartitionHost) => void;
   readonly defect: (error: unknown) => void;
 }
 
@@ -96,11 +100,12 @@ export class PartitionHost {
   /** When the alarm rings that was set durably; of the file, not of an instance. */
   #alarmAt: number | null = null;
   clockOffsetMs = 0;
-  starts = 0;
+  readonly #random: Random;
 
   constructor(options: PartitionHostOptions) {
     this.#options = options;
     this.id = options.id;
+    this.#random = options.loop.stream(`partition ${options.id}`);
     const port = new NodeSqlitePort(':memory:', MEMORY);
     this.#durable = port.serialize();
     this.#instance = this.#start(port);
@@ -120,7 +125,6 @@ export class PartitionHost {
   }
 
   #start(inner: NodeSqlitePort): Instance {
-    this.starts++;
     const { loop, peers } = this.#options;
     const port = new GatedPort(inner, () => {
       instance.alive = false;
@@ -182,7 +186,7 @@ export class PartitionHost {
     if (this.#flushing) return;
     this.#flushing = true;
     const { loop } = this.#options;
-    loop.schedule(0.2 + loop.random.next() * 3, instance, () => {
+    loop.schedule(0.2 + this.#random.next() * 3, instance, () => {
       this.#flushing = false;
       if (instance !== this.#instance) return;
       this.#durable = instance.port.inner.serialize();
@@ -198,7 +202,7 @@ export class PartitionHost {
     const { loop } = this.#options;
     this.#alarmAt = at;
     // By the host's own clock.
-    const delay = at - (1_700_000_000_000 + loop.now + instance.clockOffsetMs);
+    const delay = at - (loop.unixMs + instance.clockOffsetMs);
     loop.schedule(Math.max(0, delay), ANYBODY, () => this.#ring(at));
   }
 
@@ -214,9 +218,9 @@ export class PartitionHost {
       });
     });
     // At least once.
-    if (loop.random.chance(0.1))
+    if (this.#random.chance(0.1))
       loop.schedule(
-        loop.random.below(50),
+        this.#random.below(50),
         instance,
         () => void instance.server.alarm().catch(() => undefined),
       );
@@ -246,10 +250,18 @@ export class PartitionHost {
     this.#gated = [];
     this.#flushing = false;
     this.#durable = image;
+    // What an instance writes as it starts is no more durable than anything else.
+    this.#durableWrites = 0;
     this.#instance = this.#start(new NodeSqlitePort(':memory:', { ...MEMORY, image }));
-    this.#durableWrites = this.#instance.port.writes;
     // An alarm that was set is in the file.
     if (this.#alarmAt !== null) this.#setAlarm(this.#instance, this.#alarmAt);
+    this.#options.restarted(this);
+  }
+
+  /** When the run is over. */
+  close(): void {
+    const { port } = this.#instance;
+    if (!port.broken) port.inner.close();
   }
 }
 

@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readHead } from '../../src/core/log/tables.ts';
+import type { SqlitePort } from '../../src/core/sqlite/port.ts';
 import { newTrace } from '../../src/gateway/trace.ts';
 import type { Transaction, Violation } from './checkers/history.ts';
 import { Client } from './client.ts';
 import { type Answer, SimulatedCluster } from './cluster.ts';
+import { checkCopy } from './copies.ts';
 import { type Coverage, noCoverage } from './coverage.ts';
 import { EventLoop } from './event-loop.ts';
 import { checkIndexes } from './indexes.ts';
-import { Nemesis } from './nemesis.ts';
+import { checkLogs } from './logs.ts';
+import { type Fault, Nemesis } from './nemesis.ts';
 import type { PartitionHost } from './partition-host.ts';
-import { bank } from './workloads/bank.ts';
-import { foreign } from './workloads/foreign.ts';
-import { listAppend } from './workloads/list-append.ts';
-import { people } from './workloads/people.ts';
-import { unique } from './workloads/unique.ts';
+import { WORKLOADS } from './workloads/all.ts';
 import type { Workload } from './workloads/workload.ts';
 
 /** Simulated time of trouble, ms. */
@@ -21,68 +20,129 @@ const TROUBLE_MS = 2_500;
 /** After it everything must have come to rest, ms (chosen: recovery takes seconds). */
 const REST_MS = 30_000;
 
-// biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own, which only its checker reads.
-const WORKLOADS: readonly (() => Workload<any>)[] = [
-  bank,
-  listAppend,
-  unique,
-  people,
-  () => foreign('cascade', 'index'),
-  () => foreign('restrict', 'row'),
-];
+/** A run, or less of it: of the same seed, without some of what makes it fail. */
+export interface Run {
+  readonly seed: number;
+  /** Numbers of faults that do not happen. */
+  readonly without: ReadonlySet<number>;
+  /** Of each client at most. */
+  readonly operations: number;
+  readonly clients: number;
+}
 
 export interface Report {
   readonly hash: string;
   readonly coverage: Coverage;
 }
 
-/** One seed. @throws with what was violated */
-export async function runSeed(seed: number): Promise<Report> {
-  const loop = new EventLoop(seed);
+/** A run that was not clean; what was planned for it, so that it can be shrunk. */
+export class FailedRun extends Error {
+  readonly plan: readonly Fault[];
+  readonly workload: string;
+  readonly clients: number;
+  readonly history: readonly Transaction<unknown>[];
+
+  constructor(
+    cause: unknown,
+    { plan, workload, clients, history }: Pick<FailedRun, 'plan' | 'workload' | 'clients' | 'history'>,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.plan = plan;
+    this.workload = workload;
+    this.clients = clients;
+    this.history = history;
+  }
+}
+
+export function wholeRun(seed: number): Run {
+  return {
+    seed,
+    without: new Set(),
+    operations: Number.POSITIVE_INFINITY,
+    clients: Number.POSITIVE_INFINITY,
+  };
+}
+
+/** @throws FailedRun with what was violated */
+export async function runSeed(run: number | Run): Promise<Report> {
+  const whole = typeof run === 'number' ? wholeRun(run) : run;
+  const loop = new EventLoop(whole.seed);
   // A process's routers share what tells their traces apart: it is made before chance is the seed's.
   newTrace();
   const restore = loop.install();
   try {
-    return await simulate(loop, seed);
+    return await simulate(loop, whole);
   } finally {
     restore();
   }
 }
 
-async function simulate(loop: EventLoop, seed: number): Promise<Report> {
-  const { random } = loop;
+async function simulate(loop: EventLoop, run: Run): Promise<Report> {
+  const { seed } = run;
+  const random = loop.stream('shape');
   const coverage = noCoverage();
   const workload = (WORKLOADS[seed % WORKLOADS.length] as (typeof WORKLOADS)[number])();
-  const cluster = new SimulatedCluster(loop, coverage, 2 + random.below(3), 2);
+  const cluster = new SimulatedCluster(loop, coverage, random.pick([2, 3, 3, 4, 4]), 2);
   const clients = Array.from(
-    { length: 3 + random.below(4) },
-    (_, index) => new Client(loop, cluster, coverage, index),
+    { length: Math.min(run.clients, 3 + random.below(4)) },
+    (_, index) => new Client<unknown>(loop, cluster, coverage, index),
   );
+  const nemesis = new Nemesis(loop, cluster, coverage, TROUBLE_MS);
+  try {
+    await work(loop, run, { workload, cluster, clients, nemesis, coverage });
+    const history = clients.flatMap((client) => client.history) as Transaction<unknown>[];
+    refuse(workload.check(history));
+    for (const host of cluster.hosts) countEntries(host, coverage);
+    return { hash: fingerprint(loop, cluster, history), coverage };
+  } catch (error) {
+    const history = clients.flatMap((client) => client.history);
+    const { plan } = nemesis;
+    throw new FailedRun(error, { plan, workload: workload.name, clients: clients.length, history });
+  } finally {
+    cluster.close();
+  }
+}
+
+interface Scene {
+  readonly workload: Workload<unknown>;
+  readonly cluster: SimulatedCluster;
+  readonly clients: readonly Client<unknown>[];
+  readonly nemesis: Nemesis;
+  readonly coverage: Coverage;
+}
+
+/** Everything up to the last read. */
+async function work(loop: EventLoop, run: Run, scene: Scene): Promise<void> {
+  const { workload, cluster, clients, nemesis, coverage } = scene;
   const operator = new Client<unknown>(loop, cluster, coverage, 99);
   await until(loop, setUp(operator, cluster, workload));
-  const nemesis = new Nemesis(loop, cluster, coverage);
-  nemesis.start();
+  for (const client of clients) client.begin();
+  if (loop.stream('followers').chance(0.35)) cluster.follow();
+  nemesis.start(run.without);
   let over = false;
-  const work = Promise.all([
-    ...clients.map((client) => keepBusy(client, workload, random, () => over)),
-    changeSchema(operator, workload, random, coverage, () => over),
+  const working = Promise.all([
+    ...clients.map((client) => keepBusy(client, workload, run.operations, () => over)),
+    changeSchema(operator, workload, coverage, () => over),
   ]);
+  // What it fails with is looked at below.
+  working.catch(() => undefined);
   await loop.run(() => false, loop.now + TROUBLE_MS);
   over = true;
   nemesis.stop();
-  await until(loop, work);
+  await until(loop, working);
   await until(loop, atRest(loop, operator, cluster));
-  const last = clients[0] as Client<unknown>;
-  const answer = await until(loop, readLast(last, workload));
+  const answer = await until(loop, readLast(clients[0] as Client<unknown>, workload));
   if (answer?.status !== 200) throw new Error(`the last read failed: ${JSON.stringify(answer?.json)}`);
+  await until(loop, atRest(loop, operator, cluster));
+  await until(loop, caughtUp(operator, cluster));
   const [defect] = [...cluster.defects, ...loop.defects];
   if (defect !== undefined) throw defect;
   if (nemesis.isCalm) refuseTrouble(clients);
-  checkIndexes(cluster.hosts.map(({ port }) => port));
-  const history = clients.flatMap((client) => client.history) as Transaction<unknown>[];
-  refuse(workload.check(history));
-  for (const host of cluster.hosts) countEntries(host, coverage);
-  return { hash: fingerprint(cluster, history), coverage };
+  const ports = cluster.hosts.map(({ port }) => port);
+  checkIndexes(ports);
+  checkLogs(ports);
+  for (const [index, { name, port }] of cluster.followers.entries())
+    checkCopy(name, ports[index] as SqlitePort, port as SqlitePort);
 }
 
 /** Runs the simulation until the promise is settled. */
@@ -112,30 +172,43 @@ async function setUp(
 async function keepBusy(
   client: Client<unknown>,
   workload: Workload<unknown>,
-  random: EventLoop['random'],
+  operations: number,
   over: () => boolean,
 ): Promise<void> {
-  for (let process = 0; !over(); process++) {
-    const operation = workload.next(random, process);
-    const stepwise = workload.interactive && operation.alone !== true && random.chance(0.35);
-    await (stepwise ? client.performInteractively(operation) : client.perform(operation));
-    await client.pause(random.next() * random.pick([2, 20, 150]));
+  const { choices } = client;
+  for (let count = 0; count < operations && !over(); count++) {
+    const task = workload.next(choices, count);
+    const how = choices.next();
+    if ('run' in task) await client.performProgram(task);
+    else if ('lines' in task) await client.performImport(task);
+    else if (task.agoMs !== undefined || task.session === true) await client.perform(task);
+    else if (workload.interactive && task.alone !== true && how < 0.3)
+      await client.performInteractively(task);
+    else if (how < 0.6) await client.performSurely(task);
+    else await client.perform(task);
+    if (choices.chance(0.05)) await client.readPastAgain();
+    await client.pause(choices.next() * choices.pick([2, 20, 150]));
   }
 }
 
 async function changeSchema(
   operator: Client<unknown>,
   workload: Workload<unknown>,
-  random: EventLoop['random'],
   coverage: Coverage,
   over: () => boolean,
 ): Promise<void> {
-  for (const sql of workload.schemaChanges) {
-    await operator.pause(random.next() * 2_000);
-    if (over() || random.chance(0.3)) return;
-    const answer = await operator.perform({ path: '/v1/query', body: { sql }, steps: () => [] });
-    if (answer?.status === 200) coverage.schemaChanges++;
-  }
+  const { choices } = operator;
+  const pauseMs = choices.pick(workload.schemaPausesMs);
+  for (const sql of choices.chance(0.2) ? [] : workload.schemaChanges)
+    for (let changed = false; !changed; ) {
+      await operator.pause(choices.next() * 2 * pauseMs);
+      if (over()) return;
+      const answer = await operator.perform({ path: '/v1/query', body: { sql }, steps: () => [] });
+      changed = answer?.status === 200;
+      coverage[changed ? 'schemaChanges' : 'schemaChangesRefused']++;
+      // It may be there already.
+      if (answer?.status === 409 && answer.json.error.code === 'already-exists') changed = true;
+    }
 }
 
 /** Waits until no transaction is in doubt anywhere and no schema change is being decided, without anybody's doing anything. */
@@ -150,6 +223,10 @@ async function atRest(loop: EventLoop, operator: Client<unknown>, cluster: Simul
   }
 }
 
+async function caughtUp(operator: Client<unknown>, { followers }: SimulatedCluster): Promise<void> {
+  while (!followers.every(({ isCaughtUp }) => isCaughtUp)) await operator.pause(100);
+}
+
 /** A schema change that nobody waits for any more may still be decided on. */
 async function readLast(client: Client<unknown>, workload: Workload<unknown>): Promise<Answer | null> {
   for (let attempt = 1; ; attempt++) {
@@ -158,10 +235,22 @@ async function readLast(client: Client<unknown>, workload: Workload<unknown>): P
   }
 }
 
+/** What clients may be told when nothing goes wrong; `history-gone`: of a moment before a table was altered. */
+const EXPECTED: ReadonlySet<string> = new Set([
+  'ok',
+  'conflict',
+  'constraint',
+  'history-gone',
+  'rolled-back',
+  'schema-conflict',
+  // An upsert, while the index that it would look in is being built.
+  'needs-global-index',
+  'sql',
+]);
+
 /** Without faults there are none but answers and refusals. */
 function refuseTrouble(clients: readonly Client<unknown>[]): void {
-  const expected = new Set(['ok', 'conflict', 'constraint', 'schema-conflict']);
-  const codes = clients.flatMap((client) => [...client.codes]).filter((code) => !expected.has(code));
+  const codes = clients.flatMap((client) => [...client.codes]).filter((code) => !EXPECTED.has(code));
   if (codes.length > 0) throw new Error(`nothing went wrong, but clients were told: ${codes.join(', ')}`);
 }
 
@@ -191,10 +280,14 @@ function refuse(violations: readonly Violation<string>[]): void {
 }
 
 /** Equal for equal runs. */
-function fingerprint(cluster: SimulatedCluster, history: readonly Transaction<unknown>[]): string {
+function fingerprint(
+  loop: EventLoop,
+  cluster: SimulatedCluster,
+  history: readonly Transaction<unknown>[],
+): string {
   const hash = createHash('sha256');
   const plain = (_: string, value: unknown): unknown => (value instanceof Map ? [...value] : value);
   hash.update(JSON.stringify(history, plain));
   for (const { port } of cluster.hosts) hash.update(JSON.stringify(readHead(port)));
-  return hash.digest('hex').slice(0, 16);
+  return hash.update(String(loop.trace)).digest('hex').slice(0, 16);
 }

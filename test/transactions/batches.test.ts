@@ -51,6 +51,23 @@ describe('a batch over partitions', () => {
     expect((await cluster.query('SELECT sum(change), count(*) FROM ledger')).json.rows).toEqual([[0, 2]]);
   });
 
+  test('is not said to have come to nothing when only its answer cannot be put together', async () => {
+    await reset();
+    const statements = [
+      // Three of them are no overflow yet.
+      { sql: 'UPDATE accounts SET amount = 3000000000000000000' },
+      { sql: 'SELECT sum(amount) FROM accounts' },
+    ];
+    const { status, json } = await cluster.post('/v1/batch', { statements });
+    expect([status, json.error.code, json.error.outcome]).toEqual([400, 'sql', 'unknown']);
+    expect(json.error.message).toMatch(/committed.*overflow/);
+    expect((await cluster.query('SELECT count(*) FROM accounts WHERE amount > 1000')).json.rows).toEqual([
+      [6],
+    ]);
+    const read = await cluster.post('/v1/batch', { statements: statements.slice(1) });
+    expect(read.json.error).toMatchObject({ code: 'sql', outcome: 'none' });
+  });
+
   test('leaves nothing anywhere when one partition refuses', async () => {
     await reset();
     for (const [from, to] of [

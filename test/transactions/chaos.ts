@@ -2,7 +2,7 @@ import { TestCluster } from '../cluster/cluster.ts';
 import { Random } from '../harness/random.ts';
 import type { Outcome, Transaction, Violation } from '../simulation/checkers/history.ts';
 import type { Operation } from '../simulation/client.ts';
-import type { Workload } from '../simulation/workloads/workload.ts';
+import type { RequestWorkload } from '../simulation/workloads/workload.ts';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -23,7 +23,7 @@ export interface ChaosReport {
 
 /** A simulator's workload over HTTP, on real workerd, which is killed meanwhile, and judged by the same checkers. */
 export async function runChaos<Step>(
-  workload: Workload<Step>,
+  workload: RequestWorkload<Step>,
   { seed, clients, faults, progress, say }: ChaosOptions,
 ): Promise<ChaosReport> {
   const random = new Random(seed);
@@ -84,7 +84,10 @@ async function perform<Step>(
 }
 
 /** What is in doubt is settled within seconds of the last start, by itself. */
-async function lastRead<Step>(cluster: TestCluster, workload: Workload<Step>): Promise<Transaction<Step>> {
+async function lastRead<Step>(
+  cluster: TestCluster,
+  workload: RequestWorkload<Step>,
+): Promise<Transaction<Step>> {
   for (let attempt = 1; ; attempt++) {
     const read = await perform(cluster, 0, workload.final());
     if (read.outcome === 'ok' || attempt === 5) return read;

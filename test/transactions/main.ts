@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { bank } from '../simulation/workloads/bank.ts';
 import { listAppend } from '../simulation/workloads/list-append.ts';
 import { unique } from '../simulation/workloads/unique.ts';
-import type { Workload } from '../simulation/workloads/workload.ts';
+import type { RequestWorkload } from '../simulation/workloads/workload.ts';
 import { runChaos } from './chaos.ts';
 
 /** `npm run chaos:transactions -- [--faults N] [--clients N] [--seed S]`: every workload on real workerd, which is killed in between. */
@@ -21,7 +21,7 @@ const options = {
   say: console.log,
 };
 // biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own.
-const workloads: readonly Workload<any>[] = [bank(), listAppend(), unique()];
+const workloads: readonly RequestWorkload<any>[] = [bank(), listAppend(), unique()];
 for (const workload of workloads) {
   console.log(`${workload.name}, seed ${values.seed}`);
   const { violations, ...counts } = await runChaos(workload, options);

@@ -15,6 +15,14 @@ const COMMIT: Effect = { access: 'write', advice: 'commit the transaction once m
 
 /** `POST /v1/transactions/{id}/commit`: committed once, however often it is asked for. */
 export async function commitInteractive(call: Call): Promise<Response> {
+  try {
+    return await commit(call);
+  } catch (error) {
+    throw told(error);
+  }
+}
+
+async function commit(call: Call): Promise<Response> {
   const { transaction, request } = await ending(call);
   const { known, text } = transaction;
   const { partitions, replies } = await committed(transaction, request);
@@ -24,6 +32,17 @@ export async function commitInteractive(call: Call): Promise<Response> {
     plan: { kind: 'transaction', partitions },
     session: sessionText(known, request.demand, replies.map(sessionIn)),
   });
+}
+
+/**
+ * An error as the client is to see it. Its keeper says of a transaction how it is; of one that could not be asked, an earlier request for
+ * the commit may have been answered to nobody.
+ */
+function told(error: unknown): unknown {
+  if (!(error instanceof AtollError) || error.outcome !== 'none') return error;
+  const { code, message, detail, kind } = error;
+  if (!kind.retryable || detail?.transaction !== undefined) return error;
+  return new AtollError(code, message, 'unknown', detail ?? undefined);
 }
 
 /** `POST /v1/transactions/{id}/rollback` */

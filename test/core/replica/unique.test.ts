@@ -211,3 +211,21 @@ describe('entries of an index over partitions', () => {
     expect(waves.transact(1, 't', delete_, [waves.keys[0]?.[0]])).toMatchObject([{ kind: 'done' }]);
   });
 });
+
+test('a value that another row has taken between the waves is refused, wherever its entry belongs', () => {
+  const waves = new Waves(PEOPLE);
+  const [[a = '', a1 = ''] = []] = waves.keys;
+  const codes = Array.from({ length: 8 }, (_, n) => {
+    const prepare = (transaction: string, town: string) =>
+      waves.prepare(1, transaction, INSERT, [town, `nick ${n}`, 1]);
+    const [first, second] = [prepare(`first ${n}`, a), prepare(`second ${n}`, a1)];
+    expect(waves.later(`first ${n}`, [first])).toMatchObject([{ kind: 'done' }]);
+    for (const partition of [1, 2]) waves.end(partition, `first ${n}`, true);
+    const [outcome] = waves.later(`second ${n}`, [second]);
+    for (const partition of [1, 2]) waves.end(partition, `second ${n}`, false);
+    expectInStep(waves, n + 1);
+    return outcome?.kind === 'error' ? outcome.error.code : outcome?.kind;
+  });
+  // Beside the rows it is they that collide, before the entries do: run again, the transaction is told of the constraint.
+  expect(new Set(codes)).toEqual(new Set(['constraint', 'conflict']));
+});

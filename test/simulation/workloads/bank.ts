@@ -1,13 +1,13 @@
 import type { Random } from '../../harness/random.ts';
 import { type Bank, type BankStep, checkBank, type Transfer } from '../checkers/bank.ts';
 import type { Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import type { RequestWorkload } from './workload.ts';
 
 const ACCOUNTS = ['ann', 'bob', 'cy', 'dee', 'eve'];
 const INITIAL = 20;
 
 /** Money moves between accounts of different partitions; each transfer leaves a row in a ledger of another partition. */
-export function bank(): Workload<BankStep> {
+export function bank(): RequestWorkload<BankStep> {
   const bank: Bank = { initial: new Map(ACCOUNTS.map((name) => [name, INITIAL])), mayBeNegative: false };
   let transfers = 0;
   return {
@@ -26,12 +26,24 @@ export function bank(): Workload<BankStep> {
       ],
       ACCOUNTS.map((name) => ({ sql: 'INSERT INTO accounts VALUES (?, ?)', args: [name, INITIAL] })),
     ],
+    schemaPausesMs: [5, 20, 100],
     schemaChanges: [
-      'ALTER TABLE accounts ADD COLUMN note TEXT',
+      // Refused while there is such a balance; and there may be none on its way, in what is prepared.
+      'ALTER TABLE accounts ADD COLUMN one INTEGER CHECK (balance % 5 <> 1)',
+      'ALTER TABLE accounts DROP COLUMN one',
+      'ALTER TABLE accounts ADD COLUMN two INTEGER CHECK (balance % 5 <> 2)',
+      'ALTER TABLE accounts DROP COLUMN two',
       'CREATE INDEX ledger_source ON ledger (source)',
+      'ALTER TABLE accounts ADD COLUMN three INTEGER CHECK (balance % 5 <> 3)',
+      'ALTER TABLE accounts DROP COLUMN three',
+      'ALTER TABLE accounts ADD COLUMN four INTEGER CHECK (balance % 5 <> 4)',
+      'ALTER TABLE accounts DROP COLUMN four',
+      'ALTER TABLE accounts ADD COLUMN five INTEGER CHECK (balance % 5 <> 0)',
+      'ALTER TABLE accounts ADD COLUMN note TEXT',
     ],
     next: (random) => {
-      if (random.chance(0.15)) return readSum();
+      if (random.chance(0.05)) return readSum(random.pick([1, 50, 500, 1_500]));
+      if (random.chance(0.2)) return readSum(null);
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },
     final: readAll,
@@ -59,16 +71,17 @@ function transfer(random: Random, id: number): Operation<BankStep> {
 }
 
 /** One read over all partitions, certified and not locked: balances alone, with the ledger that they came from. */
-function readSum(): Operation<BankStep> {
+function readSum(agoMs: number | null): Operation<BankStep> {
   const sql = `SELECT 'account', name, balance, NULL, NULL FROM accounts
     UNION ALL SELECT 'transfer', number, source, target, amount FROM ledger`;
   return {
     path: '/v1/query',
     body: { sql },
+    ...(agoMs !== null && { agoMs }),
     steps: (results) => {
       const [rows = []] = results ?? [];
       const of = (kind: string) => rows.filter((row) => row[0] === kind).map((row) => row.slice(1));
-      return [wholeRead(of('account'), of('transfer'))];
+      return [wholeRead(of('account'), of('transfer'), agoMs === null)];
     },
   };
 }
@@ -83,15 +96,19 @@ function readAll(): Operation<BankStep> {
     body: { statements },
     steps: (results) => {
       const [accounts = [], ledger = []] = results ?? [];
-      return [wholeRead(accounts, ledger)];
+      return [wholeRead(accounts, ledger, true)];
     },
   };
 }
 
-function wholeRead(accounts: readonly unknown[][], ledger: readonly unknown[][]): BankStep {
+function wholeRead(
+  accounts: readonly unknown[][],
+  ledger: readonly unknown[][],
+  isStrong: boolean,
+): BankStep {
   return {
     kind: 'read-all',
-    isStrong: true,
+    isStrong,
     balances: new Map(accounts.map(([name, balance]) => [String(name), Number(balance)])),
     ledger: ledger.map(
       ([id, from, to, amount]): Transfer => ({

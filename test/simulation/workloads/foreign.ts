@@ -2,7 +2,7 @@ import type { Random } from '../../harness/random.ts';
 import { checkForeign, type ForeignStep } from '../checkers/foreign.ts';
 import type { Id } from '../checkers/history.ts';
 import type { Operation, Statement } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const TOWNS = ['a', 'b', 'c', 'd'];
 /** Of the last ones: those that come, go and are referred to at the same time are the same. */
@@ -28,6 +28,7 @@ export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): 
         },
       ],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
       'ALTER TABLE children ADD COLUMN note TEXT',
       'CREATE INDEX parents_town ON parents (town)',

@@ -10,7 +10,7 @@ import {
 } from '../checkers/history.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const TOWNS = Array.from({ length: 7 }, (_, index) => `town ${index}`);
 const NICKS = Array.from({ length: 12 }, (_, index) => `nick ${index}`);
@@ -48,6 +48,7 @@ export function people(): Workload<Step> {
         },
       ],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: ['ALTER TABLE people ADD COLUMN age INTEGER', 'CREATE INDEX people_note ON people (note)'],
     next: (random) => {
       if (fresh !== null && random.chance(0.6)) {

@@ -1,13 +1,13 @@
 import type { Random } from '../../harness/random.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
-import type { Workload } from './workload.ts';
+import { type RequestWorkload, SCHEMA_PAUSES_MS } from './workload.ts';
 
 const TENANTS = ['a', 'b', 'c', 'd', 'e'];
 const EMAILS = 6;
 
 /** Users of many tenants want few names, which are unique over all of them; they also leave, and move to other tenants. */
-export function unique(): Workload<UniqueStep> {
+export function unique(): RequestWorkload<UniqueStep> {
   let inserted = 0;
   return {
     name: 'unique',
@@ -19,6 +19,7 @@ export function unique(): Workload<UniqueStep> {
         },
       ],
     ],
+    schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
       'CREATE UNIQUE INDEX users_number ON users (number)',
       'ALTER TABLE users ADD COLUMN note TEXT',

@@ -1,19 +1,28 @@
 import type { Random } from '../../harness/random.ts';
 import type { Transaction, Violation } from '../checkers/history.ts';
-import type { Operation, Statement } from '../client.ts';
+import type { Operation, Statement, Task } from '../client.ts';
+
+export const SCHEMA_PAUSES_MS: readonly number[] = [50, 300, 1_500];
 
 /** What clients do, and what must hold of it. */
 export interface Workload<Step> {
   readonly name: string;
   /** DDL and first rows; each a request, sent before any trouble. */
   readonly setUp: readonly Statement[][];
-  /** Another schema change in the middle of it, each once. */
+  /** Other schema changes in the middle of it, each tried until it succeeds, if there is time. */
   readonly schemaChanges: readonly string[];
+  /** Between two attempts; a run has one of them. */
+  readonly schemaPausesMs: readonly number[];
   /** Its operations may also run in interactive transactions: those cannot write unique values yet. */
   readonly interactive: boolean;
   /** One more operation of a client. */
-  next(random: Random, process: number): Operation<Step>;
+  next(random: Random, process: number): Task<Step>;
   /** Reads everything; the last operation of a run, when all is well. */
   final(): Operation<Step>;
   check(history: readonly Transaction<Step>[]): readonly Violation<string>[];
+}
+
+/** One whose operations are all single requests. */
+export interface RequestWorkload<Step> extends Workload<Step> {
+  next(random: Random, process: number): Operation<Step>;
 }

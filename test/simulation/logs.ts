@@ -1,0 +1,68 @@
+import type { SqlitePort } from '../../src/core/sqlite/port.ts';
+
+interface Entry {
+  readonly partition: number;
+  readonly kind: string;
+  readonly timestamp: string;
+  readonly commitTimestamp: string | null;
+}
+
+const END = new Set(['apply', 'abort', 'decide']);
+
+/**
+ * What the logs of all partitions must agree on when all has come to rest: each prepare has one end; what was applied
+ * was decided on, once, at one moment above its prepares; log time rises. @throws what is wrong
+ */
+export function checkLogs(ports: readonly SqlitePort[]): void {
+  const transactions = new Map<string, Entry[]>();
+  for (const [partition, port] of ports.entries()) {
+    const { rows } = port.query(
+      'SELECT kind, timestamp, transaction_id, commit_timestamp FROM _atoll_commits ORDER BY commit_id',
+    );
+    let last = '';
+    for (const [kind, time, id, commit] of rows) {
+      const timestamp = String(time);
+      if (timestamp <= last)
+        throw new Error(`log time: partition ${partition} has ${timestamp} after ${last}`);
+      last = timestamp;
+      if (commit !== null && timestamp < String(commit))
+        throw new Error(`log time: partition ${partition} has ${timestamp} for what counts from ${commit}`);
+      if (id === null) continue;
+      const entry = { partition, kind: String(kind), timestamp, commitTimestamp: commit as string | null };
+      const own = transactions.get(String(id));
+      if (own === undefined) transactions.set(String(id), [entry]);
+      else own.push(entry);
+    }
+  }
+  for (const [id, entries] of transactions) {
+    const wrong = wrongWith(entries);
+    if (wrong === null) continue;
+    const shown = entries.map(({ partition, kind, timestamp }) => `${partition} ${kind} ${timestamp}`);
+    throw new Error(`log: transaction ${id}: ${wrong}: ${shown.join(', ')}`);
+  }
+}
+
+function wrongWith(entries: readonly Entry[]): string | null {
+  const of = (kind: string) => entries.filter((entry) => entry.kind === kind);
+  const [decisions, applied, prepares] = [of('decide'), of('apply'), of('prepare')];
+  if (decisions.length > 1) return 'it was decided on twice';
+  const [decision] = decisions;
+  if (decision === undefined)
+    return applied.length > 0 ? 'it was applied without a decision' : unended(entries);
+  if (applied.some(({ commitTimestamp }) => commitTimestamp !== decision.commitTimestamp))
+    return 'it counts from different moments';
+  const moment = decision.commitTimestamp ?? decision.timestamp;
+  if (prepares.some(({ timestamp }) => timestamp >= moment)) return 'it counts from before a prepare';
+  return unended(entries);
+}
+
+function unended(entries: readonly Entry[]): string | null {
+  for (const [partition, own] of Map.groupBy(entries, (entry) => entry.partition)) {
+    const last = own.findLastIndex(({ kind }) => kind === 'prepare');
+    if (last < 0) continue;
+    const ends = own.filter(({ kind }) => END.has(kind));
+    if (ends.length !== 1) return `partition ${partition} has ended it ${ends.length} times`;
+    if (own.indexOf(ends[0] as Entry) < last) return `partition ${partition} prepared it after its end`;
+  }
+  return null;
+}

@@ -1,0 +1,27 @@
+import { bank } from './bank.ts';
+import { copies } from './copies.ts';
+import { cycle } from './cycle.ts';
+import { foreign } from './foreign.ts';
+import { imports } from './imports.ts';
+import { listAppend } from './list-append.ts';
+import { people } from './people.ts';
+import { registers } from './registers.ts';
+import { unique } from './unique.ts';
+import type { Workload } from './workload.ts';
+import { writeSkew } from './write-skew.ts';
+
+/** Seeds take one after another. */
+// biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own, which only its checker reads.
+export const WORKLOADS: readonly (() => Workload<any>)[] = [
+  bank,
+  listAppend,
+  unique,
+  people,
+  cycle,
+  writeSkew,
+  registers,
+  imports,
+  copies,
+  () => foreign('cascade', 'index'),
+  () => foreign('restrict', 'row'),
+];
