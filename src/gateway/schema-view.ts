@@ -1,9 +1,11 @@
+import type { IndexBuildView } from '../protocol/schema.ts';
 import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
 import { executeIn } from './execute.ts';
 import { STRONG } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { READ } from './lost.ts';
 
-/** `GET /v1/schema`: tables, views, triggers, and the ledger of migrations. */
+/** `GET /v1/schema`: tables, views, triggers, the ledger of migrations, and indexes that are being built. */
 export async function schemaView(database: Database, context: CallContext): Promise<unknown> {
   const known = await database.refresh(context);
   const { tables, views, triggers, version } = known.information.catalogue;
@@ -26,12 +28,25 @@ export async function schemaView(database: Database, context: CallContext): Prom
     views,
     triggers,
     migrations: await migrations(database, known, context),
+    builds: await builds(database, context),
   };
+}
+
+async function builds(database: Database, context: CallContext): Promise<readonly IndexBuildView[]> {
+  const message = {};
+  const reply = await database.ask<{ builds: IndexBuildView[] }>(
+    SYSTEM_PARTITION,
+    'index-builds',
+    message,
+    context,
+    READ,
+  );
+  return reply.builds;
 }
 
 async function migrations(database: Database, known: KnownNetwork, context: CallContext): Promise<unknown> {
   const sql = `SELECT m.proposal, m.version, m.state, m.error, m.proposed_at, m.decided_at, m.statements,
-    (SELECT json_group_array(partition) FROM atoll_migration_partitions p WHERE p.version = m.version AND m.state = 'published')
+    (SELECT json_group_array(partition) FROM atoll_migration_partitions p WHERE p.version = m.version AND m.state NOT IN ('proposed', 'withdrawn'))
     FROM atoll_migrations m ORDER BY m.proposal`;
   const work = {
     partition: SYSTEM_PARTITION,

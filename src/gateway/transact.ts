@@ -30,14 +30,10 @@ import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
 import { refuseUseOfMoved, ringFor } from './spread.ts';
 import type { Session } from './statements.ts';
+import { attemptId, untilItWins } from './wait-die.ts';
 
 /** Partitions asked at a time (chosen: as for other reads). */
 const PARALLEL_MAX = 32;
-/** How often a transaction that lost against an older one is tried in all (chosen; each time its age counts for more). */
-const ATTEMPTS_MAX = 30;
-/** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
-const PAUSE_MS = 4;
-const PAUSE_MS_MAX = 250;
 
 /**
  * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
@@ -75,22 +71,14 @@ export async function executeTransaction(
     const replies = work.map(([partition], index) => ({ partition, reply: texts[index] ?? '' }));
     return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
   }
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const tried = { anchor, read, parts, startedMs, keyed, ring };
-      const replies = await transactOnce(session, known, request, tried);
-      try {
-        return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
-      } catch (error) {
-        throw read ? error : committed(error);
-      }
-    } catch (error) {
-      if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
-      const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
-      if (Date.now() + pause >= context.deadline) throw error;
-      database.metrics.retried('conflict');
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+  const tried = { anchor, read, parts, startedMs, keyed, ring };
+  const replies = await untilItWins(database, context.deadline, () =>
+    transactOnce(session, known, request, tried),
+  );
+  try {
+    return transactionReply(known, { ...request, consistency: 'strong' }, planned, work, replies);
+  } catch (error) {
+    throw read ? error : committed(error);
   }
 }
 
@@ -156,18 +144,6 @@ async function transactOnce(
   database.metrics.retried('stale');
   if (database.learn(newer) === null) await database.refresh(context);
   throw new StaleNetworkError(`partition ${newer.partition} knows a newer network`);
-}
-
-/** 128 random bits. */
-function attemptId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
-}
-
-/** Nothing was applied, and nothing shown: the same transaction may be tried again. */
-function lostToOlder(error: unknown): boolean {
-  return error instanceof AtollError && error.code === 'conflict' && error.detail?.reason === 'wait-die';
 }
 
 /** Where a statement's parts are, and what each runs. */

@@ -1,5 +1,5 @@
-export type AlarmReason = 'deliver' | 'watch' | 'settle';
-const REASONS: readonly AlarmReason[] = ['deliver', 'watch', 'settle'];
+export type AlarmReason = 'deliver' | 'watch' | 'settle' | 'build';
+const REASONS: readonly AlarmReason[] = ['deliver', 'watch', 'settle', 'build'];
 
 /** Several alarms in the one that a partition has. */
 export class Alarms {

@@ -1,14 +1,23 @@
-import type { PartitionId } from '../base/brand.ts';
+import type { PartitionId, TableId } from '../base/brand.ts';
 import { failureOf } from '../core/execution/failure.ts';
 import { readFeed } from '../core/replica/feed.ts';
+import { buildsOf, viewBuilds } from '../core/replica/index-builds.ts';
 import { beginRestore, endRestore, restoreUnderWay } from '../core/replica/restore.ts';
 import type { Proposal, System } from '../core/replica/system.ts';
+import { withFilling } from '../core/schema/apply-change.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { RestoreReply } from '../protocol/restore.ts';
-import type { SchemaChangeReply } from '../protocol/schema.ts';
+import type {
+  IndexBuildView,
+  SchemaChangeReply,
+  SchemaChangeRequest,
+  SchemaCheckReply,
+} from '../protocol/schema.ts';
+import { IndexBuilder } from './index-builder.ts';
+import { deadlineOf } from './patience.ts';
 import { ReferenceWrites } from './reference-writes.ts';
-import type { Peers } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** How long after a failed delivery the system partition tries again, ms (chosen). */
 const RETRY_MS = 2_000;
@@ -24,7 +33,8 @@ const RESTORE_CHECK_MS = 100_000;
  */
 export class Coordinator {
   readonly #system: System;
-  readonly #peers: Peers;
+  readonly #peers: Surroundings['peers'];
+  readonly builder: IndexBuilder;
   readonly #setAlarm: (at: number) => void;
   readonly references: ReferenceWrites;
   /** Schema changes run one after another. */
@@ -35,7 +45,12 @@ export class Coordinator {
   /** Unix milliseconds. */
   #heardOfRestore = 0;
 
-  constructor(system: System, peers: Peers, setAlarm: (at: number) => void) {
+  constructor(
+    system: System,
+    { peers, pause }: Pick<Surroundings, 'peers' | 'pause'>,
+    setAlarm: (at: number) => void,
+    wantBuild: (at: number) => void,
+  ) {
     this.#system = system;
     this.#peers = peers;
     this.#setAlarm = setAlarm;
@@ -47,6 +62,14 @@ export class Coordinator {
       system.withdraw(undecided, 'the system partition restarted before it was decided', Date.now());
       this.#setAlarm(Date.now());
     }
+    this.builder = new IndexBuilder({
+      system,
+      peers,
+      pause,
+      wantAlarm: wantBuild,
+      inTurn: (change) => this.#inTurn(change),
+      deliver: () => this.deliver(),
+    });
     // Its router cannot go on: what it was told to be in may have been lost with this object.
     this.#giveUpRestore();
   }
@@ -66,8 +89,29 @@ export class Coordinator {
     );
   }
 
-  changeSchema(statements: readonly string[], restore?: string): Promise<SchemaChangeReply> {
-    return this.#inTurn(() => this.#changeSchema(statements, restore));
+  async serveChange(incoming: Request): Promise<Response> {
+    const { statements } = (await incoming.json()) as SchemaChangeRequest;
+    return Response.json(await this.changeSchema(statements, deadlineOf(incoming)));
+  }
+
+  builds(): { builds: IndexBuildView[] } {
+    return { builds: viewBuilds(this.#system) };
+  }
+
+  /** Resolves when an index that is built over rows is there too; `until`: how long that is waited for, Unix ms. */
+  async changeSchema(
+    statements: readonly string[],
+    until: number,
+    restore?: string,
+  ): Promise<SchemaChangeReply> {
+    const reply = await this.#inTurn(() => this.#changeSchema(statements, restore));
+    const builds = buildsOf(this.#system, statements).map((index) => this.builder.ended(index, until));
+    this.builder.start();
+    for (const end of await Promise.all(builds)) {
+      if (end === 'building') throw stillBuilding();
+      if (end !== null) throw end;
+    }
+    return reply;
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -126,8 +170,11 @@ export class Coordinator {
     if (proposal === null) {
       return { version: this.#system.replica.schema.version, changed: false, pending: [] };
     }
-    const refusal = await this.#check(proposal);
-    const error = this.#system.decide(proposal, refusal, Date.now());
+    const checked = await this.#check(proposal);
+    const refusal = checked instanceof AtollError ? checked : mixedBuild(statements, checked);
+    const filling = checked instanceof AtollError ? [] : checked;
+    const decided = { ...proposal, change: withFilling(proposal.change, filling) };
+    const error = this.#system.decide(decided, refusal, Date.now());
     if (error !== null) {
       const fate = { proposal: proposal.proposal, state: 'withdrawn' };
       const partitions = this.#system.partitionIds();
@@ -146,18 +193,19 @@ export class Coordinator {
     }
   }
 
-  /** Every partition must pass, or the proposal is withdrawn for the reason that this gives. */
-  async #check({ proposal, change }: Proposal): Promise<AtollError | null> {
+  /** Every partition must pass, or the proposal is withdrawn for the reason that this gives. Else: the indexes that are built over rows. */
+  async #check({ proposal, change }: Proposal): Promise<AtollError | TableId[]> {
     const system = this.#system.replica.feedIndex;
     const partitions = this.#system.partitionIds();
     const patience = change.catalogue.restoring === undefined ? undefined : RESTORE_CHECK_MS;
     const answers = await Promise.allSettled(
       partitions.map((partition) =>
-        this.#call(partition, 'schema-check', { proposal, change, system }, patience),
+        this.#call<SchemaCheckReply>(partition, 'schema-check', { proposal, change, system }, patience),
       ),
     );
     const failed = answers.findIndex((answer) => answer.status === 'rejected');
-    if (failed < 0) return null;
+    if (failed < 0)
+      return answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value.filling ?? []) : []));
     const { reason } = answers[failed] as PromiseRejectedResult;
     const message = `partition ${partitions[failed]}: ${(reason as Error).message}; the schema is unchanged`;
     return new AtollError(toAtollError(reason).code, message, 'none');
@@ -220,4 +268,23 @@ export class Coordinator {
     const { database } = this.#system.replica.identity;
     return this.#peers.call(database, partition, type, message, milliseconds);
   }
+}
+
+/** If the build fails, the index goes, and nothing else may have come with it. */
+function mixedBuild({ length }: readonly string[], filling: readonly TableId[]): AtollError | null {
+  if (filling.length === 0 || length === 1) return null;
+  return new AtollError(
+    'unsupported',
+    'an index over partitions is built over rows that are there: send its CREATE UNIQUE INDEX by itself; the schema is unchanged',
+    'none',
+  );
+}
+
+function stillBuilding(): AtollError {
+  return new AtollError(
+    'timeout',
+    'the index is being built over the rows that are there, and that goes on in the background: GET /v1/schema shows how far it is ' +
+      'and how it ends; writes keep it from now on, and DROP INDEX gives it up',
+    'unknown',
+  );
 }

@@ -7,7 +7,7 @@ import type { Holder } from '../core/transaction/lock-table.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze } from '../protocol/freeze.ts';
-import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { SchemaCheck, SchemaCheckReply, SchemaFate } from '../protocol/schema.ts';
 import { FrozenCopies } from './frozen-copies.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Peers, Surroundings } from './surroundings.ts';
@@ -93,13 +93,13 @@ export class FeedFollower {
   }
 
   /** @throws AtollError for which the change cannot be made here */
-  async check({ proposal, change, system }: SchemaCheck): Promise<{ passed: true }> {
+  async check({ proposal, change, system }: SchemaCheck): Promise<SchemaCheckReply> {
     if (this.#replica().systemIndex < system) await this.catchUp();
     // A schema change is a barrier: what is prepared was executed under the schema before it.
     await this.#drain(() => this.#replica().locks.holders);
     const result = checkSchemaChange(this.#replica(), proposal, change as SchemaChange, Date.now());
     if (result.kind === 'failed') throw failureOf(result.error);
-    return { passed: true };
+    return { passed: true, filling: result.filling };
   }
 
   learnFate({ proposal, state }: SchemaFate): void {

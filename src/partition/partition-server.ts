@@ -18,11 +18,10 @@ import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
-import { decodeImportChunk } from '../protocol/import.ts';
 import type { FoundRequest } from '../protocol/network.ts';
 import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
-import type { SchemaChangeRequest, SchemaCheck, SchemaFate } from '../protocol/schema.ts';
+import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
@@ -33,6 +32,8 @@ import { ForeignKeys } from './foreign-keys.ts';
 import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
+import { ImportDesk } from './import-desk.ts';
+import { IndexFill } from './index-fill.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
 import { networkReply } from './network-reply.ts';
@@ -118,7 +119,7 @@ export class PartitionServer {
     this.#system = system;
     this.#replica = this.#sealing(system.replica);
     const wants = (reason: AlarmReason) => (at: number) => this.#alarms.want(reason, at);
-    this.#coordinator = new Coordinator(system, this.#surroundings.peers, wants('deliver'));
+    this.#coordinator = new Coordinator(system, this.#surroundings, wants('deliver'), wants('build'));
     this.#registry = new HostRegistry(system, wants('watch'), () => this.#links.shipper.grown());
     return this.#coordinator;
   }
@@ -140,7 +141,7 @@ export class PartitionServer {
         proposal: body.proposal,
         state: this.#asSystem.stateOf(body.proposal),
       }),
-      'schema-change': (body: SchemaChangeRequest) => this.#coordinating.changeSchema(body.statements),
+      'index-builds': () => this.#coordinating.builds(),
       found: (body: FoundRequest) => this.#found(body),
       network: () => networkReply(this.#asSystem),
       setting: (body: { name: string }) => ({ value: this.#asSystem.setting(body.name) }),
@@ -159,32 +160,39 @@ export class PartitionServer {
       'host-remove': ({ host }: { host: string }) => this.#hosts.decide('remove', host),
       'restore-begin': (body: RestoreMessage) => this.#coordinating.beginRestore(body.id),
       'restore-alive': (body: RestoreMessage) => this.#coordinating.keepRestore(body.id),
-      'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, body.id),
+      'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, 0, body.id),
       'restore-end': (body: RestoreEnd) => this.#coordinating.endRestore(body.id, body.publish),
     };
     this.#router.post('/answered', (request: IRequest) => this.#answered(request));
+    this.#router.post('/schema-change', (request: IRequest) => this.#coordinating.serveChange(request));
     this.#router.post('/transact', (request: IRequest) => this.#desk.transact(request));
     this.#router.post('/prepare', (request: IRequest) => this.#desk.prepare(request));
-    const interactive = new InteractiveDesk({
-      replica: () => this.#here,
+    const desk = {
       peers: this.#surroundings.peers,
       pause: this.#surroundings.pause,
-      transactions: this.#transactions,
-      perform: (work, deadline) => this.#perform(work, deadline),
-    });
-    interactive.serve((path, handle) => this.#router.post(path, handle));
-    const restore = new RestoreDesk({
       replica: () => this.#here,
+      transactions: this.#transactions,
       foreignKeys: this.#foreignKeys,
-      answer: (incoming, writes, attempt) => this.#answer(incoming, writes ? [] : null, attempt),
+      perform: (work: Work, deadline: number) => this.#perform(work, deadline),
+      answer: (incoming: Request, writes: boolean, attempt: () => Promise<ExecuteOutcome>) =>
+        this.#answer(incoming, writes ? [] : null, attempt),
       inserted: () => this.#forgetting.inserted(),
+    };
+    const interactive = new InteractiveDesk(desk);
+    interactive.serve((path, handle) => this.#router.post(path, handle));
+    const restore = new RestoreDesk(desk);
+    const imports = new ImportDesk({
+      ...desk,
+      answer: (incoming, attempt) => this.#answer(incoming, referenceTables(this.#here), attempt),
     });
+    const fill = new IndexFill(desk);
+    this.#router.post('/index-fill', (request: IRequest) => fill.serve(request));
     this.#router.post('/restore-chunk', (request: IRequest) => restore.chunk(request));
     this.#router.post('/restore-ids', (request: IRequest) => restore.ids(request));
     this.#router.post('/restore-entries', (request: IRequest) => restore.entries(request));
     this.#router.post('/restore-enter', (request: IRequest) => restore.enter(request));
     this.#router.post('/restore-finish', (request: IRequest) => restore.finish(request));
-    this.#router.post('/import-chunk', (request: IRequest) => this.#importChunk(request));
+    this.#router.post('/import-chunk', (request: IRequest) => imports.chunk(request));
     this.#router.post('/lookup', (request: IRequest) => this.#asked(request, lookUp));
     this.#router.post('/export-page', (request: IRequest) => this.#asked(request, exportPage));
     for (const [type, handle] of Object.entries(messages)) {
@@ -220,6 +228,7 @@ export class PartitionServer {
     if (due.has('settle') && this.#replica !== null) await this.#transactions.settle();
     if (this.#coordinator === null) return;
     if (due.has('watch')) this.#registry?.watch();
+    if (due.has('build')) this.#coordinator.builder.start();
     if (!due.has('deliver')) return;
     await this.#coordinator.createPartitions();
     await this.#coordinator.deliver();
@@ -247,15 +256,6 @@ export class PartitionServer {
   async #certify(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as CertifyRequest;
     return new Response(JSON.stringify(certify(this.#here, request)), { headers: JSON_HEADERS });
-  }
-
-  async #importChunk(incoming: Request): Promise<Response> {
-    const { head, rows } = decodeImportChunk(await incoming.text());
-    return this.#answer(incoming, referenceTables(this.#here), async () => {
-      const outcome = this.#here.importChunk(head, rows, Date.now());
-      this.#forgetting.inserted();
-      return outcome;
-    });
   }
 
   /** What reads and may have to wait. */

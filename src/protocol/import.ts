@@ -1,4 +1,5 @@
 import type { Epoch, SchemaVersion } from '../base/brand.ts';
+import type { Attempt, RingRange } from './transaction.ts';
 
 /**
  * Router → partition, `import-chunk`: rows of one table, in the order of the source. The body is text: the head as
@@ -22,6 +23,18 @@ export interface ImportChunkHead {
   readonly firstLine: number;
   readonly lastLine: number;
   readonly runs: readonly ImportRun[];
+  /** The rows have entries in indexes over partitions: a partition that does not know of this refuses them. */
+  readonly spread?: ImportSpread;
+}
+
+/** The chunk is a transaction over partitions, whose anchor the rows' partition is. */
+export interface ImportSpread extends Attempt {
+  readonly ring: readonly RingRange[];
+}
+
+export interface ImportChunk {
+  readonly head: ImportChunkHead;
+  readonly rows: readonly string[];
 }
 
 /** Rows one after the other that one statement inserts. */

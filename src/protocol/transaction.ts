@@ -1,5 +1,6 @@
-import type { Epoch, PartitionId, SchemaVersion, Term, Timestamp } from '../base/brand.ts';
+import type { Epoch, PartitionId, SchemaVersion, TableId, Term, Timestamp } from '../base/brand.ts';
 import type { Idempotency, WireStatement } from './execute.ts';
+import type { ImportChunk } from './import.ts';
 import type { ScriptReference } from './interactive.ts';
 import type { StalePartition } from './network.ts';
 
@@ -12,6 +13,10 @@ export interface TransactionPart {
   readonly statements: readonly WireStatement[];
   /** Of an interactive transaction: what it has done in the partition so far, in place of statements. */
   readonly script?: ScriptReference;
+  /** Rows of an import in place of statements. Of the anchor's own part alone: it does not travel. */
+  readonly chunk?: ImportChunk;
+  /** A page of rows that get entries in an index, in place of statements. Likewise the anchor's own. */
+  readonly fill?: IndexPage;
   /**
    * Of one INSERT that says what to do with rows in its way: those rows, creates as they were read, wherever they live. They are
    * there while it runs, and nothing is done if one is otherwise by then.
@@ -19,6 +24,12 @@ export interface TransactionPart {
   readonly visitors?: Escapes;
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+}
+
+/** Rows whose keys come after `after`: as in `IndexFillRequest` and its reply. */
+export interface IndexPage {
+  readonly index: TableId;
+  readonly after: string | null;
 }
 
 /** Names one attempt of a transaction. */

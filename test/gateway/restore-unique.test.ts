@@ -115,12 +115,3 @@ test('a dump brings its values along: they are taken in the new cluster', async 
   await target.query("INSERT INTO users VALUES ('new', 'o7', 7)");
   expect(await target.rows('SELECT count(*) FROM users')).toEqual([[40]]);
 });
-
-test('an import into such a table says what to do instead', async () => {
-  const { status, json } = await target.request('/v1/import/users', {
-    method: 'POST',
-    headers: { authorization: 'Bearer admin-of-the-tests', 'content-type': 'application/x-ndjson' },
-    body: '{"owner":"x","email":"y"}\n',
-  });
-  expect([status, json.error.code]).toEqual([400, 'needs-global-index']);
-});

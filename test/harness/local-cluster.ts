@@ -1,10 +1,11 @@
-import type { Epoch } from '../../src/base/brand.ts';
+import type { Epoch, TableId } from '../../src/base/brand.ts';
 import { failureOf } from '../../src/core/execution/failure.ts';
 import { applyFeed, checkSchemaChange, readFeed } from '../../src/core/replica/feed.ts';
 import type { Work } from '../../src/core/replica/group.ts';
 import type { ExecuteOutcome } from '../../src/core/replica/outcome.ts';
 import { Replica } from '../../src/core/replica/replica.ts';
 import { System } from '../../src/core/replica/system.ts';
+import { withFilling } from '../../src/core/schema/apply-change.ts';
 import type { SqlitePort } from '../../src/core/sqlite/port.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import type { ExecuteRequest, WireStatement } from '../../src/protocol/execute.ts';
@@ -43,13 +44,17 @@ export class LocalCluster {
     try {
       const proposal = this.system.propose(statements, this.now);
       if (proposal === null) return;
+      const filling: TableId[] = [];
       for (const replica of this.partitions) {
         const result = checkSchemaChange(replica, proposal.proposal, proposal.change, this.now);
-        if (result.kind === 'passed') continue;
+        if (result.kind === 'passed') {
+          filling.push(...result.filling);
+          continue;
+        }
         this.system.withdraw(proposal.proposal, 'refused', this.now);
         throw result.error;
       }
-      this.system.publish(proposal, this.now);
+      this.system.publish({ ...proposal, change: withFilling(proposal.change, filling) }, this.now);
     } catch (error) {
       throw failureOf(error);
     }

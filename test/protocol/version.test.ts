@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "816bde59ae8cf4b2",
+        "hash": "0fe3c65e60fbde07",
         "version": 3,
       }
     `);

@@ -256,6 +256,8 @@ function refuseTrouble(clients: readonly Client<unknown>[]): void {
 function hasOpen({ id, port }: PartitionHost): boolean {
   const sql = `SELECT 1 FROM _atoll_prepared UNION ALL SELECT 1 FROM _atoll_decisions
     UNION ALL SELECT 1 FROM _atoll_progress WHERE name = 'hold' AND ${id} = 0`;
+  const building = `SELECT 1 FROM _atoll_settings WHERE name GLOB 'build:*'`;
+  if (id === 0 && port.query(building).rows.length > 0) return true;
   return port.query(sql).rows.length > 0;
 }
 

@@ -15,6 +15,8 @@ export function lookupOf({ uses, graph }: Pick<Analyzer, 'uses' | 'graph'>, sche
   for (const use of uses) {
     if (!leadsToAll(use, { uses, graph })) continue;
     for (const index of schema.uniquesOf(use.table)) {
+      // It may lack entries.
+      if (index.state === 'filling') continue;
       const values = valuesOf(use, index, graph);
       if (values !== null)
         return { index: index.table.id, table: use.table.name, columns: index.columns, values };

@@ -23,6 +23,13 @@ export function stagedOf(
   const { table } = layout;
   const indexes = schema.uniquesOf(table);
   if (indexes.length === 0 || !looksFurther(ast, indexes)) return undefined;
+  if (indexes.some(({ state }) => state === 'filling')) {
+    refuse(
+      'needs-global-index',
+      `${clauseOf(ast)}: an index of "${table.name}" is being built over its rows, and does not know all rows in the way yet: ` +
+        'send it again when GET /v1/schema shows that it is there',
+    );
+  }
   const sets = setColumns(ast);
   const local = localConstraints(table, indexes);
   const unique = [...indexes.map(({ columns }) => columns), ...local];

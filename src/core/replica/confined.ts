@@ -47,11 +47,13 @@ export function checkImported(
   head: ImportChunkHead | RestoreChunkHead,
 ): void {
   const table = schema.table(head.table);
+  const fires = schema.triggersOn(head.table).length > 0;
   const indexed =
     table !== undefined &&
     [schema.uniquesOf(table), schema.referencesOf(table), schema.referencesTo(table)].some(
       ({ length }) => length > 0,
     );
-  if (indexed && !('restore' in head)) checkConfined(port, schema, identity);
-  else if (schema.triggersOn(head.table).length > 0) checkOwnership(port, schema, identity);
+  if ('restore' in head) {
+    if (fires) checkOwnership(port, schema, identity);
+  } else if (indexed || fires) checkConfined(port, schema, identity);
 }

@@ -65,7 +65,12 @@ export interface Page {
   readonly next: readonly SqlValue[] | null;
 }
 
-export function readPage(port: SqlitePort, table: Table, after: readonly SqlValue[] | null): Page {
+export function readPage(
+  port: SqlitePort,
+  table: Table,
+  after: readonly SqlValue[] | null,
+  rowsMax = PAGE_ROWS,
+): Page {
   const layout = layoutFor(table);
   const columns = layout.columns.map((_, index) => columnSql(layout, index));
   const key = layout.key.map((index) => columns[index] as string).join(', ');
@@ -73,7 +78,7 @@ export function readPage(port: SqlitePort, table: Table, after: readonly SqlValu
   const where = after === null ? '' : `WHERE (${key}) > (${bound.map(({ sql }) => sql).join(', ')})`;
   const bindings = bound.map(({ binding }) => binding);
   const tail = (limit: number) => `FROM ${quoteName(table.name)} ${where} ORDER BY ${key} LIMIT ${limit}`;
-  const { count, more } = rowsThatFit(port, columns, tail(PAGE_ROWS), bindings);
+  const { count, more } = rowsThatFit(port, columns, tail(rowsMax), bindings, rowsMax);
   const rows = count === 0 ? [] : selectExact(port, columns, tail(count), bindings);
   const last = rows.at(-1);
   return { rows, next: more && last !== undefined ? layout.key.map((index) => last[index] ?? null) : null };
@@ -85,6 +90,7 @@ function rowsThatFit(
   columns: readonly string[],
   tail: string,
   bindings: readonly PortValue[],
+  rowsMax: number,
 ): { count: number; more: boolean } {
   const lengths = columns.map((column) => `octet_length(${column})`);
   const { rows } = port.query(`SELECT ${lengths.join(', ')} ${tail}`, ...bindings);
@@ -95,7 +101,7 @@ function rowsThatFit(
     if (count > 0 && bytes > PAGE_BYTES) break;
     count++;
   }
-  return { count, more: count < rows.length || count === PAGE_ROWS };
+  return { count, more: count < rows.length || count === rowsMax };
 }
 
 /** As its rows are read; not that of the log. */

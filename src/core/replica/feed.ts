@@ -1,5 +1,5 @@
 import { assert, present } from '../../base/assert.ts';
-import type { CommitId, Timestamp } from '../../base/brand.ts';
+import type { CommitId, TableId, Timestamp } from '../../base/brand.ts';
 import { fromBase64, toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
@@ -8,7 +8,7 @@ import type { Change } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCommit } from '../log/read.ts';
-import { applySchemaChange } from '../schema/apply-change.ts';
+import { applySchemaChange, indexesOnRows, isCreatedAlone, withFilling } from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
@@ -148,7 +148,10 @@ export function inOwnLayouts(port: SqlitePort, changes: readonly Change[]): Chan
   }));
 }
 
-export type CheckResult = { readonly kind: 'passed' } | { readonly kind: 'failed'; readonly error: unknown };
+export type CheckResult =
+  /** `filling`: new indexes over partitions of tables that have rows here. */
+  | { readonly kind: 'passed'; readonly filling: readonly TableId[] }
+  | { readonly kind: 'failed'; readonly error: unknown };
 
 /**
  * First half of a schema change in a partition: runs it, undoes it, and holds writes from now on, so that what was
@@ -168,13 +171,16 @@ export function checkSchemaChange(
       error: new AtollError('schema-conflict', 'the proposal has been decided already'),
     };
   }
+  const filling = indexesOnRows(port, schema.catalogue, change.catalogue)
+    .filter((index) => isCreatedAlone(index, change.catalogue))
+    .map(({ table }) => table.id);
   try {
-    rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
+    rehearse(port, () => applySchemaChange(port, schema.catalogue, withFilling(change, filling)));
   } catch (error) {
     return { kind: 'failed', error };
   }
   if (hold !== proposal) setHold(replica, proposal, now);
-  return { kind: 'passed' };
+  return { kind: 'passed', filling };
 }
 
 /** Logged, since whoever leads after this must hold as well. */

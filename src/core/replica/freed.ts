@@ -1,6 +1,7 @@
 import { layoutOf, readLayouts } from '../log/layout.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Holder } from '../transaction/lock-table.ts';
+import { LockedError } from './locked.ts';
 import { readPreparedChanges } from './prepared.ts';
 import type { Replica } from './replica.ts';
 
@@ -22,4 +23,12 @@ export function freeing({ port, locks }: Replica, own: string, error: unknown): 
         (change) => !unique || message.includes(` ${layoutOf(layouts, change).table}.`),
       ),
   );
+}
+
+/** Has work that fails wait for those that may take back what it fails for, by a LockedError. */
+export function freedFor(replica: Replica): (error: unknown) => void {
+  return (error) => {
+    const holders = freeing(replica, '', error);
+    if (holders.length > 0) throw new LockedError(holders);
+  };
 }

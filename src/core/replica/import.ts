@@ -3,9 +3,12 @@ import { AtollError } from '../../protocol/error.ts';
 import type { ImportChunkHead, ImportChunkReply, ImportRun } from '../../protocol/import.ts';
 import { failureOf } from '../execution/failure.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { type KeyColumn, tokenOfKey } from '../schema/partition-key.ts';
 import type { Table } from '../schema/table.ts';
 import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
+import type { Lock } from '../transaction/lock.ts';
+import { IMPORTS } from './bookkeeping.ts';
 
 /** What a chunk needs of the replica that inserts it. */
 export interface ImportContext {
@@ -13,6 +16,8 @@ export interface ImportContext {
   readonly schema: Schema;
   /** `given`: ids that must not be among them, whatever the table holds. */
   takeIdentifiers(table: Table, count: number, given: readonly number[]): number[];
+  /** Throws where the row is refused for something that a prepared transaction may take back. */
+  readonly blocked: (error: SqliteError) => void;
 }
 
 /**
@@ -50,6 +55,25 @@ export function insertChunk(
   return { rows: inserted, skipped: rows.length - tried };
 }
 
+/** Lines of the rows that would be inserted, in their order. */
+export function importedLines(
+  port: SqlitePort,
+  table: Table,
+  { importId }: ImportChunkHead,
+  rows: readonly string[],
+): number[] {
+  const watermark = importId === null ? 0 : readWatermark(port, watermarkId(table, importId));
+  return rows.map(lineOf).filter((line) => line > watermark);
+}
+
+/** Held by a chunk that is not decided yet: one after another, as the watermark goes. */
+export function watermarkLock(table: Table, importId: string): Lock {
+  const token = tokenOfKey([watermarkId(table, importId)], WATERMARK_KEY);
+  return { table: IMPORTS.id, token, exclusive: true };
+}
+
+const WATERMARK_KEY: readonly KeyColumn[] = [{ affinity: 'TEXT', collation: 'BINARY' }];
+
 /** A table's id, since one id of a client may well be used for several tables. */
 function watermarkId(table: Table, importId: string): string {
   return `${table.id}/${importId}`;
@@ -81,6 +105,7 @@ function insertRun(context: ImportContext, table: Table, run: ImportRun, texts: 
     port.query(sql, `[${rows.join(',')}]`);
   } catch (error) {
     if (!(error instanceof SqliteError) || !concernsARow(error)) throw error;
+    context.blocked(error);
     const line = lineOf(texts[firstFailing(port, sql, rows)] as string);
     const { code, message, detail } = failureOf(error);
     throw new AtollError(code, `line ${line}: ${message}`, 'none', { ...detail, line });

@@ -8,6 +8,8 @@ import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { inOwnLayouts } from './feed.ts';
+import { entriesToChange } from './fill-part.ts';
+import type { Replica } from './replica.ts';
 
 /** What other partitions have made for this one: rows and entries of indexes that belong here (escapes.ts). */
 
@@ -21,16 +23,17 @@ export function decodeIncoming(port: SqlitePort, changes: string): Change[] {
  *
  * @throws MisfitError if what goes is not there; SqliteError of the constraint that a row violates
  */
-export function applyIncoming(port: SqlitePort, incoming: readonly Change[]): void {
+export function applyIncoming(
+  { port, schema }: Pick<Replica, 'port' | 'schema'>,
+  incoming: readonly Change[],
+): void {
   if (incoming.some(({ type }) => type === 'update'))
     throw new AtollError('bad-request', 'a row changes its partition by a delete and a create');
-  applyChanges(
-    port,
-    incoming.filter(({ type }) => type === 'delete'),
-  );
-  createRows(
-    port,
-    incoming.filter(({ type }) => type === 'create'),
-    readLayouts(port),
-  );
+  const layouts = readLayouts(port);
+  const ofType = (wanted: Change['type']) => {
+    const own = incoming.filter(({ type }) => type === wanted);
+    return entriesToChange({ port, schema }, own, layouts);
+  };
+  applyChanges(port, ofType('delete'));
+  createRows(port, ofType('create'), layouts);
 }

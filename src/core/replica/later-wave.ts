@@ -54,7 +54,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
     prepareAgain(port, before);
-    asStatements(replica, request, () => applyIncoming(port, incoming.rows));
+    const creates = incoming.rows.filter(({ type }) => type === 'create');
+    asStatements(replica, request, () => applyIncoming(replica, incoming.rows), creates);
     checkOwnership(port, replica.schema, replica.identity);
     return doMore(replica, request, incoming);
   });
@@ -110,13 +111,18 @@ function prepareAgain(port: SqlitePort, changes: readonly Change[]): void {
   }
 }
 
-function asStatements(replica: Replica, request: PrepareRequest, body: () => void): void {
+function asStatements(
+  replica: Replica,
+  request: PrepareRequest,
+  body: () => void,
+  creates: readonly Change[] = [],
+): void {
   try {
     body();
   } catch (error) {
     // What is locked is this transaction's own; UNIQUE and foreign keys may look further.
     waitOrDie(request, freeing(replica, request.transaction, error));
     if (request.visited && error instanceof MisfitError) throw overtaken();
-    throw uniqueViolation(replica.schema, error);
+    throw uniqueViolation(replica, error, creates);
   }
 }

@@ -1,19 +1,23 @@
 import type { Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import type { ImportChunkReply } from '../../protocol/import.ts';
+import type { IndexFillReply } from '../../protocol/schema.ts';
 import type { PrepareRequest, TransactionEnd, Vote } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { readLayouts } from '../log/layout.ts';
+import { type Layouts, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
-import { type Escape, encodeEscapes, reachOfStatements, splitChanges } from './escapes.ts';
+import { type Escape, encodeEscapes, reachOfStatements, type Split, splitChanges } from './escapes.ts';
+import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
+import { runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
@@ -49,7 +53,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = [...partLocks(replica, part, now), ...(visitors?.locks ?? [])];
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, escaped, violated } = rehearse(replica.port, () =>
+  const { changes, marks, results, done, escaped, violated } = rehearse(replica.port, () =>
     execute(replica, request, visitors, now),
   );
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
@@ -60,7 +64,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
-  const reply = replica.encodeBatch(results);
+  const reply = done === null ? replica.encodeBatch(results) : JSON.stringify(done);
   const vote: Vote = {
     vote: 'yes',
     preparedAt,
@@ -84,6 +88,8 @@ interface Executed {
   /** Changes of the marks of issued ids. */
   readonly marks: readonly Change[];
   readonly results: readonly StatementResult[];
+  /** What is answered for rows of an import, or for an index, which have no results. */
+  readonly done: ImportChunkReply | IndexFillReply | null;
   readonly escaped: readonly Escape[];
   /** A foreign key over partitions does not hold so far. */
   readonly violated: boolean;
@@ -96,24 +102,52 @@ function execute(
   now: number,
 ): Executed {
   const { part } = request;
-  if (part.read) return { changes: [], marks: [], results: runPart(replica, part, now), ...NOTHING_OPEN };
+  if (part.chunk !== undefined) {
+    const done = runChunk(replica, request.transaction, part.chunk, (holders) => waitOrDie(request, holders));
+    return { ...takeApart(replica, movingOf(replica, NOTHING)), results: [], done };
+  }
+  if (part.fill !== undefined) {
+    const { escaped, filled } = fillPage(replica, part.fill);
+    return { changes: [], marks: [], results: [], done: filled, escaped, violated: false };
+  }
+  if (part.read)
+    return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
   if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
   const plain = movable.size === 0 && !indexes;
   if (visitors !== null) receive(replica, visitors, now);
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
+  if (plain) return { ...takeApart(replica, null), results, done: null };
+  const { schema, identity } = replica;
+  const split: Splitting =
+    staged === null
+      ? movingOf(replica, movable)
+      : (rows, layouts) => splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
+  return { ...takeApart(replica, split), results, done: null };
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+/** Tells what belongs here from what belongs elsewhere. */
+type Splitting = (rows: readonly Change[], layouts: Layouts) => Split;
+
+function movingOf({ schema, identity }: Replica, movable: ReadonlySet<string>): Splitting {
+  return (rows, layouts) => splitChanges(rows, layouts, schema, identity, movable);
+}
+
+/** What has changed; null: nothing of it can be other partitions'. */
+function takeApart(
+  replica: Replica,
+  split: Splitting | null,
+): Pick<Executed, 'changes' | 'marks' | 'escaped' | 'violated'> {
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
-  if (plain) return { changes: rows, marks, results, ...NOTHING_OPEN };
+  if (split === null) return { changes: rows, marks, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
-  const { schema, identity } = replica;
-  const { kept, escaped } =
-    staged === null
-      ? splitChanges(rows, layouts, schema, identity, movable)
-      : splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
+  const { kept, escaped } = split(rows, layouts);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
-  return { changes: kept, marks, results, escaped: [...escaped, ...more.escaped], violated: more.violated };
+  return { changes: kept, marks, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;

@@ -127,7 +127,11 @@ export function catchUpSystem(system: System, entries: readonly FeedEntry[], now
   withdrawUndecided(system, now);
   for (const entry of entries) {
     if (entry.kind === 'schema') {
-      system.impose(entry.change as SchemaChange, ['recovered_schema', String(entry.index)], now);
+      system.impose(
+        entry.change as SchemaChange,
+        () => system.set('recovered_schema', String(entry.index)),
+        now,
+      );
       continue;
     }
     try {

@@ -26,6 +26,7 @@ import { readProgress, writeProgress } from './bookkeeping.ts';
 import { checkConfined, checkImported } from './confined.ts';
 import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
+import { freedFor } from './freed.ts';
 import { type GroupMember, performGroup, type Work } from './group.ts';
 import { Identifiers } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
@@ -43,6 +44,7 @@ import { readCatalogue } from './schema-versions.ts';
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
+type ChunkHead = ImportChunkHead | RestoreChunkHead;
 type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
 /** Where generated ids come from. */
 export type IdentifierSource = Pick<ExecutionContext, 'takeIdentifiers' | 'passIdentifiers'>;
@@ -243,11 +245,7 @@ export class Replica {
   }
 
   /** One chunk of an import, in a transaction of its own; `body` of the outcome is an ImportChunkReply. */
-  importChunk(
-    head: ImportChunkHead | RestoreChunkHead,
-    rows: readonly string[],
-    now: number,
-  ): ExecuteOutcome {
+  importChunk(head: ChunkHead, rows: readonly string[], now: number): ExecuteOutcome {
     const obstacle = this.obstacle({ ...head, read: false });
     if (obstacle !== null) return obstacle;
     this.#identifiers.begin();
@@ -261,7 +259,8 @@ export class Replica {
   }
 
   #import(head: ImportChunkHead, rows: readonly string[], now: number): string {
-    const reply = insertChunk({ ...this.#context, schema: this.#schema }, head, rows);
+    const context = { ...this.#context, schema: this.#schema, blocked: freedFor(this) };
+    const reply = insertChunk(context, head, rows);
     checkImported(this.port, this.#schema, this.#identity, head);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);

@@ -37,7 +37,7 @@ export function beginRestore(system: System, id: string, now: number): void {
     );
   }
   const change = stepFrom(catalogue, [], { ...catalogue, restoring: id });
-  system.impose(change, record({ id, state: 'restoring' }), now);
+  system.impose(change, () => record(system, { id, state: 'restoring' }), now);
 }
 
 /** Ends a restore unless it has ended already, and tells how. */
@@ -50,7 +50,7 @@ export function endRestore(system: System, id: string, publish: boolean, now: nu
   const change = publish
     ? stepFrom(catalogue, [], open)
     : stepFrom(catalogue, dropAll(catalogue), { ...empty, tables: [], views: [], triggers: [] });
-  system.impose(change, record({ id, state }), now);
+  system.impose(change, () => record(system, { id, state }), now);
   return state;
 }
 
@@ -65,8 +65,8 @@ function lastState(system: System, id: string): RestoreState {
   return last?.id === id ? last.state : 'unknown';
 }
 
-function record(last: Record): [string, string] {
-  return [SETTING, JSON.stringify(last)];
+function record(system: System, last: Record): void {
+  system.set(SETTING, JSON.stringify(last));
 }
 
 function stepFrom(before: Catalogue, statements: readonly string[], after: Catalogue): SchemaChange {

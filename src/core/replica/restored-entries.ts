@@ -64,7 +64,7 @@ export function enterRestored(replica: Replica, request: RestoreEnterRequest, no
       replica.append('write', null, now);
     });
   } catch (error) {
-    return { kind: 'error', error: failureOf(uniqueViolation(schema, error)) };
+    return { kind: 'error', error: failureOf(uniqueViolation(replica, error)) };
   }
   return { kind: 'done', body: '{}' };
 }

@@ -5,7 +5,7 @@ import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readCaptured } from '../log/read.ts';
-import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
+import { SqliteError } from '../sqlite/port.ts';
 import type { Script, ScriptEntry } from '../transaction/script.ts';
 import { applyIncoming } from './incoming.ts';
 import { LaterChanges } from './later-changes.ts';
@@ -46,7 +46,7 @@ export function replay(replica: Replica, script: Script): void {
     if (stands || (live && statement === null)) {
       if (!live || changes.length === 0) continue;
       // What was made elsewhere is the same however often it is done: only that nothing is in its way must be seen.
-      fitting(() => (stands ? applyChanges(replica.port, changes) : addAgain(replica.port, changes)));
+      fitting(() => (stands ? applyChanges(replica.port, changes) : addAgain(replica, changes)));
       continue;
     }
     if (volatile || !live || statement === null) throw overtaken();
@@ -56,9 +56,9 @@ export function replay(replica: Replica, script: Script): void {
 }
 
 /** Constraints hold: somebody else's row may be where one of these was to be, or its parent gone. */
-function addAgain(port: SqlitePort, incoming: readonly Change[]): void {
+function addAgain(replica: Replica, incoming: readonly Change[]): void {
   try {
-    applyIncoming(port, incoming);
+    applyIncoming(replica, incoming);
   } catch (error) {
     throw error instanceof SqliteError && error.kind === 'constraint' ? overtaken() : error;
   }

@@ -20,6 +20,7 @@ import {
 } from '../transaction/script.ts';
 import { MARKS } from './bookkeeping.ts';
 import type { Escape, Reach } from './escapes.ts';
+import { refuseFilling } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import { applyIncoming } from './incoming.ts';
 import { LockedError } from './locked.ts';
@@ -105,13 +106,14 @@ export function evaluateIncoming(
 ): { readonly entry: ScriptEntry; readonly error: AtollError | null } {
   const { port, schema, identity } = replica;
   if (changesBytes(incoming) > SCRIPT_BYTES_MAX - script.bytes) throw tooLarge();
+  refuseFilling(schema, incoming);
   const error = rehearse(port, () => {
     applyEarlier(replica, script, now);
     try {
-      fitting(() => replica.attempt(() => applyIncoming(port, incoming)));
+      fitting(() => replica.attempt(() => applyIncoming(replica, incoming)));
     } catch (thrown) {
       waitForFree(replica, thrown);
-      return answerOf(uniqueViolation(schema, thrown));
+      return answerOf(uniqueViolation(replica, thrown));
     }
     checkOwnership(port, schema, identity);
     return null;

@@ -48,7 +48,10 @@ export const TABLES = internalTable(15, 'atoll_tables', [
   integer('schema_version'),
 ]);
 
-/** Schema changes ever proposed. `state`: `proposed`, then `published` or `withdrawn`, which are final. */
+/**
+ * Schema changes ever proposed. `state`: `proposed`, then `published` or `withdrawn`, which are final; where an index is built over
+ * rows that are there, `building` and then `published` or `failed`.
+ */
 export const MIGRATIONS = internalTable(16, 'atoll_migrations', [
   integer('proposal', 1),
   integer('version'),

@@ -16,6 +16,7 @@ import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { createInternalTable, writeProgress } from './bookkeeping.ts';
 import { readHostInfos } from './hosts-information.ts';
 import type { Identity } from './identity.ts';
+import { beginBuilds } from './index-builds.ts';
 import { kindOfLeader } from './leading-host.ts';
 import { networkVersion } from './network-version.ts';
 import { rehearse } from './rehearse.ts';
@@ -45,6 +46,8 @@ export interface Proposal {
 }
 
 export type ProposalState = 'proposed' | 'published' | 'withdrawn';
+/** What the ledger says beside: published, and its index is being built over rows that are there, or was taken back. */
+type LedgerState = ProposalState | 'building' | 'failed';
 
 /**
  * The system partition: a replica like any other that also keeps the network information. Every method is one
@@ -82,8 +85,8 @@ export class System {
         createInternalTable(port, table);
         createLog(port, table);
       }
-      system.#set('history', history);
-      for (const [name, value] of Object.entries(settings)) system.#set(name, value);
+      system.set('history', history);
+      for (const [name, value] of Object.entries(settings)) system.set(name, value);
       port.query(`INSERT INTO atoll_hosts VALUES (?, ?, 'write')`, leader, kindOfLeader(leader));
       const identifiers = initialRanges(partitions, HOST_IDS_START);
       splitEvenly(partitions).forEach((range, index) => {
@@ -122,7 +125,7 @@ export class System {
   }
 
   confirmCreated(partition: PartitionId, now: number): void {
-    this.#change(now, () => {
+    this.change(now, () => {
       this.replica.port.query(`UPDATE atoll_partitions SET status = 'write' WHERE partition = ?`, partition);
     });
   }
@@ -173,7 +176,7 @@ export class System {
     const change = this.#tryOut(sources);
     if (change === null) return null;
     const proposal = this.#nextProposal();
-    this.#change(now, () => {
+    this.change(now, () => {
       port.query(
         `INSERT INTO atoll_migrations VALUES (?, ?, ?, 'proposed', NULL, ?, NULL)`,
         proposal,
@@ -206,7 +209,8 @@ export class System {
         assert(this.stateOf(proposal) === 'proposed', 'a proposal is decided once');
         applySchemaChange(port, this.replica.schema.catalogue, change);
         recordSchema(port, change);
-        this.#decide(proposal, 'published', null, now);
+        const builds = beginBuilds(this, proposal, change.catalogue);
+        this.#decide(proposal, builds ? 'building' : 'published', null, now);
         this.#listTables(change.catalogue);
         this.replica.schemaApplied(change.catalogue);
         this.replica.appendFeed('schema', { feed: 'schema', proposal, change }, now);
@@ -217,10 +221,10 @@ export class System {
   }
 
   /**
-   * Makes a change that no partition can refuse, without asking them first, and sets a setting with it: the beginning
-   * and the end of a restore.
+   * Makes a change that no partition can refuse, without asking them first, and what belongs to it: the beginning and
+   * the end of a restore, the end of an index's build.
    */
-  impose(change: SchemaChange, [setting, value]: readonly [string, string], now: number): void {
+  impose(change: SchemaChange, along: () => void, now: number): void {
     const { port } = this.replica;
     assert(this.replica.hold === null, 'nothing else is being decided');
     try {
@@ -239,7 +243,7 @@ export class System {
           at,
           at,
         );
-        this.#set(setting, value);
+        along();
         this.#listTables(change.catalogue);
         this.replica.schemaApplied(change.catalogue);
         this.replica.appendFeed('schema', { feed: 'schema', proposal, change }, now);
@@ -273,7 +277,7 @@ export class System {
 
   /** The change is given up for good; nothing of it was applied anywhere. */
   withdraw(proposal: number, error: string, now: number): void {
-    this.#change(now, () => {
+    this.change(now, () => {
       assert(this.stateOf(proposal) === 'proposed', 'a proposal is decided once');
       this.#decide(proposal, 'withdrawn', error, now);
     });
@@ -289,13 +293,14 @@ export class System {
   /** A proposal that is not known was never made. */
   stateOf(proposal: number): ProposalState {
     const row = this.#rows('SELECT state FROM atoll_migrations WHERE proposal = ?', proposal)[0];
-    return row === undefined ? 'withdrawn' : (String(row[0]) as ProposalState);
+    const state = row === undefined ? 'withdrawn' : (String(row[0]) as LedgerState);
+    return state === 'building' || state === 'failed' ? 'published' : state;
   }
 
   /** The ledger: these partitions have said that they have this schema version. */
   recordApplied(version: SchemaVersion, partitions: readonly PartitionId[], now: number): void {
     if (version === 0) return;
-    this.#change(now, () => {
+    this.change(now, () => {
       for (const partition of partitions) {
         this.replica.port.query(
           'INSERT OR IGNORE INTO atoll_migration_partitions VALUES (?, ?, ?)',
@@ -324,7 +329,7 @@ export class System {
 
   /** Keeps note of a token that was made, so that it can be listed and revoked. */
   recordToken(token: TokenRecord, now: number): void {
-    this.#change(now, () => insertToken(this.replica.port, token, now));
+    this.change(now, () => insertToken(this.replica.port, token, now));
   }
 
   tokens(): TokenRecord[] {
@@ -334,15 +339,16 @@ export class System {
   /** False for a token that is not known. */
   revokeToken(id: string, now: number): boolean {
     if (!this.tokens().some((token) => token.id === id)) return false;
-    this.#change(now, () => endToken(this.replica.port, id, now));
+    this.change(now, () => endToken(this.replica.port, id, now));
     return true;
   }
 
-  #set(name: string, value: string): void {
+  /** In the transaction that is open. */
+  set(name: string, value: string): void {
     this.replica.port.query('INSERT OR REPLACE INTO _atoll_settings VALUES (?, ?)', name, value);
   }
 
-  #decide(proposal: number, state: ProposalState, error: string | null, now: number): void {
+  #decide(proposal: number, state: LedgerState, error: string | null, now: number): void {
     const { port } = this.replica;
     port.query(
       'UPDATE atoll_migrations SET state = ?, error = ?, decided_at = ? WHERE proposal = ?',
@@ -382,7 +388,8 @@ export class System {
     return this.replica.port.query(sql, ...bindings).rows;
   }
 
-  #change(now: number, body: () => void): void {
+  /** One entry of the log. */
+  change(now: number, body: () => void): void {
     this.replica.port.transaction(() => {
       body();
       this.replica.append('write', null, now);

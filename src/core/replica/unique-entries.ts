@@ -2,6 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import type { Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
+import { encodeRow } from '../../protocol/json-value.ts';
 import type { Change, Image } from '../log/commit.ts';
 import { encodeValues, latin1 } from '../log/encoding.ts';
 import { type Layout, type Layouts, layoutOf } from '../log/layout.ts';
@@ -11,8 +12,10 @@ import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { ReferenceIndex } from '../schema/reference-index.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
-import { SqliteError } from '../sqlite/port.ts';
+import { bindExact } from '../sqlite/exact.ts';
+import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import type { Escape } from './escapes.ts';
+import type { Replica } from './replica.ts';
 
 /** A table's index over partitions: for UNIQUE, or for a foreign key. */
 type KeptIndex = UniqueIndex | ReferenceIndex;
@@ -83,14 +86,53 @@ export function tokenOfEntry({ table }: KeptIndex, entry: Image): Token {
   return tokenOfKey(values, keyColumns(table));
 }
 
-/** The error of a value that is there already, as SQLite says it of the table that has the constraint. */
-export function uniqueViolation(schema: Schema, error: unknown): unknown {
+/**
+ * The error of a value that is there already, as SQLite says it of the table that has the constraint. Its detail names table,
+ * columns and values, where they can be told from `creates`, one of which was refused.
+ */
+export function uniqueViolation(
+  { port, schema }: Pick<Replica, 'port' | 'schema'>,
+  error: unknown,
+  creates: readonly Change[] = [],
+): unknown {
   if (!(error instanceof SqliteError) || error.kind !== 'constraint') return error;
   const index = schema.catalogue.uniques?.find(({ table }) => error.message.includes(`${table.name}.`));
   const owner = schema.catalogue.tables.find(({ id }) => id === index?.of);
   if (index === undefined || owner === undefined) return error;
   const columns = index.columns.map((column) => `${owner.name}.${column}`).join(', ');
+  const clash = creates.find(
+    ({ tableId, after }) => tableId === index.table.id && isTaken(port, index, after),
+  );
+  const entry = clash?.after ?? null;
+  const values = entry === null ? null : valuesOf(index, entry);
   return new AtollError('constraint', `UNIQUE constraint failed: ${columns}`, 'none', {
     sqlite: 'SQLITE_CONSTRAINT_UNIQUE',
+    table: owner.name,
+    columns: index.columns,
+    ...(values !== null && JSON.stringify(values).length <= SHOWN_MAX && { values }),
   });
+}
+
+/** Characters of values that an error shows (chosen). */
+const SHOWN_MAX = 1_000;
+
+/** An entry's indexed values, as the public API writes them. */
+export function valuesOf({ columns }: UniqueIndex, entry: Image): unknown {
+  return JSON.parse(encodeRow(entry.slice(0, columns.length)));
+}
+
+/** Whether another row has the entry's values. */
+function isTaken(port: SqlitePort, { table, columns }: UniqueIndex, entry: Image | null): boolean {
+  if (entry === null) return false;
+  const bound = entry.map(bindExact);
+  const terms = bound.map(
+    ({ sql }, i) => `${table.columns[i]?.name} ${i < columns.length ? '=' : 'IS'} ${sql}`,
+  );
+  const values = terms.slice(0, columns.length).join(' AND ');
+  const row = terms.slice(columns.length).join(' AND ') || '1';
+  const { rows } = port.query(
+    `SELECT 1 FROM ${table.name} WHERE ${values} AND NOT (${row})`,
+    ...[...bound].map(({ binding }) => binding),
+  );
+  return rows.length > 0;
 }

@@ -1,4 +1,5 @@
 import { asciiLower } from '../../base/ascii.ts';
+import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { createLog, dropLog, refreshLog } from '../log/capture.ts';
 import { guardTrigger } from '../log/guard.ts';
@@ -9,6 +10,7 @@ import { type Catalogue, storedTables } from './catalogue.ts';
 import type { SchemaChange } from './change.ts';
 import { checkForeignKeys } from './foreign-key-check.ts';
 import type { Table } from './table.ts';
+import type { UniqueIndex } from './unique-index.ts';
 
 /**
  * Makes the change in a partition, in the transaction that is open: log triggers out of the way, the
@@ -27,8 +29,7 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
       );
     }
   }
-  // A restore fills its indexes when all rows are in.
-  if (before.restoring === undefined) refuseIndexOnRows(port, before, change.catalogue);
+  refuseIndexOnRows(port, before, change.catalogue);
   for (const table of reshaped) dropLog(port, table.id);
   for (const statement of change.statements) port.query(asStored(statement));
   const known = new Set(storedTables(before).map((table) => table.id));
@@ -52,28 +53,56 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
   }
 }
 
-/** An index over partitions begins empty, so its table must too. */
-function refuseIndexOnRows(port: SqlitePort, before: Catalogue, { uniques = [] }: Catalogue): void {
-  const there = new Set(before.uniques?.map(({ table }) => table.id));
-  for (const { of, columns, table } of uniques) {
-    // By the name that it has before the statements.
-    const owner = before.tables.find(({ id }) => id === of);
-    if (there.has(table.id) || owner === undefined) continue;
-    if (port.query(`SELECT 1 FROM ${quoteName(owner.name)} LIMIT 1`).rows.length === 0) continue;
-    const { rowidColumn } = owner;
-    if (columns.length === 1 && asciiLower(columns[0] ?? '') === asciiLower(rowidColumn ?? '')) {
-      throw new AtollError(
-        'needs-global-index',
-        `${owner.name} has rows, and a foreign key is to refer to its id (${rowidColumn}), which is not its partition key: ` +
-          'it can be added only while the table is empty',
-      );
-    }
+/** An index over partitions begins empty, so its table must too, or else it must be known that rows lack entries. */
+function refuseIndexOnRows(port: SqlitePort, before: Catalogue, after: Catalogue): void {
+  const [index] = indexesOnRows(port, before, after).filter(({ state }) => state === undefined);
+  if (index === undefined) return;
+  const owner = before.tables.find(({ id }) => id === index.of);
+  if (!isCreatedAlone(index, after)) {
     throw new AtollError(
       'needs-global-index',
-      `${owner.name} has rows, and UNIQUE (${columns.join(', ')}) does not contain its partition key: it can be added only while ` +
-        'the table is empty; create a new table with it, and insert the rows there',
+      `${owner?.name} has rows, and a foreign key is to refer to its id (${index.columns.join(', ')}), which is not its partition key: ` +
+        'it can be added only while the table is empty',
     );
   }
+  throw new AtollError(
+    'needs-global-index',
+    `UNIQUE (${index.columns.join(', ')}) does not contain the partition key of its table, which has rows: it is to be built ` +
+      'over them first',
+  );
+}
+
+/** New indexes over partitions of tables that have rows here. A restore fills its indexes when all rows are in. */
+export function indexesOnRows(
+  port: SqlitePort,
+  before: Catalogue,
+  { uniques = [] }: Catalogue,
+): readonly UniqueIndex[] {
+  if (before.restoring !== undefined) return [];
+  const there = new Set(before.uniques?.map(({ table }) => table.id));
+  return uniques.filter(({ of, table }) => {
+    // By the name that it has before the statements.
+    const owner = before.tables.find(({ id }) => id === of);
+    if (there.has(table.id) || owner === undefined) return false;
+    return port.query(`SELECT 1 FROM ${quoteName(owner.name)} LIMIT 1`).rows.length > 0;
+  });
+}
+
+/** Whether a CREATE INDEX has made it: then it can be built over rows, and dropped by itself where that fails. */
+export function isCreatedAlone({ of, columns }: UniqueIndex, { tables }: Catalogue): boolean {
+  const shape = (names: readonly (string | null)[]) =>
+    JSON.stringify(names.map((name) => name && asciiLower(name)));
+  const owner = tables.find(({ id }) => id === of);
+  return owner?.indexes.some((index) => index.unique && shape(index.columns) === shape(columns)) === true;
+}
+
+/** The change, with indexes that begin without entries of rows that are there. */
+export function withFilling(change: SchemaChange, indexes: readonly TableId[]): SchemaChange {
+  if (indexes.length === 0) return change;
+  const uniques = change.catalogue.uniques?.map((index) =>
+    indexes.includes(index.table.id) ? { ...index, state: 'filling' as const } : index,
+  );
+  return { ...change, catalogue: { ...change.catalogue, ...(uniques && { uniques }) } };
 }
 
 /** An index of references begins empty, so no row may refer to anything: a column that is added with the key is NULL. */

@@ -158,6 +158,12 @@ function authorityOf(
   if (own.every((name) => includes(key.parentColumns, name))) return { by: own, unique: null };
   const index = uniques.find((each) => each.of === parent.id && sameNames(each.columns, key.parentColumns));
   const found = present(index, () => `${keyOverText(key, child, parent)}: no index over partitions`);
+  if (found.state === 'filling') {
+    throw new AtollError(
+      'schema-conflict',
+      `${keyOverText(key, child, parent)}: the index of these columns is being built; try again when it is there`,
+    );
+  }
   return { by: found.columns, unique: found.table.id };
 }
 

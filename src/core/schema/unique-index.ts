@@ -16,6 +16,11 @@ export interface UniqueIndex {
   readonly row: readonly string[];
   /** Hidden: the indexed values `v0` …, which are its key, then those of the row, `r0` …. */
   readonly table: Table;
+  /**
+   * It is being made for rows that were there before it: writes keep it, but rows may lack their entries, so that nothing can be
+   * looked up in it. Absent: every row has its entry.
+   */
+  readonly state?: 'filling';
 }
 
 /**
@@ -82,6 +87,11 @@ export function uniqueIndex(id: TableId, owner: Table, columns: readonly string[
       indexes: [],
     },
   };
+}
+
+/** The index when every row has its entry. */
+export function enforced({ state: _, ...index }: UniqueIndex): UniqueIndex {
+  return index;
 }
 
 /** Whether an index serves the same constraint of the table as it is now; names may have changed. */

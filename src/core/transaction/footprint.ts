@@ -4,7 +4,7 @@ import type { SqlValue } from '../../base/sql-value.ts';
 import type { Change } from '../log/commit.ts';
 import { type Layouts, layoutOf } from '../log/layout.ts';
 import { tokensOf } from '../plan/bind.ts';
-import type { Plan, Tables } from '../plan/plan.ts';
+import type { Plan, RoutePlan, ScatterWritePlan, Tables } from '../plan/plan.ts';
 import { FIRST_USER_TABLE_ID, type Schema } from '../schema/catalogue.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
@@ -12,7 +12,7 @@ import type { Table } from '../schema/table.ts';
 import { type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
 
 /** Keys that one transaction locks one by one in a partition; of more, it locks the tables (chosen). */
-const KEYS_MAX = 1_000;
+export const KEYS_MAX = 1_000;
 
 /** The locks that a statement needs before it runs, as far as its plan proves what it accesses; else the whole partition. */
 export function footprintOf(plan: Plan, args: readonly SqlValue[], schema: Schema): Lock[] {
@@ -33,6 +33,11 @@ export function footprintOf(plan: Plan, args: readonly SqlValue[], schema: Schem
     default:
       return [WHOLE_EXCLUSIVE];
   }
+}
+
+/** What an INSERT of rows needs beside the locks of their keys, which are known when they are in. */
+export function locksBesideRows({ tables, reaches }: RoutePlan | ScatterWritePlan, schema: Schema): Lock[] {
+  return writeLocks(tables, reaches, [], schema);
 }
 
 /** For what cannot be planned here: parts of a statement that another router has taken apart. */

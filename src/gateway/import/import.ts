@@ -1,4 +1,5 @@
 import type { PartitionId } from '../../base/brand.ts';
+import type { Table } from '../../core/schema/table.ts';
 import { AtollError, type Outcome, toAtollError } from '../../protocol/error.ts';
 import { authorize } from '../auth/principal.ts';
 import { inflate } from '../body.ts';
@@ -6,7 +7,7 @@ import { SYSTEM_PARTITION } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import type { Session } from '../statements.ts';
 import { CsvReader } from './csv-reader.ts';
-import { Lane } from './lane.ts';
+import { chunkRows, Lane } from './lane.ts';
 import { NdjsonReader } from './ndjson-reader.ts';
 import { type ImportOptions, readImportOptions } from './options.ts';
 import { type RecordReader, type SourceRecord, withoutByteOrderMark } from './record.ts';
@@ -39,28 +40,13 @@ export async function importRows(session: Session, table: string, request: Reque
 /** The table as this router knows it; another one may have created it since. */
 async function findTarget({ database, context }: Session, table: string): Promise<ImportTarget> {
   const known = await database.network(context);
-  if (known.schema.table(table) !== undefined) return checked(targetIn(known, table));
-  return checked(targetIn(await database.refresh(context), table));
+  if (known.schema.table(table) !== undefined) return targetIn(known, table);
+  return targetIn(await database.refresh(context), table);
 }
 
-/** A chunk is inserted by one partition alone. */
-function checked(target: ImportTarget): ImportTarget {
-  const { known, table } = target;
-  const [index] = known.schema.uniquesOf(table);
-  const [key] = known.schema.referencesOf(table);
-  if (key !== undefined && index === undefined) {
-    throw new AtollError(
-      'unsupported',
-      `(${key.columns.join(', ')}) of ${table.name} refers to rows of other partitions, which an import cannot check yet: ` +
-        'insert the rows by /v1/batch, or restore a dump',
-    );
-  }
-  if (index === undefined) return target;
-  throw new AtollError(
-    'needs-global-index',
-    `UNIQUE (${index.columns.join(', ')}) of ${table.name} does not contain its partition key, which an import cannot check yet: ` +
-      'insert the rows by /v1/batch, or restore a dump',
-  );
+/** Indexes over partitions in which each of its rows has an entry. */
+function indexesOf({ schema }: KnownNetwork, table: Table): number {
+  return schema.uniquesOf(table).length + schema.referencesOf(table).length;
 }
 
 interface PartitionCounts {
@@ -183,10 +169,12 @@ class Import {
   #laneOf(partition: PartitionId): Lane {
     let lane = this.#lanes.get(partition);
     if (lane === undefined) {
-      const { length } = this.#target.known.tokens.partitions();
+      const { known, table } = this.#target;
+      const { length } = known.tokens.partitions();
       const share = HELD_CHARACTERS_MAX / (2 * Math.max(1, length));
       const most = Math.min(CHUNK_CHARACTERS_MAX, Math.max(CHUNK_CHARACTERS_MIN, Math.floor(share)));
-      lane = new Lane(partition, partition === SYSTEM_PARTITION ? CHUNK_CHARACTERS_MAX : most);
+      const characters = partition === SYSTEM_PARTITION ? CHUNK_CHARACTERS_MAX : most;
+      lane = new Lane(partition, characters, chunkRows(indexesOf(known, table)));
       this.#lanes.set(partition, lane);
     }
     return lane;

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../../base/brand.ts';
+import { KEYS_MAX } from '../../core/transaction/footprint.ts';
 import type { ImportChunkReply } from '../../protocol/import.ts';
 import type { Row, Shape } from './row-builder.ts';
 import type { ImportTarget } from './target.ts';
@@ -26,12 +27,20 @@ interface Run {
 const CHUNK_ROWS = 4_096;
 
 /**
+ * Rows in a chunk of a table with so many indexes over partitions: so few that the transaction locks rows and entries one by
+ * one, and those of other chunks need not wait.
+ */
+export const chunkRows = (indexes: number): number =>
+  indexes === 0 ? CHUNK_ROWS : Math.floor(KEYS_MAX / (1 + indexes));
+
+/**
  * What one request has for one partition: a chunk that fills and at most one that is on its way. The second waits for
  * the first's confirmation, since the partition's watermark must never pass a row that is not in.
  */
 export class Lane {
   readonly partition: PartitionId;
   readonly #charactersMax: number;
+  readonly #rowsMax: number;
   #rows: string[] = [];
   #runs: Run[] = [];
   #shape: Shape | null = null;
@@ -42,9 +51,10 @@ export class Lane {
   #sending: Promise<void> = Promise.resolve();
   readonly confirmed = { rows: 0, skipped: 0 };
 
-  constructor(partition: PartitionId, charactersMax: number) {
+  constructor(partition: PartitionId, charactersMax: number, rowsMax = CHUNK_ROWS) {
     this.partition = partition;
     this.#charactersMax = charactersMax;
+    this.#rowsMax = rowsMax;
   }
 
   /** True when the chunk is full and must be sent. */
@@ -60,7 +70,7 @@ export class Lane {
     if (row.tagged !== null) for (const index of row.tagged) run.tagged.add(index);
     this.#rows.push(row.text);
     this.#characters += row.text.length;
-    return this.#rows.length >= CHUNK_ROWS || this.#characters >= this.#charactersMax;
+    return this.#rows.length >= this.#rowsMax || this.#characters >= this.#charactersMax;
   }
 
   /**

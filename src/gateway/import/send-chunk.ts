@@ -5,8 +5,10 @@ import type { StalePartition } from '../../protocol/network.ts';
 import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { type CallContext, type Database, readError } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
+import { ringOf } from '../spread.ts';
+import { attemptId, untilItWins } from '../wait-die.ts';
 import type { Chunk } from './lane.ts';
-import { targetIn } from './target.ts';
+import { spreadsRows, targetIn } from './target.ts';
 
 /** How long a partition may take for one chunk, ms (chosen; a chunk takes some 10 ms, but others may be before it). */
 const CHUNK_TIMEOUT_MS = 30_000;
@@ -54,28 +56,17 @@ function lost({ partition, restore }: ChunkRoute): AtollError {
 
 /** Nothing is applied by a partition that knows a newer network; the chunk is addressed anew. */
 async function sendOnce(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkReply> {
-  const { database, partition, trace } = route;
+  const { database, trace } = route;
   for (let attempt = 1; ; attempt++) {
     const context: CallContext = { deadline: Date.now() + CHUNK_TIMEOUT_MS, trace };
     const known = await database.network(context);
     refuseChangedTable(known, chunk);
-    const head = headOf(route, known, chunk);
-    const { restore } = route;
-    const response =
-      restore === undefined
-        ? await database.call(partition, 'import-chunk', encodeImportChunk(head, chunk.rows), context)
-        : await database.call(
-            partition,
-            'restore-chunk',
-            encodeRestoreChunk(head, restore, chunk.rows),
-            context,
-          );
+    const response = await deliver(route, known, chunk, context);
     if (response.ok) {
       const reply = (await response.json()) as ImportChunkReply;
       database.metrics.importedRows.add(reply.rows);
       return reply;
     }
-    if (response.status !== 421) throw await readError(response);
     database.metrics.retried('stale');
     const newer = (await response.json()) as StalePartition;
     if (database.learn(newer) === null) await database.refresh(context);
@@ -83,6 +74,30 @@ async function sendOnce(route: ChunkRoute, chunk: Chunk): Promise<ImportChunkRep
       throw new AtollError('stale', 'the schema or the partitions keep changing; try again', 'none');
     }
   }
+}
+
+/** The answer of a partition that has the rows, or that knows a newer network. */
+async function deliver(
+  route: ChunkRoute,
+  known: KnownNetwork,
+  chunk: Chunk,
+  context: CallContext,
+): Promise<Response> {
+  const { database, partition, restore } = route;
+  const head = headOf(route, known, chunk);
+  const send = async (type: string, body: string): Promise<Response> => {
+    const response = await database.call(partition, type, body, context);
+    if (response.ok || response.status === 421) return response;
+    throw await readError(response);
+  };
+  if (restore !== undefined) return send('restore-chunk', encodeRestoreChunk(head, restore, chunk.rows));
+  if (!spreadsRows(known, chunk.target.table.name))
+    return send('import-chunk', encodeImportChunk(head, chunk.rows));
+  const startedMs = Date.now();
+  return untilItWins(database, context.deadline, () => {
+    const spread = { transaction: attemptId(), startedMs, ring: ringOf(known) };
+    return send('import-chunk', encodeImportChunk({ ...head, spread }, chunk.rows));
+  });
 }
 
 function refuseChangedTable(known: KnownNetwork, { target }: Chunk): void {

@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { PartitionId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
+import { importPlan } from '../../core/plan/import.ts';
 import { type KeyColumn, tokenOfKey } from '../../core/schema/partition-key.ts';
 import { keyColumns } from '../../core/schema/placement.ts';
 import type { Affinity, Table } from '../../core/schema/table.ts';
@@ -9,6 +10,8 @@ import { parseStatement } from '../../core/sql/parse.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { SYSTEM_PARTITION } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
+import { PlanRefusal } from '../planned.ts';
+import { spreads } from '../spread.ts';
 
 /** A place for a value: a stored column, or the rowid of a table that has no column for it. */
 export interface Slot {
@@ -145,6 +148,27 @@ function keyDefault(table: Table, { name, defaultSql }: Slot): () => SqlValue {
       `the default of the partition key ${name} of ${table.name} is no plain constant: give its value`,
     );
   };
+}
+
+/**
+ * Whether rows of the table, or what its triggers write, have entries in indexes over partitions.
+ *
+ * @throws PlanRefusal where triggers do what can then not be done
+ */
+export function spreadsRows({ schema }: KnownNetwork, name: string): boolean {
+  const table = schema.table(name);
+  if (table === undefined || !schema.hasIndexes) return false;
+  const concerned = [
+    schema.uniquesOf(table),
+    schema.referencesOf(table),
+    schema.referencesTo(table),
+    schema.triggersOn(name),
+  ];
+  if (concerned.every(({ length }) => length === 0)) return false;
+  const plan = importPlan(schema, table);
+  if (plan.kind === 'refused')
+    throw new PlanRefusal(plan.code === 'key-change' ? 'unsupported' : plan.code, plan.message);
+  return spreads(plan);
 }
 
 /** @throws AtollError for what is no table that rows can be put into */

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Epoch } from '../../../src/base/brand.ts';
+import { prepareWork } from '../../../src/core/replica/participant.ts';
 import { undoAndRedo } from '../../../src/core/replica/undo-redo.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import { catchUp, copy } from '../replication/copy.ts';
@@ -136,6 +138,41 @@ describe('entries of an index over partitions', () => {
     expect(waves.later('other', [other], 1)).toMatchObject([{ kind: 'done' }]);
   });
 
+  test('come with an import’s chunk, one after another under one id', () => {
+    const waves = new Waves(PEOPLE);
+    const [[a = '', a1 = ''] = []] = waves.keys;
+    const { schema } = waves.cluster.replica(1);
+    const chunk = (line: number, town: string) => ({
+      head: {
+        epoch: 1 as Epoch,
+        schema: schema.version,
+        system: 0,
+        table: 'people',
+        importId: 'x',
+        firstLine: line,
+        lastLine: line,
+        runs: [{ columns: ['town', 'nick', 'code'], generatesIds: true, tagged: [], rowCount: 1 }],
+      },
+      rows: [JSON.stringify([line, town, `nick ${line}`, 1])],
+    });
+    const prepare = (transaction: string, line: number, town: string, startedMs: number) => {
+      const { part, ...request } = waves.request(1, transaction, { startedMs });
+      const asked = { ...request, part: { ...part, chunk: chunk(line, town) } };
+      return waves.perform(1, (replica) => prepareWork(replica, asked));
+    };
+    const first = prepare('first', 1, a, 5);
+    expect(first).toMatchObject({ kind: 'done' });
+    expect(prepare('older', 2, a1, 1)).toMatchObject({ kind: 'locked' });
+    expect(prepare('younger', 2, a1, 9)).toMatchObject({ kind: 'error', error: { code: 'conflict' } });
+    const vote = JSON.parse(first.kind === 'done' ? first.body : '{}');
+    expect(JSON.parse(vote.reply)).toEqual({ rows: 1, skipped: 0 });
+    waves.later('first', [vote], 5);
+    for (const partition of [1, 2]) waves.end(partition, 'first', true);
+    expectInStep(waves, 1);
+    const again = prepare('again', 1, a, 9);
+    expect(again).toMatchObject({ kind: 'done', body: expect.stringContaining('skipped\\":1') });
+  });
+
   test('come with their table, and go with it or its constraint', () => {
     const waves = new Waves(PEOPLE);
     const { cluster } = waves;
@@ -160,17 +197,18 @@ describe('entries of an index over partitions', () => {
     expect(hidden()).toEqual([]);
   });
 
-  test('are not made for rows that are there already', () => {
+  test('of rows that are there already are not known at first', () => {
     const waves = new Waves(
       'CREATE TABLE people (id INTEGER PRIMARY KEY, town TEXT, nick TEXT) PARTITION BY (town)',
     );
     waves.cluster.run("INSERT INTO people (town, nick) VALUES (?, 'x')", [waves.keys[0]?.[0]]);
-    expect(() => waves.cluster.schema('CREATE UNIQUE INDEX nicks ON people (nick)')).toThrow(
-      expect.objectContaining({
-        code: 'needs-global-index',
-        message: expect.stringContaining('people has rows'),
-      }),
-    );
+    waves.cluster.schema('CREATE UNIQUE INDEX nicks ON people (nick)');
+    for (const partition of [0, 1, 2])
+      expect(waves.cluster.replica(partition).schema.catalogue.uniques).toMatchObject([{ state: 'filling' }]);
+    expect(waves.rows(1, 'SELECT * FROM _atoll_unique_101')).toEqual([]);
+    // An entry that was never made need not go.
+    const delete_ = 'DELETE FROM people WHERE town = ?';
+    expect(waves.transact(1, 't', delete_, [waves.keys[0]?.[0]])).toMatchObject([{ kind: 'done' }]);
   });
 });
 

@@ -75,7 +75,7 @@ test('a copy of the system partition knows the network, decisions and restores a
         tables: catalogue.tables.filter(({ name }) => name !== 'countries'),
       },
     },
-    ['restore', 'over'],
+    () => system.set('restore', 'over'),
     NOW,
   );
   catchUp(system.replica, follower);

@@ -105,7 +105,6 @@ describe('refused, and nothing has changed', () => {
         ['CREATE TABLE u (a PRIMARY KEY, b)', 'CREATE UNIQUE INDEX i ON u (b) WHERE b > 0'],
       ],
       ['needs-global-index', ['CREATE TABLE u (a PRIMARY KEY, b AS (a + 1) UNIQUE)']],
-      ['needs-global-index', ['CREATE UNIQUE INDEX i ON kept (v)']],
       ['needs-global-index', ['CREATE UNIQUE INDEX i ON kept (k COLLATE NOCASE, v)']],
       [
         'constraint',

@@ -20,7 +20,10 @@ export function unique(): RequestWorkload<UniqueStep> {
       ],
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
-    schemaChanges: ['ALTER TABLE users ADD COLUMN note TEXT', 'CREATE INDEX users_number ON users (number)'],
+    schemaChanges: [
+      'CREATE UNIQUE INDEX users_number ON users (number)',
+      'ALTER TABLE users ADD COLUMN note TEXT',
+    ],
     next: (random) => {
       const what = random.next();
       if (what < 0.3 || inserted === 0) return insert(random, ++inserted);
