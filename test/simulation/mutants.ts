@@ -7,6 +7,8 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** Only runs of this workload can show it: others are passed over. */
+  readonly workload?: string;
 }
 
 export const MUTANTS: readonly Mutant[] = [
@@ -207,18 +209,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'copies of a reference table are not frozen before it is written',
+    workload: 'copies',
     file: 'src/partition/reference-writes.ts',
     find: "      partitions.map((partition) => this.#call(partition, 'freeze', freeze, milliseconds)),",
     replace: '      partitions.map(async () => milliseconds),',
   },
   {
     name: 'an instance that starts does not ask which copies are frozen',
+    workload: 'copies',
     file: 'src/partition/frozen-copies.ts',
     find: '    if (tables.length > 0) replica.locks.freeze(UNKNOWN, tables);',
     replace: '',
   },
   {
     name: 'a freeze does not wait for what is prepared',
+    workload: 'copies',
     file: 'src/partition/feed-follower.ts',
     find: '    while (holders().length > 0) await this.#drain(holders);',
     replace: '',

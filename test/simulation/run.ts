@@ -12,7 +12,7 @@ import { checkIndexes } from './indexes.ts';
 import { checkLogs } from './logs.ts';
 import { type Fault, Nemesis } from './nemesis.ts';
 import type { PartitionHost } from './partition-host.ts';
-import { WORKLOADS } from './workloads/all.ts';
+import { workloadOf } from './workloads/all.ts';
 import type { Workload } from './workloads/workload.ts';
 
 /** Simulated time of trouble, ms. */
@@ -81,7 +81,7 @@ async function simulate(loop: EventLoop, run: Run): Promise<Report> {
   const { seed } = run;
   const random = loop.stream('shape');
   const coverage = noCoverage();
-  const workload = (WORKLOADS[seed % WORKLOADS.length] as (typeof WORKLOADS)[number])();
+  const workload = workloadOf(seed);
   const cluster = new SimulatedCluster(loop, coverage, random.pick([2, 3, 3, 4, 4]), 2);
   const clients = Array.from(
     { length: Math.min(run.clients, 3 + random.below(4)) },

@@ -1,3 +1,4 @@
+import { present } from '../../../src/base/assert.ts';
 import { bank } from './bank.ts';
 import { copies } from './copies.ts';
 import { cycle } from './cycle.ts';
@@ -10,7 +11,6 @@ import { unique } from './unique.ts';
 import type { Workload } from './workload.ts';
 import { writeSkew } from './write-skew.ts';
 
-/** Seeds take one after another. */
 // biome-ignore lint/suspicious/noExplicitAny: each workload has steps of its own, which only its checker reads.
 export const WORKLOADS: readonly (() => Workload<any>)[] = [
   bank,
@@ -25,3 +25,9 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   () => foreign('cascade', 'index'),
   () => foreign('restrict', 'row'),
 ];
+
+/** Seeds take one after another. */
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+export function workloadOf(seed: number): Workload<any> {
+  return present(WORKLOADS[seed % WORKLOADS.length], 'a seed is a number')();
+}
