@@ -162,7 +162,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a later wave forgets what was prepared before it',
     file: 'src/core/replica/later-wave.ts',
-    find: '    applyChanges(port, before);',
+    find: '    prepareAgain(port, before);',
     replace: '',
   },
   {
@@ -284,9 +284,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'what ROLLBACK TO took back is committed',
-    file: 'src/core/replica/script.ts',
-    find: '      if (script.isLive(entry) && changes.length > 0)',
-    replace: '      if (changes.length > 0)',
+    file: 'src/core/replica/script-replay.ts',
+    find: '      if (!live || changes.length === 0) continue;',
+    replace: '      if (changes.length === 0) continue;',
   },
   {
     name: 'a commit of an interactive transaction misses rows that came',
@@ -296,9 +296,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a statement that is run again at the commit may answer otherwise',
-    file: 'src/core/replica/script.ts',
-    find: '  if (fingerprintOf(answer) !== entry.fingerprint) throw overtaken();',
-    replace: '',
+    file: 'src/core/replica/script-replay.ts',
+    find: '  if (fingerprintOf(answer) !== entry.fingerprint || digestOf(apart.escaped) !== entry.escaped)',
+    replace: '  if (digestOf(apart.escaped) !== entry.escaped)',
   },
   {
     name: 'a part of an interactive transaction takes no locks',

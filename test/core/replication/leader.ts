@@ -12,6 +12,7 @@ import { SYSTEM_TABLES } from '../../../src/core/replica/system-tables.ts';
 import { applySchemaChange } from '../../../src/core/schema/apply-change.ts';
 import type { Catalogue } from '../../../src/core/schema/catalogue.ts';
 import type { SchemaChange } from '../../../src/core/schema/change.ts';
+import { compileTriggers } from '../../../src/core/schema/compile-triggers.ts';
 import { SqliteError, type SqlitePort } from '../../../src/core/sqlite/port.ts';
 import { describeTable } from '../log/describe-table.ts';
 
@@ -98,13 +99,16 @@ function planned(port: SqlitePort, before: Catalogue, statements: readonly strin
       return describeTable(port, name, id);
     });
     const { triggers } = introspectTriggers(port);
-    return {
+    const catalogue: Catalogue = {
       version: (before.version + 1) as SchemaVersion,
       nextTableId: nextTableId as Catalogue['nextTableId'],
       tables,
       views: [],
       triggers,
     };
+    // As a cluster does: nobody could apply or undo rows of a table whose trigger names what is gone.
+    compileTriggers(port, catalogue);
+    return catalogue;
   });
   return { version: catalogue.version, statements, mustBeEmpty: [], catalogue };
 }
