@@ -22,8 +22,8 @@ import { spreads } from './spread.ts';
 import { executeStaged, stagedPlan } from './staged.ts';
 import { executeTransaction } from './transact.ts';
 
-/** How often one request is planned anew because the network has changed under it (chosen). */
-const PLANS_MAX = 5;
+/** How often one request is planned anew because the network has changed under it (chosen: a migration of as many steps goes by). */
+const PLANS_MAX = 20;
 
 export interface Session {
   readonly database: Database;

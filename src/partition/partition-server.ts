@@ -288,6 +288,7 @@ export class PartitionServer {
   async #settled(attempt: () => Promise<ExecuteOutcome>, deadline: number): Promise<Settled> {
     if (this.#foreignKeys.off) await this.#foreignKeys.back();
     for (;;) {
+      const followed = this.#here.systemIndex;
       const outcome = await attempt();
       if (outcome.kind !== 'behind' && outcome.kind !== 'held' && outcome.kind !== 'locked') return outcome;
       const patience = deadline - Date.now() - REPLY_MS;
@@ -301,7 +302,8 @@ export class PartitionServer {
       if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
       if (outcome.kind === 'held')
         await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
-      else if (!(await this.#feed.catchUp()))
+      // What it was behind may have come while the attempt's group went to disk.
+      else if (!(await this.#feed.catchUp()) && this.#here.systemIndex === followed)
         throw new AtollError('stale', 'the request names a schema that is not there');
     }
   }

@@ -130,11 +130,29 @@ function refuseRollback(clause: string): never {
  * be another partition's; and a chosen one is known to be free only where ids decide the partition.
  */
 export function checkTriggerBody(trigger: CreateTrigger, schema: Schema): void {
+  refuseKeepingRows(trigger);
   for (const statement of trigger.body) {
     if (statement.kind !== 'select') checkTriggerTarget(trigger, statement, schema);
     if (statement.kind === 'insert') checkTriggerInsert(trigger, statement, schema);
     if (statement.kind === 'update') checkTriggerUpdate(trigger, statement, schema);
   }
+}
+
+/**
+ * REPLACE and foreign-key actions delete rows and go on, whether a trigger has kept them or not: then SQLite has two rows
+ * where UNIQUE allows one, or a row without its parent, which nobody can replicate or undo.
+ */
+function refuseKeepingRows({ name, time, event, body }: CreateTrigger): void {
+  if (event !== 'DELETE' || time === 'AFTER' || time === 'INSTEAD OF') return;
+  const keeps = body.some((statement) =>
+    findAll(statement, 'raise').some(({ action }) => action === 'IGNORE'),
+  );
+  if (!keeps) return;
+  throw new AtollError(
+    'unsupported',
+    `trigger ${name.name.name}: RAISE(IGNORE) before a DELETE keeps rows that REPLACE and foreign keys take for deleted; ` +
+      'use RAISE(ABORT, …), or leave the rows out by WHERE',
+  );
 }
 
 /** Whoever fires it writes in one place: all copies of a reference table, or a key's partition. */

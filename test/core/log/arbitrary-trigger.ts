@@ -35,10 +35,12 @@ export function trigger(shapes: readonly Shape[], index: number): fc.Arbitrary<R
         insert: `INSERT OR REPLACE INTO ${quoteName(target?.name ?? '')}(${KEY}) VALUES (5);`,
         ignore: `SELECT raise(IGNORE) WHERE ${row}.${KEY} = 4;`,
       };
+      // A cluster refuses it: SQLite itself may be left with two rows of one UNIQUE value.
+      const keeps = body === 'ignore' && event === 'DELETE' && time !== 'AFTER';
       const condition = when ? `WHEN ${row}.${KEY} IS NOT 1 OR ${row}.${value} IS NULL -- c\n` : '';
       return {
         table,
-        sql: `CREATE TRIGGER "trigger ${index}" ${time} ${event} ON ${name} FOR EACH ROW ${condition}BEGIN ${bodies[body]} END`,
+        sql: `CREATE TRIGGER "trigger ${index}" ${time} ${event} ON ${name} FOR EACH ROW ${condition}BEGIN ${bodies[keeps ? 'audit' : body]} END`,
       };
     });
 }
