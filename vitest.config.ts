@@ -1,6 +1,15 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
+/** These start servers on ports next to each other, and kill them: one file after another. */
+const PROCESSES = [
+  'test/agents/**/*.test.ts',
+  'test/cli/**/*.test.ts',
+  'test/data-format/**/*.test.ts',
+  'test/node-agent/**/*.test.ts',
+  'test/transactions/chaos.test.ts',
+];
+
 /** `*.test.ts` runs on Node; `*.workerd.test.ts` runs inside workerd, with the Worker's own bindings. */
 export default defineConfig({
   test: {
@@ -9,9 +18,22 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
+          exclude: ['**/*.workerd.test.ts', ...PROCESSES, 'node_modules/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: PROCESSES,
           exclude: ['**/*.workerd.test.ts', 'node_modules/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -26,12 +48,20 @@ export default defineConfig({
           include: ['test/**/*.workerd.test.ts'],
           exclude: ['test/core/**', 'node_modules/**'],
           testTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
       {
         // What `core` does over a Durable Object's storage needs no Worker of Atoll's.
         plugins: [cloudflareTest({ wrangler: { configPath: './test/workerd/wrangler.toml' } })],
-        test: { name: 'workerd-storage', include: ['test/core/**/*.workerd.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'workerd-storage',
+          include: ['test/core/**/*.workerd.test.ts'],
+          testTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

@@ -5,12 +5,13 @@ import { parseArgs } from 'node:util';
 import { benchImport, benchScatter } from './http/bulk.ts';
 import { benchCertified } from './http/certified.ts';
 import { startBenchCluster } from './http/cluster.ts';
+import { benchConstraints } from './http/constraints.ts';
 import { benchPoint } from './http/point.ts';
 import { benchTransactions } from './http/transactions.ts';
 import { printRows } from './report.ts';
 
 /**
- * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, certified reads, import and an aggregate in one run,
+ * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, transactions, unique values, certified reads, import and an aggregate in one run,
  * the sides alternating, medians of five rounds. docs/benchmarks.md keeps the figures.
  */
 const { values } = parseArgs({
@@ -28,6 +29,7 @@ try {
     await benchPoint(cluster, { requests: quick ? 1_000 : 4_000, connections: Number(values.connections) }),
   );
   printRows(await benchTransactions(cluster, quick ? 400 : 1_600));
+  printRows(await benchConstraints(cluster, quick ? 400 : 1_600));
   printRows(await benchCertified(cluster, quick ? 200 : 1_000));
   const rows = quick ? 200_000 : 1_000_000;
   printRows(await benchImport(cluster, rows));

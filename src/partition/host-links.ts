@@ -29,6 +29,7 @@ const FROM_WITHIN: ReadonlySet<string> = new Set([
   'thaw',
   'freezes',
   'schema-check',
+  'index-fill',
   'schema-fate',
   'host-check',
   'leader-name',

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../src/protocol/frame.ts';
 import { linkClose } from '../../src/protocol/link.ts';
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { dialHello } from '../../src/rpc/dial.ts';
 import { events, until } from '../node-agent/process.ts';
 import { type Json, query, rows } from './api.ts';
@@ -108,7 +109,7 @@ describe('who is not who it should be', () => {
     const { code, reason } = await stranger.closed;
     expect(code).toBe(linkClose.version);
     expect(reason).toMatch(/98 and 99/);
-    expect(reason).toMatch(/this host 1\b/);
+    expect(reason).toMatch(new RegExp(`this host ${RPC_VERSION - 1} and ${RPC_VERSION}\\b`));
   });
 });
 

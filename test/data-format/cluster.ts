@@ -47,7 +47,9 @@ export async function ask(
       body: JSON.stringify({ sql, ...fields }),
     });
     const { columns, rows } = JSON.parse(
-      (await reply.text()).replace(/-?\d+(\.\d+(e[+-]\d+)?)/g, '"real $&"'),
+      (await reply.text())
+        .replace(/"session":"[^"]*"/, '"session":""')
+        .replace(/-?\d+(\.\d+(e[+-]\d+)?)/g, '"real $&"'),
     );
     answers.push({ sql, columns, rows });
   }

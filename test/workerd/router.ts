@@ -2,6 +2,7 @@ import { env } from 'cloudflare:test';
 import type { PartitionId } from '../../src/base/brand.ts';
 import { createGateway } from '../../src/gateway/app.ts';
 import type { PartitionTransport } from '../../src/gateway/transport.ts';
+import { RPC_HEADER, RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { ObjectEnvironment } from '../../src/workers/environment.ts';
 import { DurableObjectTransport, partitionObjectName } from '../../src/workers/transport.ts';
@@ -79,7 +80,7 @@ export function partition(id: number): DurableObjectStub {
 export async function tell(id: number, type: string, message: unknown, waitMs = 5_000): Promise<Answer> {
   const response = await partition(id).fetch(`http://partition/${type}`, {
     method: 'POST',
-    headers: { 'atoll-rpc': '1', 'atoll-deadline': String(Date.now() + waitMs) },
+    headers: { [RPC_HEADER]: String(RPC_VERSION), 'atoll-deadline': String(Date.now() + waitMs) },
     body: JSON.stringify(message),
   });
   const text = await response.text();

@@ -17,6 +17,11 @@ export function lookUp(replica: Replica, request: LookupRequest): ExecuteOutcome
   const index = schema.catalogue.uniques?.find(({ table }) => table.id === request.index);
   if (index === undefined)
     return { kind: 'error', error: new AtollError('no-such-table', `no index ${request.index}`) };
+  // A router of RPC version 2 does not know that an index may lack entries.
+  if (index.state === 'filling') {
+    const message = `the index ${request.index} is being built: read without it`;
+    return { kind: 'error', error: new AtollError('schema-conflict', message, 'none') };
+  }
   const { table, columns } = index;
   const key = keyColumns(table);
   const values = decodeRow(parseJson(request.values) as unknown[]);
