@@ -1,14 +1,8 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
-/** These start servers on ports next to each other, and kill them: one file after another. */
-const PROCESSES = [
-  'test/agents/**/*.test.ts',
-  'test/cli/**/*.test.ts',
-  'test/data-format/**/*.test.ts',
-  'test/node-agent/**/*.test.ts',
-  'test/transactions/chaos.test.ts',
-];
+/** These start servers on ports next to each other: one file after another. */
+const PROCESSES = ['test/cli/**/*.test.ts', 'test/data-format/**/*.test.ts'];
 
 /** `*.test.ts` runs on Node; `*.workerd.test.ts` runs inside workerd, with the Worker's own bindings. */
 export default defineConfig({

@@ -77,6 +77,17 @@ function validateForeignKey(schema: Schema, table: Table, foreignKey: ForeignKey
   if (parent === undefined) {
     throw new AtollError('no-such-table', `${name}: there is no such table; create it first`);
   }
+  const { rowidColumn } = table;
+  const setsId =
+    rowidColumn !== null &&
+    foreignKey.columns.some((column) => asciiLower(column) === asciiLower(rowidColumn)) &&
+    [foreignKey.onDelete, foreignKey.onUpdate].some((action) => /^SET/i.test(action));
+  if (setsId) {
+    throw new AtollError(
+      'unsupported',
+      `${name}: SET NULL and SET DEFAULT would set the id ${rowidColumn}, which SQLite cannot; take CASCADE or RESTRICT`,
+    );
+  }
   if (parent.placement.kind === 'reference') return;
   if (table.placement.kind === 'reference') {
     throw new AtollError(

@@ -122,9 +122,12 @@ export function createTable(shapes: readonly Shape[], table: Shape): string {
     if (by !== 'own') columns.push(`p${i} ${any} ${rules}`);
     if (by === 'two') columns.push(`q${i} ${any} DEFAULT 1`);
     const target = { one: KEY, own: KEY, two: `${KEY}, ${SECOND}`, generated: GENERATED }[by];
+    // A cluster refuses it: an id cannot be set to nothing.
+    const isId = by === 'own' && /INTEGER PRIMARY KEY/.test(keyDefinition(table, any));
+    const action = (wanted: string) => (isId && wanted.startsWith('SET') ? 'NO ACTION' : wanted);
     clauses.push(
       `FOREIGN KEY (${own.join(', ')}) REFERENCES ${quoteName(shapes[parent]?.name ?? '')}(${target}) ` +
-        `ON DELETE ${onDelete} ON UPDATE ${onUpdate}`,
+        `ON DELETE ${action(onDelete)} ON UPDATE ${action(onUpdate)}`,
     );
   });
   if (table.kind === 'composite') {

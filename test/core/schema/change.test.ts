@@ -166,6 +166,12 @@ describe('refused, and nothing has changed', () => {
         'forbidden-statement',
         [`CREATE TRIGGER x AFTER INSERT ON ref BEGIN SELECT RAISE(ROLLBACK, 'x'); END`],
       ],
+      [
+        'unsupported',
+        [
+          'CREATE TABLE o (id INTEGER PRIMARY KEY REFERENCES ref (code) ON DELETE SET NULL, v) PARTITION BY (v)',
+        ],
+      ],
       ['unsupported', ['CREATE TRIGGER x DELETE ON kept WHEN OLD.k = 1 BEGIN SELECT RAISE(IGNORE); END']],
       ['forbidden-statement', ['CREATE TABLE o (a NOT NULL ON CONFLICT ROLLBACK)']],
       [
