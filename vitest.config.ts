@@ -1,8 +1,8 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
-/** These start servers on ports next to each other: one file after another. */
-const PROCESSES = ['test/cli/**/*.test.ts', 'test/data-format/**/*.test.ts'];
+/** These start servers on ports next to each other, or must do much in a given time: one file after another. */
+const PROCESSES = ['test/agents/**/*.test.ts', 'test/cli/**/*.test.ts', 'test/data-format/**/*.test.ts'];
 
 /** `*.test.ts` runs on Node; `*.workerd.test.ts` runs inside workerd, with the Worker's own bindings. */
 export default defineConfig({
