@@ -1,3 +1,4 @@
+import { SESSIONS_MAX } from '../protocol/session.ts';
 import type { Client, QueryOptions, Statement } from './client.ts';
 import type { BatchResult, QueryResult } from './result.ts';
 import type { SqlArguments } from './values.ts';
@@ -51,8 +52,8 @@ export class Session {
 
   /** What goes with the next request; the server makes one token of many. */
   async #sending(): Promise<readonly string[]> {
-    while (this.#tokens.size > TOKENS_MAX) {
-      const some = [...this.#tokens].slice(0, TOKENS_MAX);
+    while (this.#tokens.size > SESSIONS_MAX) {
+      const some = [...this.#tokens].slice(0, SESSIONS_MAX);
       const { session } = await this.#client.query('SELECT 1', [], { session: some.join() });
       this.#see(some, session);
     }
@@ -72,6 +73,3 @@ export class Session {
     this.#tokens.add(token);
   }
 }
-
-/** Tokens that one request may have (imposed by the server). */
-const TOKENS_MAX = 16;

@@ -1,8 +1,8 @@
 import { present } from '../base/assert.ts';
 import type { Timestamp } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { AtollError } from '../protocol/error.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import { executeIn } from './execute.ts';
 import type { PastDemand, ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Catalogue } from '../core/schema/catalogue.ts';
 import type { FoundRequest, NetworkReply } from '../protocol/network.ts';
 import { generateSigningKey } from './auth/signing-key.ts';
-import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
+import type { CallContext, Database } from './database.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { parse } from './request.ts';
 

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Catalogue } from '../core/schema/catalogue.ts';
 import { AtollError, isErrorCode, type Outcome } from '../protocol/error.ts';
 import type { NetworkReply, StalePartition } from '../protocol/network.ts';
@@ -20,8 +21,6 @@ const REVOCATIONS_AGE_MS_MAX = 10_000;
 
 /** A read that was lost on its way is sent this often in all. */
 const READ_ATTEMPTS = 3;
-
-export const SYSTEM_PARTITION = 0 as PartitionId;
 
 export interface CallContext {
   /** Unix milliseconds. */

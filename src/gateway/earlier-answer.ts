@@ -1,5 +1,5 @@
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { AnsweredReply, AnsweredRequest } from '../protocol/execute.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import { fanOut } from './fan-out.ts';
 import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';

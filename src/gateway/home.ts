@@ -1,7 +1,7 @@
 import type { PartitionId, Token } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import type { ErrorCode } from '../protocol/error.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 

@@ -1,6 +1,6 @@
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { HostsView } from '../protocol/host-view.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import { READ } from './lost.ts';
 import type { Session } from './statements.ts';
 

@@ -1,8 +1,8 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { hasApplied, type LastCommit } from '../core/replica/last-commit.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { HostInfo, NetworkInformation, PartitionInfo } from '../protocol/network.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import type { Freshness } from './freshness.ts';
 
 /** What is asked of the network information here. */

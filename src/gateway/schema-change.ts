@@ -1,6 +1,6 @@
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { SchemaChangeReply } from '../protocol/schema.ts';
 import { newSession } from '../protocol/session.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import type { Planned } from './planned.ts';
 import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';

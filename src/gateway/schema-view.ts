@@ -1,5 +1,6 @@
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { IndexBuildView } from '../protocol/schema.ts';
-import { type CallContext, type Database, SYSTEM_PARTITION } from './database.ts';
+import type { CallContext, Database } from './database.ts';
 import { executeIn } from './execute.ts';
 import { STRONG } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { TokenRecord } from '../protocol/token.ts';
 import { roles } from './auth/role.ts';
 import { importSigningKey } from './auth/signing-key.ts';
 import { signToken } from './auth/token.ts';
-import { SYSTEM_PARTITION } from './database.ts';
 import { READ } from './lost.ts';
 import { parse } from './request.ts';
 import type { Session } from './statements.ts';

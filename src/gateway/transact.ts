@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
@@ -16,7 +17,7 @@ import type {
 } from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
-import { readError, SYSTEM_PARTITION } from './database.ts';
+import { readError } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { createGateway } from '../gateway/app.ts';
 import { DEFAULT_DATABASE } from '../gateway/path.ts';
 import { AtollError, encodeError } from '../protocol/error.ts';
@@ -25,7 +26,7 @@ import { type LogEvent, messageOf } from './log.ts';
 import { measureCpu } from './measures.ts';
 import { Membership } from './membership.ts';
 import { Neighbours } from './peers/neighbours.ts';
-import { Replicas, SYSTEM_PARTITION } from './replicas.ts';
+import { Replicas } from './replicas.ts';
 import { COMPARE_MS } from './replication/comparisons.ts';
 import { Serving } from './serving.ts';
 import { Storage } from './storage/storage.ts';

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { Append, FollowAgain, replicationMessage } from '../protocol/replication.ts';
 import type { Dialler } from '../rpc/dial.ts';
 import type { HandshakeError } from '../rpc/handshake.ts';
@@ -12,8 +13,6 @@ import type { LogEvent } from './log.ts';
 import { Comparisons } from './replication/comparisons.ts';
 import { PartitionCopy } from './replication/partition-copy.ts';
 import type { Storage } from './storage/storage.ts';
-
-export const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** How often the link to the system partition is asked whether it lives, ms (chosen: with the heartbeats). */
 const CONTROL_PING_MS = 5_000;

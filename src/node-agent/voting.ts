@@ -1,11 +1,9 @@
-import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { hostMessage, ProbeReply, type Vote, type VoteRequest } from '../protocol/hosts.ts';
 import type { Dialler } from '../rpc/dial.ts';
 import { readHead } from '../rpc/read-head.ts';
 import { dialLink } from './links/dial.ts';
 import { type LogEvent, messageOf } from './log.ts';
-
-const SYSTEM_PARTITION = 0 as PartitionId;
 
 /**
  * Looks at a newcomer as a voter must: it is who it says, at the address that it gives, and has space for the system

@@ -1,4 +1,4 @@
-import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { failureOf } from '../core/execution/failure.ts';
 import { applyFeed, checkSchemaChange, feedHolders, setHold } from '../core/replica/feed.ts';
 import type { Replica } from '../core/replica/replica.ts';
@@ -16,7 +16,6 @@ import type { Peers, Surroundings } from './surroundings.ts';
 const DRAIN_MS = 5_000;
 /** How long a transaction waits before it asks how a schema change has ended, ms (chosen). */
 const FATE_MS = 100;
-const SYSTEM_PARTITION = 0 as PartitionId;
 
 /** What a partition takes from the system partition's log: schema changes, and writes of reference tables. */
 export class FeedFollower {

@@ -1,11 +1,10 @@
-import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { referenceTables } from '../core/replica/reference-tables.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import type { Freeze, Freezes } from '../protocol/freeze.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Peers } from './surroundings.ts';
 
-const SYSTEM_PARTITION = 0 as PartitionId;
 /** An instance does not know what was frozen before it began: everything, until it has asked. */
 const UNKNOWN = 'unknown';
 /** A freeze that is older asks whether it is over, ms (chosen: well above what a write of a reference table takes). */

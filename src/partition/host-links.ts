@@ -1,4 +1,4 @@
-import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { removeFollower } from '../core/replica/followers.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import { AtollError } from '../protocol/error.ts';
@@ -14,7 +14,6 @@ import { ComparisonDesk } from './comparison-desk.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Peers } from './surroundings.ts';
 
-const SYSTEM_PARTITION = 0 as PartitionId;
 /** How long a host counts as a member after the system partition has said so, ms (chosen: a removed one is out as soon). */
 const MEMBER_MS = 10_000;
 /** What the database's other partitions and its own host tell a partition, and nobody who comes over a link. */

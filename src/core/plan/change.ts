@@ -9,7 +9,7 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
-import { withInstant } from './instant.ts';
+import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { lookupOf } from './lookup.ts';
 import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
@@ -84,8 +84,7 @@ export function whyNotPerPartition(analyzer: Analyzer, { ast, scope, target }: C
   // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
   if (analyzer.randomDepths.some((depth) => depth > 0))
     return 'random() in a subquery differs per partition: pass its value as a parameter';
-  if (analyzer.clockInView)
-    return 'the present time in a view differs per partition: say it in the statement, or pass it as a parameter';
+  if (analyzer.clockInView) return VIEW_READS_CLOCK;
   const own = analyzer.uses.find((use) => use.source === target) as PartitionedUse;
   const reached = own.key.map((node) => analyzer.graph.reachedFrom(node));
   const apart = analyzer.uses.find(

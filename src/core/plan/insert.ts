@@ -9,7 +9,7 @@ import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
-import { withInstant } from './instant.ts';
+import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
@@ -136,12 +136,7 @@ function distinctKeys(keys: readonly (KeyTuple | null)[]): KeyTuple[] {
 }
 
 function whyNotByRow(analyzer: Analyzer): { sound: true } | { sound: false; message: string } {
-  if (!analyzer.clockInView) return { sound: true };
-  return {
-    sound: false,
-    message:
-      'the present time in a view differs per partition: say it in the statement, or pass it as a parameter',
-  };
+  return analyzer.clockInView ? { sound: false, message: VIEW_READS_CLOCK } : { sound: true };
 }
 
 function equalTuples(a: KeyTuple, b: KeyTuple): boolean {

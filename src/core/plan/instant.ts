@@ -3,6 +3,10 @@ import type { ParameterSource } from './plan.ts';
 import { Renderer } from './renderer.ts';
 import { type Edit, spliced } from './splice.ts';
 
+/** SQLite's answer would be one for the whole statement; each partition would ask its own clock. */
+export const VIEW_READS_CLOCK =
+  'the present time in a view differs per partition: say it in the statement, or pass it as a parameter';
+
 /** A write's text with the present time as a parameter, the same one in all partitions that run it. */
 export interface WithInstant {
   /** The text of a span of the statement. */

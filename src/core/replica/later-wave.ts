@@ -12,8 +12,8 @@ import { applyIncoming, decodeIncoming } from './incoming.ts';
 import { type Incoming, sortIncoming } from './key-changes.ts';
 import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
-import { open, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
-import { deletePrepared, insertPrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { open, promise, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
+import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import { act, actionLocks, movedByActions } from './reference-actions.ts';
 import { type Consequences, consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
@@ -31,7 +31,7 @@ export function laterWork(replica: Replica, request: LaterRequest): Work {
 }
 
 function prepareMore(replica: Replica, request: LaterRequest, now: number): ReturnType<Work['run']> {
-  const { part, transaction, anchor, term, startedMs, schema, system } = request;
+  const { part, transaction, schema, system } = request;
   const { port } = replica;
   const obstacle = replica.obstacle({ epoch: part.epoch, schema, system, read: false });
   // A schema change that is being decided may wait for what this transaction holds elsewhere.
@@ -60,11 +60,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     return doMore(replica, request, incoming);
   });
   const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];
-  const preparedAt = replica.clock.now(now);
   deletePrepared(port, transaction);
-  insertPrepared(port, { transaction, anchor, term, startedMs, preparedAt, locks }, changes);
-  replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
-  replica.locks.add({ transaction, anchor, startedMs }, locks);
+  const preparedAt = promise(replica, request, locks, changes, now);
   const reply = replica.encodeBatch([]);
   const vote: Vote = {
     vote: 'yes',

@@ -41,7 +41,7 @@ export function prepareWork(replica: Replica, request: PrepareRequest): Work {
 }
 
 function prepare(replica: Replica, request: PrepareRequest, now: number): ReturnType<Work['run']> {
-  const { part, transaction, anchor, term, startedMs, schema, system } = request;
+  const { part, transaction, schema, system } = request;
   // A read too is refused while a schema change is being decided: its locks would outlast the decision.
   const obstacle = partObstacle(replica, part, { schema, system, read: false });
   // The schema change may itself be waiting for what this transaction has prepared elsewhere.
@@ -59,10 +59,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
-  const preparedAt = replica.clock.now(now);
-  insertPrepared(replica.port, { transaction, anchor, term, startedMs, preparedAt, locks }, changes);
-  replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
-  replica.locks.add({ transaction, anchor, startedMs }, locks);
+  const preparedAt = promise(replica, request, locks, changes, now);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
   const reply = done === null ? replica.encodeBatch(results) : JSON.stringify(done);
   const vote: Vote = {
@@ -73,6 +70,21 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
     ...open(escaped, violated),
   };
   return { ...YES, body: JSON.stringify(vote) };
+}
+
+/** Logs that the transaction can be committed here; from then on its locks are held. */
+export function promise(
+  replica: Replica,
+  { transaction, anchor, term, startedMs }: PrepareRequest,
+  locks: readonly Lock[],
+  changes: readonly Change[],
+  now: number,
+): Timestamp {
+  const preparedAt = replica.clock.now(now);
+  insertPrepared(replica.port, { transaction, anchor, term, startedMs, preparedAt, locks }, changes);
+  replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
+  replica.locks.add({ transaction, anchor, startedMs }, locks);
+  return preparedAt;
 }
 
 /** What a vote says to be left to do. */

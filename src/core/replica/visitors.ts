@@ -1,11 +1,10 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { Token } from '../../base/brand.ts';
-import { fromBase64 } from '../../protocol/base64.ts';
 import type { Escapes } from '../../protocol/transaction.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change, Image } from '../log/commit.ts';
-import { decodeChanges, sameValues } from '../log/encoding.ts';
+import { sameValues } from '../log/encoding.ts';
 import { type Layouts, layoutOf, readLayouts } from '../log/layout.ts';
 import { NetChanges } from '../log/net.ts';
 import { readRow } from '../log/rows.ts';
@@ -13,8 +12,8 @@ import type { Schema } from '../schema/catalogue.ts';
 import { covers } from '../schema/token-map.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Escape, Split } from './escapes.ts';
-import { inOwnLayouts } from './feed.ts';
 import type { Identity } from './identity.ts';
+import { decodeIncoming } from './incoming.ts';
 import { fitting, overtaken } from './overtaken.ts';
 import { foreignRow, referenceRow, tokenOfImage } from './ownership.ts';
 import type { Replica } from './replica.ts';
@@ -34,7 +33,7 @@ export interface Visitors {
 }
 
 export function readVisitors({ port, identity }: Replica, { tokens, changes }: Escapes): Visitors {
-  const all = inOwnLayouts(port, decodeChanges(present(fromBase64(changes), 'changes are base64')));
+  const all = decodeIncoming(port, changes);
   const isOwn = (_: unknown, i: number) => covers(identity.ranges, tokens[i] as Token);
   const own = all.filter(isOwn);
   const foreign = all.filter((change, i) => !isOwn(change, i));

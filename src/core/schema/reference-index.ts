@@ -2,6 +2,8 @@ import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import { hiddenColumn, hiddenTable, rowKeyOf } from './hidden-table.ts';
+import { renamed } from './renamed.ts';
 import type { Column, ForeignKey, Table } from './table.ts';
 import type { UniqueIndex } from './unique-index.ts';
 
@@ -46,36 +48,14 @@ export function referenceIndex(
   const row = [...rowKey, ...partitionKey.filter((name) => !includes(rowKey, name))];
   const { columns: _, ...rest } = key;
   const described = [
-    ...key.parentColumns.map((column, i) => hidden(parent, column, `v${i}`, i + 1)),
+    ...key.parentColumns.map((column, i) => hiddenColumn(parent, column, `v${i}`, i + 1)),
     ...row.map((column, i) =>
-      hidden(child, column, `r${i}`, i < rowKey.length ? key.columns.length + i + 1 : 0),
+      hiddenColumn(child, column, `r${i}`, i < rowKey.length ? key.columns.length + i + 1 : 0),
     ),
   ];
-  const name = `_atoll_reference_${id}`;
-  const definitions = described.map((each) => `${each.name} ${each.declaredType} COLLATE ${each.collation}`);
-  const primaryKey = described.filter(({ primaryKeyIndex }) => primaryKeyIndex > 0).map((each) => each.name);
-  return {
-    ...rest,
-    columns: key.columns,
-    unique,
-    row,
-    table: {
-      id,
-      name,
-      columns: described,
-      withoutRowid: true,
-      strict: false,
-      rowidColumn: null,
-      rowidName: null,
-      placement: {
-        kind: 'partitioned',
-        key: by.map((column) => `v${placeOf(key.parentColumns, column)}`),
-      },
-      sql: `CREATE TABLE ${name} (${definitions.join(', ')}, PRIMARY KEY (${primaryKey.join(', ')})) WITHOUT ROWID`,
-      foreignKeys: [],
-      indexes: [],
-    },
-  };
+  const placed = by.map((column) => `v${placeOf(key.parentColumns, column)}`);
+  const table = hiddenTable(id, `_atoll_reference_${id}`, described, placed);
+  return { ...rest, columns: key.columns, unique, row, table };
 }
 
 /** Whether an index serves the same key of the tables as they are now; names may have changed. */
@@ -106,13 +86,11 @@ export function withColumnRenamed<T extends KeyOver & Partial<ReferenceIndex>>(
   from: string,
   to: string,
 ): T {
-  const renamed = (names: readonly string[]) =>
-    names.map((name) => (asciiLower(name) === asciiLower(from) ? to : name));
   return {
     ...key,
-    ...(key.of === table && { columns: renamed(key.columns) }),
-    ...(key.of === table && key.row !== undefined && { row: renamed(key.row) }),
-    ...(key.parent === table && { parentColumns: renamed(key.parentColumns) }),
+    ...(key.of === table && { columns: renamed(key.columns, from, to) }),
+    ...(key.of === table && key.row !== undefined && { row: renamed(key.row, from, to) }),
+    ...(key.parent === table && { parentColumns: renamed(key.parentColumns, from, to) }),
   };
 }
 
@@ -193,27 +171,6 @@ function checkColumns(key: KeyOver, child: Table, parent: Table): void {
       `${name}: ${table.name}.${wrong} is a generated column or none, which a foreign key over partitions cannot have`,
     );
   }
-}
-
-function rowKeyOf(table: Table): string[] {
-  if (!table.withoutRowid)
-    return [present(table.rowidColumn ?? table.rowidName, 'a table with rowids has a name for them')];
-  return table.columns.filter(({ primaryKeyIndex }) => primaryKeyIndex > 0).map(({ name }) => name);
-}
-
-/** A column for the values of another table's column, or of its rowid. */
-function hidden(owner: Table, name: string, as: string, primaryKeyIndex: number): Column {
-  const { affinity, collation } = columnOf(owner, name) ?? { affinity: 'INTEGER', collation: 'BINARY' };
-  return {
-    name: as,
-    declaredType: affinity,
-    affinity,
-    collation,
-    notNull: primaryKeyIndex > 0,
-    defaultSql: null,
-    generated: 'no',
-    primaryKeyIndex,
-  };
 }
 
 function columnOf({ columns }: Table, name: string): Column | undefined {

@@ -1,7 +1,8 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
-import type { Column, Index, Table } from './table.ts';
+import { hiddenColumn, hiddenTable, rowKeyOf } from './hidden-table.ts';
+import { renamed } from './renamed.ts';
+import type { Index, Table } from './table.ts';
 
 /**
  * A UNIQUE or PRIMARY KEY that does not contain its table's partition key, so that no partition alone can see whether it
@@ -60,33 +61,12 @@ function isPartOf(key: readonly string[], columns: readonly (string | null)[]): 
 /** `columns` are stored columns of `owner`. */
 export function uniqueIndex(id: TableId, owner: Table, columns: readonly string[]): UniqueIndex {
   const row = rowColumns(owner, columns);
-  const name = `_atoll_unique_${id}`;
   const described = [
-    ...columns.map((column, index) => hidden(owner, column, `v${index}`, index + 1)),
-    ...row.map((column, index) => hidden(owner, column, `r${index}`, 0)),
+    ...columns.map((column, index) => hiddenColumn(owner, column, `v${index}`, index + 1)),
+    ...row.map((column, index) => hiddenColumn(owner, column, `r${index}`, 0)),
   ];
-  const definitions = described.map(
-    (column) => `${column.name} ${column.declaredType} COLLATE ${column.collation}`,
-  );
   const key = columns.map((_, index) => `v${index}`);
-  return {
-    of: owner.id,
-    columns,
-    row,
-    table: {
-      id,
-      name,
-      columns: described,
-      withoutRowid: true,
-      strict: false,
-      rowidColumn: null,
-      rowidName: null,
-      placement: { kind: 'partitioned', key },
-      sql: `CREATE TABLE ${name} (${definitions.join(', ')}, PRIMARY KEY (${key.join(', ')})) WITHOUT ROWID`,
-      foreignKeys: [],
-      indexes: [],
-    },
-  };
+  return { of: owner.id, columns, row, table: hiddenTable(id, `_atoll_unique_${id}`, described, key) };
 }
 
 /** The index when every row has its entry. */
@@ -108,36 +88,15 @@ export function isSameIndex(a: UniqueIndex, b: UniqueIndex): boolean {
 
 /** The index once a column of its table has another name. */
 export function withRenamed(index: UniqueIndex, from: string, to: string): UniqueIndex {
-  const renamed = (names: readonly string[]) =>
-    names.map((name) => (asciiLower(name) === asciiLower(from) ? to : name));
-  return { ...index, columns: renamed(index.columns), row: renamed(index.row) };
+  return { ...index, columns: renamed(index.columns, from, to), row: renamed(index.row, from, to) };
 }
 
 function rowColumns(owner: Table, indexed: readonly string[]): string[] {
   const key = owner.placement.kind === 'partitioned' ? owner.placement.key : [];
-  const rowKey = owner.withoutRowid
-    ? owner.columns.filter(({ primaryKeyIndex }) => primaryKeyIndex > 0).map(({ name }) => name)
-    : [present(owner.rowidColumn ?? owner.rowidName, 'a table with rowids has a name for them')];
   const seen = new Set(indexed.map(asciiLower));
-  return [...key, ...rowKey].filter((name) => {
+  return [...key, ...rowKeyOf(owner)].filter((name) => {
     const fresh = !seen.has(asciiLower(name));
     seen.add(asciiLower(name));
     return fresh;
   });
-}
-
-/** A column for the values of an owner's column, or of its rowid. */
-function hidden(owner: Table, name: string, as: string, primaryKeyIndex: number): Column {
-  const column = owner.columns.find((each) => asciiLower(each.name) === asciiLower(name));
-  const { affinity, collation } = column ?? { affinity: 'INTEGER', collation: 'BINARY' };
-  return {
-    name: as,
-    declaredType: affinity,
-    affinity,
-    collation,
-    notNull: primaryKeyIndex > 0,
-    defaultSql: null,
-    generated: 'no',
-    primaryKeyIndex,
-  };
 }

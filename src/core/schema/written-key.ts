@@ -4,6 +4,7 @@ import type { ColumnDefinition, CreateTable, References } from '../sql/ast.ts';
 import type { Edit } from '../sql/splice.ts';
 import { areColocated, childColumnsFor } from './placement.ts';
 import type { KeyOver } from './reference-index.ts';
+import { renamed } from './renamed.ts';
 import type { ForeignKey, Table } from './table.ts';
 
 /** A foreign key in a definition that is being run. */
@@ -69,12 +70,12 @@ export function withColumnOf(
   from: string,
   to: string,
 ): WrittenKey {
-  const renamed = (names: readonly string[]) =>
-    names.map((name) => (asciiLower(name) === asciiLower(from) ? to : name));
   return {
     ...key,
-    ...(key.of === table.id && { columns: renamed(key.columns) }),
-    ...(asciiLower(key.parent) === asciiLower(table.name) && { parentColumns: renamed(key.parentColumns) }),
+    ...(key.of === table.id && { columns: renamed(key.columns, from, to) }),
+    ...(asciiLower(key.parent) === asciiLower(table.name) && {
+      parentColumns: renamed(key.parentColumns, from, to),
+    }),
   };
 }
 

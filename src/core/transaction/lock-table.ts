@@ -1,4 +1,5 @@
 import type { PartitionId, TableId, Token } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { conflict, type Lock } from './lock.ts';
 
 /** A prepared transaction, or a freeze, that others may have to wait for. */
@@ -10,8 +11,6 @@ export interface Holder {
   readonly startedMs: number;
 }
 
-/** Who freezes reference tables. */
-const SYSTEM_PARTITION = 0 as PartitionId;
 /** A freeze waits for what is prepared, so whoever is prepared anywhere must not wait for it. */
 const OLDEST = 0;
 

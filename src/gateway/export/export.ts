@@ -1,12 +1,13 @@
 import * as v from 'valibot';
 import type { PartitionId, Timestamp } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { parseTimestamp } from '../../core/clock/timestamp.ts';
 import type { Table } from '../../core/schema/table.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExportedDefinition, ExportPageHead, ExportPageRequest } from '../../protocol/export.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import { authorize } from '../auth/principal.ts';
-import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
+import { type CallContext, readError } from '../database.ts';
 import { StaleNetworkError } from '../execute.ts';
 import { fanOut } from '../fan-out.ts';
 import type { KnownNetwork } from '../known-network.ts';

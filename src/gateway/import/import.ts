@@ -1,9 +1,9 @@
 import type { PartitionId } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import type { Table } from '../../core/schema/table.ts';
 import { AtollError, type Outcome, toAtollError } from '../../protocol/error.ts';
 import { authorize } from '../auth/principal.ts';
 import { inflate } from '../body.ts';
-import { SYSTEM_PARTITION } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import type { Session } from '../statements.ts';
 import { CsvReader } from './csv-reader.ts';

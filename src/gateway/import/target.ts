@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { PartitionId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { importPlan } from '../../core/plan/import.ts';
 import { type KeyColumn, tokenOfKey } from '../../core/schema/partition-key.ts';
 import { keyColumns } from '../../core/schema/placement.ts';
@@ -8,7 +9,6 @@ import type { Affinity, Table } from '../../core/schema/table.ts';
 import { constantOf } from '../../core/sql/analysis/constant.ts';
 import { parseStatement } from '../../core/sql/parse.ts';
 import { AtollError } from '../../protocol/error.ts';
-import { SYSTEM_PARTITION } from '../database.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { PlanRefusal } from '../planned.ts';
 import { spreads } from '../spread.ts';

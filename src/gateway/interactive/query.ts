@@ -1,4 +1,5 @@
 import type { PartitionId } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
 import type { Plan } from '../../core/plan/plan.ts';
@@ -16,7 +17,6 @@ import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
 import { authorize } from '../auth/principal.ts';
 import { readBody } from '../body.ts';
 import type { Call } from '../call.ts';
-import { SYSTEM_PARTITION } from '../database.ts';
 import { refuseForeignSession } from '../foreign-session.ts';
 import { READ } from '../lost.ts';
 import { writeParts } from '../parts.ts';

@@ -1,7 +1,8 @@
 import type { PartitionId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { AtollError } from '../../protocol/error.ts';
-import { type Database, SYSTEM_PARTITION } from '../database.ts';
+import type { Database } from '../database.ts';
 import { Lane } from '../import/lane.ts';
 import { RowBuilder } from '../import/row-builder.ts';
 import { sendChunk } from '../import/send-chunk.ts';

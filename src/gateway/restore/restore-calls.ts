@@ -1,4 +1,5 @@
 import type { PartitionId, TableId } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { StalePartition } from '../../protocol/network.ts';
 import type {
@@ -9,7 +10,7 @@ import type {
   RestoreState,
 } from '../../protocol/restore.ts';
 import type { SchemaChangeReply } from '../../protocol/schema.ts';
-import { type CallContext, readError, SYSTEM_PARTITION } from '../database.ts';
+import { type CallContext, readError } from '../database.ts';
 import { fanOut } from '../fan-out.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import type { Session } from '../statements.ts';

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert, present } from '../../base/assert.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { foundRequest } from '../../gateway/cluster.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { NetworkReply } from '../../protocol/network.ts';
 import { AgentError } from '../agent-error.ts';
 import { type DataDirectory, type Founding, partitionFile, syncDirectory } from '../data-directory.ts';
-import { SYSTEM_PARTITION } from './leadership.ts';
 import type { LedPartitions } from './led-partitions.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { PartitionId } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { readFormat } from '../../core/replica/format.ts';
 import { leadingHost } from '../../core/replica/leading-host.ts';
 import { SqliteError } from '../../core/sqlite/port.ts';
@@ -9,7 +10,6 @@ import { AgentError } from '../agent-error.ts';
 import { type DataDirectory, type Founding, type HostRecord, partitionFile } from '../data-directory.ts';
 import { NodeSqlitePort } from '../sqlite-port.ts';
 
-export const SYSTEM_PARTITION = 0 as PartitionId;
 /** Of a new cluster for which no number is given (chosen: as `atoll dev` has it). */
 export const PARTITIONS_DEFAULT = 4;
 

@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { readHead } from '../../core/log/tables.ts';
 import { createGateway } from '../../gateway/app.ts';
 import { linkClose } from '../../protocol/link.ts';
@@ -8,7 +9,7 @@ import { type HttpServer, type HttpServerOptions, startHttpServer } from '../htt
 import type { LogEvent } from '../log.ts';
 import { type Credential, credential } from './credential.ts';
 import { foundHere } from './found.ts';
-import { type Init, leadershipOf, SYSTEM_PARTITION } from './leadership.ts';
+import { type Init, leadershipOf } from './leadership.ts';
 import { LedPartitions } from './led-partitions.ts';
 
 /** Sockets of hosts, let in or not (chosen: a thousand hosts with a few partitions each; each socket takes some kB). */

@@ -12,6 +12,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { present } from '../../base/assert.ts';
 import type { Epoch, PartitionId } from '../../base/brand.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { parseTimestamp } from '../../core/clock/timestamp.ts';
 import type { Identity } from '../../core/replica/identity.ts';
 import {
@@ -47,8 +48,6 @@ import {
 } from './candidate.ts';
 import type { RecoveredCopy, RecoveryReport } from './report.ts';
 import { copyDatabase, SourceDirectory } from './source-directory.ts';
-
-const SYSTEM_PARTITION = 0 as PartitionId;
 
 export interface RecoverOptions {
   /** Directories of agents, none of them running. */
