@@ -29,6 +29,7 @@ import { type Planned, PlanRefusal } from './planned.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction } from './transact.ts';
+import { conflictPauseMs } from './wait-die.ts';
 
 /** Questions asked at a time (chosen: as for other reads). */
 const PARALLEL_MAX = 32;
@@ -36,9 +37,6 @@ const PARALLEL_MAX = 32;
 const SOUGHT_MAX = 1_000;
 /** How often the rows in the way are looked for in all, when others keep changing them (chosen). */
 const ATTEMPTS_MAX = 20;
-/** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
-const PAUSE_MS = 4;
-const PAUSE_MS_MAX = 250;
 
 type StagedPlan = (RoutePlan | ScatterWritePlan) & { readonly staged: Staged };
 
@@ -79,7 +77,7 @@ export async function executeStaged(
     } catch (error) {
       if (!hasChanged(error) || attempt === ATTEMPTS_MAX) throw error;
     }
-    const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+    const pause = conflictPauseMs(attempt);
     if (Date.now() + pause >= context.deadline) throw changed();
     database.metrics.retried('conflict');
     await new Promise((resolve) => setTimeout(resolve, pause));

@@ -2,7 +2,7 @@ import { AtollError } from '../protocol/error.ts';
 import type { Database } from './database.ts';
 
 /** How often a transaction that lost against an older one is tried in all (chosen; each time its age counts for more). */
-const ATTEMPTS_MAX = 30;
+export const WAIT_DIE_ATTEMPTS_MAX = 30;
 /** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
 const PAUSE_MS = 4;
 const PAUSE_MS_MAX = 250;
@@ -17,8 +17,8 @@ export async function untilItWins<T>(
     try {
       return await run();
     } catch (error) {
-      if (!lostToOlder(error) || attempt === ATTEMPTS_MAX) throw error;
-      const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+      if (!lostToOlder(error) || attempt === WAIT_DIE_ATTEMPTS_MAX) throw error;
+      const pause = conflictPauseMs(attempt);
       if (Date.now() + pause >= deadline) throw error;
       metrics.retried('conflict');
       await new Promise((resolve) => setTimeout(resolve, pause));
@@ -26,8 +26,13 @@ export async function untilItWins<T>(
   }
 }
 
+/** After this attempt, before the next one. */
+export function conflictPauseMs(attempt: number): number {
+  return Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+}
+
 /** Nothing was applied, and nothing shown: the same transaction may be tried again. */
-function lostToOlder(error: unknown): boolean {
+export function lostToOlder(error: unknown): boolean {
   return error instanceof AtollError && error.code === 'conflict' && error.detail?.reason === 'wait-die';
 }
 

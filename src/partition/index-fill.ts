@@ -1,5 +1,6 @@
 import { present } from '../base/assert.ts';
 import type { Replica } from '../core/replica/replica.ts';
+import { attemptId, lostToOlder } from '../gateway/wait-die.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { IndexFillReply, IndexFillRequest } from '../protocol/schema.ts';
 import type { TransactRequest } from '../protocol/transaction.ts';
@@ -44,8 +45,7 @@ export class IndexFill {
       try {
         return await this.#attempt(request, startedMs, deadline);
       } catch (error) {
-        const again = error instanceof AtollError && error.detail?.reason === 'wait-die';
-        if (!again || Date.now() + PAUSE_MS >= deadline) throw error;
+        if (!lostToOlder(error) || Date.now() + PAUSE_MS >= deadline) throw error;
         await this.#options.pause(PAUSE_MS * Math.random());
       }
     }
@@ -59,7 +59,7 @@ export class IndexFill {
     const { replica, transactions } = this.#options;
     const { partition } = replica().identity;
     const request: TransactRequest = {
-      transaction: crypto.randomUUID().replaceAll('-', ''),
+      transaction: attemptId(),
       startedMs,
       schema,
       system,

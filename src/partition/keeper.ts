@@ -1,6 +1,7 @@
 import type { Replica } from '../core/replica/replica.ts';
 import { ended, Interactive, LIFE_MS } from '../core/transaction/interactive.ts';
 import { attemptName, parseInteractiveId } from '../core/transaction/interactive-id.ts';
+import { conflictPauseMs, lostToOlder, WAIT_DIE_ATTEMPTS_MAX } from '../gateway/wait-die.ts';
 import { AtollError, type ErrorCode } from '../protocol/error.ts';
 import type {
   InteractiveAnswer,
@@ -24,11 +25,6 @@ import type { Transactions } from './transactions.ts';
 const KEPT_MAX = 10_000;
 /** Answers that are kept for repeats of their statements, characters (chosen: beside the scripts there is room for them). */
 const ANSWERS_MAX = 16 * 1024 * 1024;
-/** How often a commit that lost against an older transaction is tried in all (chosen; each time its age counts for more). */
-const ATTEMPTS_MAX = 30;
-/** Before the second try, ms; doubled each time, up to the longest (chosen: about what a transaction takes). */
-const PAUSE_MS = 4;
-const PAUSE_MS_MAX = 250;
 
 export interface KeeperOptions {
   readonly replica: () => Replica;
@@ -142,8 +138,8 @@ export class Keeper {
           transaction.doubt();
           return this.#resolve(transaction);
         }
-        const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
-        const again = error.detail?.reason === 'wait-die' && attempt < ATTEMPTS_MAX;
+        const pause = conflictPauseMs(attempt);
+        const again = lostToOlder(error) && attempt < WAIT_DIE_ATTEMPTS_MAX;
         if (!again || Date.now() + pause >= deadline) throw error;
         await this.#options.pause(pause);
       }

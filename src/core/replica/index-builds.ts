@@ -24,7 +24,7 @@ interface Progress extends IndexFillReply {
   readonly partition: PartitionId;
 }
 
-interface Record {
+interface BuildRecord {
   readonly index: TableId;
   /** In the ledger; null: a recovery has lost it. */
   readonly proposal: number | null;
@@ -33,7 +33,7 @@ interface Record {
   readonly progress: readonly Progress[];
 }
 
-export interface IndexBuild extends Record {
+export interface IndexBuild extends BuildRecord {
   /** Null: the index was dropped. */
   readonly definition: UniqueIndex | null;
 }
@@ -53,7 +53,7 @@ export function buildsUnderWay(system: System): IndexBuild[] {
   const { port, schema } = system.replica;
   const history = historyOf(system);
   const { rows } = port.query(`SELECT value FROM _atoll_settings WHERE name GLOB '${PREFIX}*' ORDER BY name`);
-  const records = rows.map(([value]) => JSON.parse(String(value)) as Record);
+  const records = rows.map(([value]) => JSON.parse(String(value)) as BuildRecord);
   const filling = schema.catalogue.uniques?.filter(({ state }) => state === 'filling') ?? [];
   const unknown = filling.filter(({ table }) => !records.some(({ index }) => index === table.id));
   return [
@@ -195,7 +195,7 @@ function end(
   );
 }
 
-function keep(system: System, record: Record): void {
+function keep(system: System, record: BuildRecord): void {
   system.set(`${PREFIX}${record.index}`, JSON.stringify(record));
 }
 
