@@ -1,8 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { Random } from '../harness/random.ts';
-import { CalmCluster } from '../simulation/calm-cluster.ts';
-import { checkIndexes } from '../simulation/indexes.ts';
+import { QuietCluster } from '../simulation/quiet-cluster.ts';
 
 const ACTIONS = ['NO ACTION', 'RESTRICT', 'CASCADE', 'SET NULL', 'SET DEFAULT'];
 const IDS = ['a', 'b', 'c', 'd', 'e'];
@@ -107,14 +106,14 @@ function runPlain(plain: DatabaseSync, sql: string, args: Step['args']): string 
 
 async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused', number>): Promise<void> {
   const random = new Random(seed);
-  const cluster = await CalmCluster.start(seed, 3);
+  const cluster = await QuietCluster.open(seed, 3);
   const plain = new DatabaseSync(':memory:');
   plain.exec('PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON');
   try {
     const schema = schemaOf(random);
     for (const sql of schema) {
       plain.exec(sql);
-      const { status, json } = await cluster.query(sql);
+      const { status, json } = await cluster.ask(sql);
       expect([sql, status, json.error]).toEqual([sql, 200, undefined]);
     }
     const hasKey = schema[0]?.includes('UNIQUE') === true;
@@ -122,7 +121,7 @@ async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused
     const history: string[] = [...schema];
     for (let i = 0; i < 60; i++) {
       const { sql, args } = stepOf(random, { hasKey, isTree });
-      const { status, json } = await cluster.query(sql, args);
+      const { status, json } = await cluster.ask(sql, args);
       const code = status === 200 ? 'ok' : json.error.code;
       const note = `seed ${seed}: ${sql} ${JSON.stringify(args)} → ${code} ${json.error?.message ?? ''}`;
       history.push(note);
@@ -147,10 +146,8 @@ async function compare(seed: number, seen: Record<'ok' | 'constraint' | 'refused
         expect(sorted(await cluster.rows(select)), history.join('\n')).toEqual(sorted(there));
       }
     }
-    await cluster.rest();
-    checkIndexes(cluster.ports);
+    await cluster.checkIndexes();
   } finally {
-    cluster.stop();
     plain.close();
   }
 }

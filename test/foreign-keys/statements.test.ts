@@ -1,21 +1,18 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CalmCluster } from '../simulation/calm-cluster.ts';
-import { checkIndexes } from '../simulation/indexes.ts';
+import { QuietCluster } from '../simulation/quiet-cluster.ts';
 
-let cluster: CalmCluster;
+let cluster: QuietCluster;
 
 beforeEach(async () => {
-  cluster = await CalmCluster.start(1, 3);
+  cluster = await QuietCluster.open(1, 3);
 });
 afterEach(async () => {
-  await cluster.rest();
-  checkIndexes(cluster.ports);
-  cluster.stop();
+  await cluster.checkIndexes();
 });
 
 async function ok(sql: string, args: readonly unknown[] = []): Promise<void> {
-  const { status, json } = await cluster.query(sql, args);
+  const { status, json } = await cluster.ask(sql, args);
   expect([sql, status, json.error]).toEqual([sql, 200, undefined]);
 }
 
@@ -40,12 +37,12 @@ describe('what is there in the end counts', () => {
   });
 
   test('of a batch, in whatever order', async () => {
-    expect(await cluster.query("INSERT INTO c VALUES ('x', 'nobody')")).toMatchObject(FAILED);
+    expect(await cluster.ask("INSERT INTO c VALUES ('x', 'nobody')")).toMatchObject(FAILED);
     await ok("INSERT INTO c VALUES ('y', NULL)");
     const children = KEYS.map((key) => ['INSERT INTO c VALUES (?1, ?1)', [key]] as const);
     const parents = KEYS.map((key) => ['INSERT INTO p VALUES (?)', [key]] as const);
     expect(await cluster.batch(...children, ...parents)).toMatchObject({ status: 200 });
-    expect(await cluster.query("DELETE FROM p WHERE id = 'a'")).toMatchObject(FAILED);
+    expect(await cluster.ask("DELETE FROM p WHERE id = 'a'")).toMatchObject(FAILED);
     expect(
       await cluster.batch(["DELETE FROM p WHERE id = 'a'"], ["DELETE FROM c WHERE p = 'a'"]),
     ).toMatchObject({ status: 200 });
@@ -70,10 +67,10 @@ describe('what is there in the end counts', () => {
     await ok('INSERT INTO p VALUES (?), (?)', ['a', 'b']);
     for (const town of KEYS) await ok('INSERT INTO d VALUES (?1, ?1, ?2)', [town, 'a']);
     for (const town of KEYS) await ok('UPDATE d SET town = ? WHERE id = ?', [`${town}!`, town]);
-    expect(await cluster.query("DELETE FROM p WHERE id = 'a'")).toMatchObject(FAILED);
+    expect(await cluster.ask("DELETE FROM p WHERE id = 'a'")).toMatchObject(FAILED);
     await ok("UPDATE d SET p = 'b', town = 'x'");
     await ok("DELETE FROM p WHERE id = 'a'");
-    expect(await cluster.query("UPDATE p SET id = 'c' WHERE id = 'b'")).toMatchObject(FAILED);
+    expect(await cluster.ask("UPDATE p SET id = 'c' WHERE id = 'b'")).toMatchObject(FAILED);
   });
 });
 
@@ -82,7 +79,7 @@ describe('a tree', () => {
 
   test('may be inserted by one statement, and hang in the air in a circle', async () => {
     await ok("INSERT INTO tree VALUES ('1', NULL), ('2', '1'), ('3', '3'), ('4', '5'), ('5', '4')");
-    expect(await cluster.query("INSERT INTO tree VALUES ('6', '1'), ('7', '8')")).toMatchObject(FAILED);
+    expect(await cluster.ask("INSERT INTO tree VALUES ('6', '1'), ('7', '8')")).toMatchObject(FAILED);
     await ok("DELETE FROM tree WHERE id = '1' OR id = '3'");
     await ok("DELETE FROM tree WHERE id = '4'");
     expect(await cluster.rows('SELECT * FROM tree')).toEqual([]);
@@ -101,7 +98,7 @@ describe('a tree', () => {
     expect(await cluster.rows('SELECT count(*) FROM tree')).toEqual([[0]]);
     for (let from = 0; from < 70; from += 35)
       expect(await chain(from, from + 35)).toMatchObject({ status: 200 });
-    const { status, json } = await cluster.query("DELETE FROM tree WHERE id = '0'");
+    const { status, json } = await cluster.ask("DELETE FROM tree WHERE id = '0'");
     expect([status, json.error.message]).toEqual([400, expect.stringContaining('after 64 steps')]);
     expect(await cluster.rows('SELECT count(*) FROM tree')).toEqual([[70]]);
   });
@@ -142,7 +139,7 @@ describe('what a foreign key does to rows elsewhere', () => {
     expect(await cluster.rows('SELECT p, n, count(*) FROM c GROUP BY 1, 2')).toEqual([['b', 1, 8]]);
     expect(await cluster.rows('SELECT note, count(*) FROM d GROUP BY 1')).toEqual([['a b', 8]]);
     await ok('DELETE FROM d');
-    expect(await cluster.query("DELETE FROM p WHERE id = 'b'")).toMatchObject({
+    expect(await cluster.ask("DELETE FROM p WHERE id = 'b'")).toMatchObject({
       status: 409,
       json: { error: { message: 'CHECK constraint failed: n < 2' } },
     });
@@ -152,7 +149,7 @@ describe('what a foreign key does to rows elsewhere', () => {
     // The default itself has no parent then.
     await ok('UPDATE c SET n = 0');
     await ok('DELETE FROM d');
-    expect(await cluster.query("DELETE FROM p WHERE id = 'home'")).toMatchObject(FAILED);
+    expect(await cluster.ask("DELETE FROM p WHERE id = 'home'")).toMatchObject(FAILED);
   });
 
   test('is not seen by later statements of the same batch, which are refused', async () => {
@@ -164,7 +161,7 @@ describe('what a foreign key does to rows elsewhere', () => {
       status: 200,
     });
     await ok('CREATE TRIGGER t AFTER DELETE ON p BEGIN DELETE FROM c WHERE id = OLD.id; END');
-    expect((await cluster.query("DELETE FROM p WHERE id = 'a'")).json.error).toMatchObject({
+    expect((await cluster.ask("DELETE FROM p WHERE id = 'a'")).json.error).toMatchObject({
       code: 'unsupported',
       message: expect.stringContaining('the trigger "t" on "p" uses "c"'),
     });
@@ -192,11 +189,11 @@ describe('what a foreign key does to rows elsewhere', () => {
     await ok('CREATE TABLE p (id TEXT PRIMARY KEY, n)');
     await ok('CREATE TABLE c (id TEXT PRIMARY KEY, p TEXT REFERENCES p ON DELETE CASCADE) PARTITION BY (id)');
     await ok("INSERT INTO p VALUES ('a', 1)");
-    expect((await cluster.query("UPDATE p SET n = 2 WHERE id = 'a'")).json.plan.kind).toBe('route');
+    expect((await cluster.ask("UPDATE p SET n = 2 WHERE id = 'a'")).json.plan.kind).toBe('route');
     const explained = await cluster.rows("EXPLAIN DELETE FROM p WHERE id = 'a'");
     expect(explained).toContainEqual(['foreign keys over partitions', 'c (p) REFERENCES p']);
     expect(explained).toContainEqual(['foreign keys then change', 'c']);
-    const { json } = await cluster.query("DELETE FROM p WHERE id = 'a'");
+    const { json } = await cluster.ask("DELETE FROM p WHERE id = 'a'");
     expect(json.plan).toMatchObject({ kind: 'transaction', partitions: [expect.any(Number)] });
   });
 });
@@ -212,7 +209,7 @@ test('values are compared as the parent has them', async () => {
     } catch {
       wanted = 409;
     }
-    const { status, json } = await cluster.query(sql, args);
+    const { status, json } = await cluster.ask(sql, args);
     expect([sql, args, status, json.error?.message]).toEqual([
       sql,
       args,

@@ -6,6 +6,8 @@ import { checkIndexes } from './indexes.ts';
 
 /** Simulated time that an answer may take, ms. */
 const ANSWER_MS = 30_000;
+/** Simulated time after which everything has come to rest, ms. */
+const REST_MS = 5_000;
 
 /** A cluster in this process in which nothing goes wrong: routers and partitions as they are, over simulated time. */
 export class QuietCluster {
@@ -18,7 +20,7 @@ export class QuietCluster {
     this.#cluster = cluster;
   }
 
-  static async open(seed: number, partitions: number, schema: readonly string[]): Promise<QuietCluster> {
+  static async open(seed: number, partitions: number, schema: readonly string[] = []): Promise<QuietCluster> {
     const loop = new EventLoop(seed);
     newTrace();
     const restore = loop.install();
@@ -51,21 +53,32 @@ export class QuietCluster {
     );
   }
 
+  /** One statement's answer, whatever it is. */
+  ask(sql: string, args: readonly unknown[] = []): Promise<Answer> {
+    return this.post('/v1/query', { sql, args });
+  }
+
+  batch(...statements: readonly (readonly [sql: string, args?: readonly unknown[]])[]): Promise<Answer> {
+    return this.post('/v1/batch', { statements: statements.map(([sql, args = []]) => ({ sql, args })) });
+  }
+
   /** Anything but 200 is thrown. */
   async query(sql: string, args?: readonly unknown[]): Promise<Answer['json']> {
-    const { status, json } = await this.post('/v1/query', { sql, args });
+    const { status, json } = await this.ask(sql, args);
     if (status !== 200) throw new Error(`${sql}: ${JSON.stringify(json)}`);
     return json;
   }
 
-  /** Every index over partitions has exactly the entries of the rows. */
+  async rows(sql: string, args?: readonly unknown[]): Promise<unknown[][]> {
+    return (await this.query(sql, args)).rows;
+  }
+
+  /** Once what was decided is applied everywhere, every index over partitions has exactly the entries of the rows. */
   async checkIndexes(): Promise<void> {
     await this.#until(
-      () => new Promise((resolve) => this.#loop.schedule(2_000, this.#client, () => resolve(null))),
+      () => new Promise((resolve) => this.#loop.schedule(REST_MS, this.#client, () => resolve(null))),
     );
     checkIndexes(this.#cluster.hosts.map(({ port }) => port));
-    const [defect] = [...this.#cluster.defects, ...this.#loop.defects];
-    if (defect !== undefined) throw defect;
   }
 
   /** Runs the simulation until it is done. Simulated time and chance are in place meanwhile alone. */
@@ -79,7 +92,10 @@ export class QuietCluster {
       promise.catch(() => undefined);
       await this.#loop.run(() => settled, this.#loop.now + ANSWER_MS);
       if (!settled) throw new Error(`nothing happens any more, or not within ${ANSWER_MS} ms`);
-      return await promise;
+      const answer = await promise;
+      const [defect] = [...this.#cluster.defects, ...this.#loop.defects];
+      if (defect !== undefined) throw defect;
+      return answer;
     } finally {
       restore();
     }
