@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { AtollError } from '../protocol/error.ts';
 import { TRACE_HEADER, TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
-import { Call } from './call.ts';
+import { Call, type Execution, type Matched } from './call.ts';
 import { failed } from './failed.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { splitPath } from './path.ts';
@@ -10,14 +10,50 @@ import { type Handler, ROUTES, type Route } from './routes.ts';
 
 export type { GatewayOptions } from './gateway.ts';
 
+/** The public API as a function of requests. */
+export interface PublicApi {
+  /** `execution` lets work go on after the answer: a Worker must be told of it, Node need not. */
+  fetch(request: Request, environment?: unknown, execution?: Execution): Response | Promise<Response>;
+}
+
 /** The public API. Runs wherever there is fetch: in the Worker, and in agents. */
-export function createGateway(options: GatewayOptions): Hono {
+export function createGateway(options: GatewayOptions): PublicApi {
   const gateway = new Gateway(options);
+  const crossOrigin = options.corsOrigins.length > 0;
   const app = new Hono({ getPath: (request) => splitPath(request.url).path });
-  if (options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins));
+  if (crossOrigin) app.use(corsFor(options.corsOrigins));
   for (const [path, route] of Object.entries(ROUTES)) addRoute(app, gateway, path, route);
-  app.notFound((c) => respond(gateway, 'unknown', noSuchRoute, c));
-  return app;
+  app.notFound((c) => respond('unknown', noSuchRoute, new Call(gateway, c.req.raw, matchedBy(c))));
+  if (crossOrigin) return app;
+  return {
+    fetch(request, environment, execution) {
+      const { url } = request;
+      const direct = request.method === 'POST' ? DIRECT.find((path) => url.endsWith(path)) : undefined;
+      const handler = direct === undefined ? undefined : ROUTES[direct]?.POST;
+      if (direct === undefined || handler === undefined || splitPath(url).path !== direct)
+        return app.fetch(request, environment as object, execution as HonoExecution);
+      return respond(direct, handler, new Call(gateway, request, { url, ...NO_PARAMETERS, execution }));
+    },
+  };
+}
+
+/** Nearly all requests are these. Around Hono's router and context a routed read takes a tenth less of the router's time. */
+const DIRECT = ['/v1/query', '/v1/batch'] as const;
+
+type HonoExecution = Parameters<Hono['fetch']>[2];
+
+const NO_PARAMETERS = { parameter: () => undefined };
+
+function matchedBy(c: Context): Matched {
+  return { url: c.req.url, parameter: (name) => c.req.param(name), execution: executionOf(c) };
+}
+
+function executionOf(c: Context): Execution | undefined {
+  try {
+    return c.executionCtx;
+  } catch {
+    return undefined; // Hono's way to say that there is none.
+  }
 }
 
 /** One handler for all methods: with several that match, Hono composes them for every request. */
@@ -34,25 +70,23 @@ function addRoute(app: Hono, gateway: Gateway, path: string, route: Route): void
   app.all(path, (c) => {
     const { method } = c.req;
     if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } });
-    return respond(gateway, path, handlers.get(method) ?? refused, c);
+    return respond(path, handlers.get(method) ?? refused, new Call(gateway, c.req.raw, matchedBy(c)));
   });
 }
 
-function noSuchRoute({ request }: Call): never {
-  const { path } = splitPath(request.url);
+function noSuchRoute({ path }: Call): never {
   throw new AtollError('not-found', `there is no ${path}: the API begins at /v1/query`);
 }
 
 /** Whatever a handler does, the answer has the documented shape, its trace, and is counted. */
-async function respond(gateway: Gateway, route: string, handler: Handler, c: Context): Promise<Response> {
-  const call = new Call(gateway, c);
+async function respond(route: string, handler: Handler, call: Call): Promise<Response> {
   let response: Response;
   try {
     response = await handler(call);
   } catch (error) {
     response = await failed(call, error);
   }
-  gateway.metrics.answered(route, response.status, Date.now() - call.started);
+  call.gateway.metrics.answered(route, response.status, Date.now() - call.started);
   // What came from a partition cannot be changed.
   const answer = new Response(response.body, response);
   answer.headers.set(TRACE_REPLY_HEADER, call.trace);

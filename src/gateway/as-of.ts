@@ -18,7 +18,7 @@ export function readsPast({ past }: ReadDemand, planned: readonly Planned[]): bo
 }
 
 /**
- * The request with the moment that it is to be read as of, the same for all partitions; as it came, where none is named.
+ * A request that {@link readsPast}, with the moment that it is to be read as of, the same for all partitions; as it came, where nothing is run.
  *
  * @throws AtollError for what cannot be read as of a moment, and for a moment that is none
  */
@@ -28,8 +28,7 @@ export async function readingPast(
   request: ClientRequest,
   planned: readonly Planned[],
 ): Promise<ClientRequest> {
-  if (!readsPast(request.demand, planned) || planned.some(({ plan }) => NOT_RUN.has(plan.kind)))
-    return request;
+  if (planned.some(({ plan }) => NOT_RUN.has(plan.kind))) return request;
   refuseWrites(request, planned);
   const at = momentOf(request, planned);
   const demand: ReadDemand = { ...request.demand, past: { at, feed: 0 } };

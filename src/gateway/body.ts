@@ -4,13 +4,15 @@ import { AtollError } from '../protocol/error.ts';
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The request's body as text; gzip is inflated. Both sizes are bounded, so that no body exhausts memory. */
-export async function readBody(request: Request): Promise<string> {
+export function readBody(request: Request): Promise<string> {
   const { headers } = request;
   const length = headers.get('content-length');
   if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge();
-  if (headers.get('content-encoding') !== null) return decode(await readBounded(inflate(request)));
+  if (headers.get('content-encoding') !== null) return readBounded(inflate(request)).then(decode);
   // Without a length the size is known only while reading.
-  return decode(length === null ? await readBounded(request.body) : await readAll(request));
+  return length === null
+    ? readBounded(request.body).then(decode)
+    : request.arrayBuffer().then(decode, refuseBrokenOff);
 }
 
 /** The body, inflated where its `content-encoding` says so. */
@@ -24,14 +26,6 @@ export function inflate(request: Request): ReadableStream<Uint8Array> | null {
       new DecompressionStream('gzip') as ReadableWritablePair<Uint8Array, Uint8Array>,
     ) ?? null
   );
-}
-
-async function readAll(request: Request): Promise<ArrayBuffer> {
-  try {
-    return await request.arrayBuffer();
-  } catch {
-    throw brokenOff();
-  }
 }
 
 async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
@@ -71,6 +65,10 @@ function decode(bytes: ArrayBuffer | Uint8Array): string {
   } catch {
     throw new AtollError('payload', 'the body is not valid UTF-8: send other bytes as {"$blob":"<base64>"}');
   }
+}
+
+function refuseBrokenOff(): never {
+  throw brokenOff();
 }
 
 function brokenOff(): AtollError {

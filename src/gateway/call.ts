@@ -1,4 +1,3 @@
-import type { Context } from 'hono';
 import { parseJson } from '../protocol/json-text.ts';
 import { FORWARDED_HEADER } from '../protocol/rpc.ts';
 import type { Principal } from './auth/principal.ts';
@@ -10,6 +9,19 @@ import { TIMEOUT_MS_DEFAULT } from './request.ts';
 import type { Session, WayOut } from './statements.ts';
 import { newTrace, traceOf } from './trace.ts';
 
+/** What a Worker's `ExecutionContext` is used for. */
+export interface Execution {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** What is known of a request when its route is. */
+export interface Matched {
+  readonly url: string;
+  /** A segment of the path that its route names. */
+  readonly parameter: (name: string) => string | undefined;
+  readonly execution: Execution | undefined;
+}
+
 /** One request to the router. */
 export class Call {
   readonly gateway: Gateway;
@@ -17,29 +29,34 @@ export class Call {
   readonly trace: string;
   /** Unix milliseconds. */
   readonly started = Date.now();
-  readonly #hono: Context;
+  readonly #matched: Matched;
   #database: Database | null = null;
 
-  constructor(gateway: Gateway, hono: Context) {
+  constructor(gateway: Gateway, request: Request, matched: Matched) {
     this.gateway = gateway;
-    this.#hono = hono;
-    this.request = hono.req.raw;
+    this.#matched = matched;
+    this.request = request;
     this.trace = traceOf(this.request) ?? newTrace();
   }
 
   /** @throws AtollError `not-found` */
   get database(): Database {
-    this.#database ??= this.gateway.database(splitPath(this.request.url).database);
+    this.#database ??= this.gateway.database(splitPath(this.#matched.url).database);
     return this.#database;
+  }
+
+  /** Without the database's name in front. */
+  get path(): string {
+    return splitPath(this.#matched.url).path;
   }
 
   /** For a read that its partition cannot answer now: see Elsewhere. Null: there is no other way. */
   wayOut(body: string): WayOut | null {
     const { elsewhere } = this.gateway;
-    const { headers, url } = this.request;
     if (elsewhere === null) return null;
     return (information, context) => {
-      const { pathname } = new URL(url);
+      const { headers } = this.request;
+      const { pathname } = new URL(this.#matched.url);
       const forwarded = headers.has(FORWARDED_HEADER);
       const request = { authorization: headers.get('authorization'), path: pathname, body, forwarded };
       return elsewhere.ask(information, request, context);
@@ -48,12 +65,12 @@ export class Call {
 
   /** A segment of the path that its route names. */
   parameter(name: string): string {
-    return this.#hono.req.param(name) ?? '';
+    return this.#matched.parameter(name) ?? '';
   }
 
   /** A field of the query string. */
   option(name: string): string | undefined {
-    return this.#hono.req.query(name);
+    return new URL(this.#matched.url).searchParams.get(name) ?? undefined;
   }
 
   context(timeoutMs = TIMEOUT_MS_DEFAULT): CallContext {
@@ -61,15 +78,14 @@ export class Call {
   }
 
   /** Who calls. Looked at before the body is, so that nobody unknown makes the router parse. */
-  async principal(): Promise<Principal> {
+  principal(): Principal | Promise<Principal> {
     const { database } = this;
     const known = database.network(this.context());
-    if (known instanceof Promise) await known;
-    return this.verify(database);
+    return known instanceof Promise ? known.then(() => this.verify(database)) : this.verify(database);
   }
 
   /** {@link principal} by what the router knows already: asks nobody. */
-  verify(database: Database): Promise<Principal> {
+  verify(database: Database): Principal | Promise<Principal> {
     return database.verify(this.request.headers.get('authorization'), this.context());
   }
 
@@ -81,14 +97,6 @@ export class Call {
     return parseJson(await readBody(this.request));
   }
 
-  /** Work that goes on when the request is answered: a Worker must be told of it, Node need not. */
-  readonly #background = (work: Promise<void>): void => {
-    let execution: Context['executionCtx'] | null = null;
-    try {
-      execution = this.#hono.executionCtx;
-    } catch {
-      return; // Hono's way to say that there is none.
-    }
-    execution.waitUntil(work);
-  };
+  /** Work that goes on when the request is answered. */
+  readonly #background = (work: Promise<void>): void => this.#matched.execution?.waitUntil(work);
 }

@@ -61,9 +61,27 @@ export class Database {
   }
 
   /** Whose token it is. Error: `unauthorized`, also for one that was revoked at any router some seconds ago. */
-  async verify(authorization: string | null, context: CallContext): Promise<Principal> {
-    const principal = await this.#verifier.verify(authorization, Date.now());
+  verify(authorization: string | null, context: CallContext): Principal | Promise<Principal> {
+    const principal = this.#verifier.verify(authorization, Date.now());
+    if (principal instanceof Promise)
+      return principal.then((each) => this.#unrevoked(each, authorization, context));
+    return this.#unrevoked(principal, authorization, context);
+  }
+
+  #unrevoked(
+    principal: Principal,
+    authorization: string | null,
+    context: CallContext,
+  ): Principal | Promise<Principal> {
     if (principal.id === STATIC_ID || Date.now() - this.#knownAt < REVOCATIONS_AGE_MS_MAX) return principal;
+    return this.#refreshed(principal, authorization, context);
+  }
+
+  async #refreshed(
+    principal: Principal,
+    authorization: string | null,
+    context: CallContext,
+  ): Promise<Principal> {
     try {
       await this.refresh(context);
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Token } from '../base/brand.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { Idempotency } from '../protocol/execute.ts';
-import { checkAge, requestId } from '../protocol/idempotency-key.ts';
+import { checkAge, type IdempotencyKey, requestId } from '../protocol/idempotency-key.ts';
 import type { CallContext, Database } from './database.ts';
 import type { ClientRequest } from './request.ts';
 import type { Session } from './statements.ts';
@@ -26,10 +26,11 @@ export class KeyedRequest {
     this.token = Number.parseInt(digest.slice(0, 8), 16) as Token;
   }
 
-  /** Null for a request without a key. */
-  static async of({ database, principal }: Session, request: ClientRequest): Promise<KeyedRequest | null> {
-    const { idempotencyKey: key } = request;
-    if (key === null) return null;
+  static async of(
+    { database, principal }: Session,
+    request: ClientRequest,
+    key: IdempotencyKey,
+  ): Promise<KeyedRequest> {
     const [digest, hash] = await Promise.all([
       sha256([database.name, principal.id, key.text]),
       sha256(askedFor(database.name, request)),

@@ -1,6 +1,7 @@
 import { EXPLAIN_COLUMNS, explainPlan } from '../core/plan/explain.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
+import type { IdempotencyKey } from '../protocol/idempotency-key.ts';
 import { readingPast, readsPast } from './as-of.ts';
 import { authorize, type Principal } from './auth/principal.ts';
 import type { CallContext, Database } from './database.ts';
@@ -38,13 +39,22 @@ export type WayOut = (
 ) => Promise<Response | null>;
 
 /** Runs a client's statements: plans them, sends them where they belong, and answers. */
-export async function runStatements(
+export function runStatements(
   session: Session,
   request: ClientRequest,
   wayOut: WayOut | null = null,
 ): Promise<Response> {
-  const keyed = await KeyedRequest.of(session, request);
-  if (keyed === null) return runPlanned(session, request, null, wayOut);
+  if (request.idempotencyKey === null) return runPlanned(session, request, null, wayOut);
+  return runKeyed(session, request, request.idempotencyKey, wayOut);
+}
+
+async function runKeyed(
+  session: Session,
+  request: ClientRequest,
+  key: IdempotencyKey,
+  wayOut: WayOut | null,
+): Promise<Response> {
+  const keyed = await KeyedRequest.of(session, request, key);
   try {
     return await runPlanned(session, request, keyed, wayOut);
   } catch (error) {
@@ -69,8 +79,10 @@ async function runPlanned(
       refuseDuringRestore(known);
       refuseForeignSession(known, request.demand);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
-      const past = await readingPast(session, known, request, planned);
-      return await dispatch(session, known, past, keyed, planned);
+      const asked = readsPast(request.demand, planned)
+        ? await readingPast(session, known, request, planned)
+        : request;
+      return await dispatch(session, known, asked, keyed, planned);
     } catch (error) {
       if (error instanceof PlanRefusal && !newest) {
         // Another router may have changed the schema since: ask before refusing.

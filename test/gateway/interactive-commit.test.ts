@@ -10,11 +10,13 @@ async function ask(action: 'commit' | 'rollback' | 'query'): Promise<{ status: n
     seal: new SessionSeal(null),
   });
   const id = `ade39aaf63f52c5057bf1db9-1-13-${Date.now()}`;
-  const response = await gateway.request(`/v1/transactions/${id}/${action}`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer token', 'content-type': 'application/json' },
-    body: JSON.stringify(action === 'query' ? { sql: 'SELECT 1' } : {}),
-  });
+  const response = await gateway.fetch(
+    new Request(`http://router/v1/transactions/${id}/${action}`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer token', 'content-type': 'application/json' },
+      body: JSON.stringify(action === 'query' ? { sql: 'SELECT 1' } : {}),
+    }),
+  );
   const { error } = (await response.json()) as { error: unknown };
   return { status: response.status, error };
 }

@@ -1,6 +1,5 @@
-import type { Hono } from 'hono';
 import type { PartitionId } from '../../src/base/brand.ts';
-import { createGateway } from '../../src/gateway/app.ts';
+import { createGateway, type PublicApi } from '../../src/gateway/app.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
@@ -13,7 +12,7 @@ const TOKEN = 'simulation';
 const PATIENCE_MS = 5_000;
 
 interface Router extends Actor {
-  gateway: Hono;
+  gateway: PublicApi;
 }
 
 export interface Answer {
