@@ -1,7 +1,7 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import type { SessionSeal } from '../../protocol/session-seal.ts';
-import { type AppliedCommit, applyCommit } from '../log/apply.ts';
+import { type AppliedCommit, applyCommit, applyCommits } from '../log/apply.ts';
 import { DecodeError } from '../log/bytes.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeCommit } from '../log/encoding.ts';
@@ -81,11 +81,10 @@ export class Follower {
     const { port } = this.replica;
     let next = this.position().commitId + 1;
     let commitId: number = previous.commitId;
-    let appended = false;
-    let progress = false;
+    const commits: AppliedCommit[] = [];
     for (const bytes of entries) {
       commitId++;
-      if (commitId < next && !appended) {
+      if (commitId < next && commits.length === 0) {
         const own = termAt(port, commitId as CommitId);
         if (own !== null && own !== decodeCommit(bytes).header.term) return 'diverged';
         continue;
@@ -93,11 +92,12 @@ export class Follower {
       const commit = decodeCommit(bytes);
       if (commit.header.commitId !== commitId)
         throw new DecodeError(`commit ${commit.header.commitId} as ${commitId}`);
-      if (this.#apply(commit)) progress = true;
-      appended = true;
+      checkKind(commit);
+      commits.push(commit);
       next++;
     }
-    if (!appended) return 'stale';
+    if (commits.length === 0) return 'stale';
+    const progress = this.#applyAll(commits);
     clearStaged(port);
     if (progress) this.replica.progressFollowed();
     return 'appended';
@@ -118,17 +118,37 @@ export class Follower {
     stage(port, { commitId, term }, { offset, next }, bytes);
     if (next !== null) return 'appended';
     const { header, changes } = readStaged(port);
+    checkKind({ header });
     const whole = piece?.changes === undefined ? changes : counted(changes, piece.changes);
     if (this.#apply({ header, changes: whole })) this.replica.progressFollowed();
     clearStaged(port);
     return 'appended';
   }
 
+  /** As {@link #apply}, what lies between schema changes together. */
+  #applyAll(commits: readonly AppliedCommit[]): boolean {
+    const noted = { progress: false };
+    for (let from = 0; from < commits.length; ) {
+      const schema = commits.findIndex(({ header }, at) => at >= from && header.kind === 'schema');
+      const to = schema < 0 ? commits.length : schema;
+      if (from < to) {
+        const plain = commits.slice(from, to);
+        applyCommits(
+          this.replica.port,
+          plain.map(({ header, changes }) => ({ header, changes: notingProgress(changes, noted) })),
+        );
+      }
+      const change = commits[to];
+      if (change !== undefined && this.#apply(change)) noted.progress = true;
+      from = to + 1;
+    }
+    return noted.progress;
+  }
+
   /** True if what is in memory follows from a row that was changed. */
   #apply({ header, changes }: AppliedCommit): boolean {
     const { port } = this.replica;
     const { kind, payload } = header;
-    assert(kind !== 'config' && kind !== 'split', () => `an entry of kind ${kind} in this version`);
     const noted = { progress: false };
     const noting = notingProgress(changes, noted);
     if (kind !== 'schema') applyCommit(port, { header, changes: noting });
@@ -141,6 +161,10 @@ export class Follower {
     }
     return noted.progress;
   }
+}
+
+function checkKind({ header: { kind } }: Pick<AppliedCommit, 'header'>): void {
+  assert(kind !== 'config' && kind !== 'split', () => `an entry of kind ${kind} in this version`);
 }
 
 /** The pieces of an entry do not make it: to be sent anew. A sender before RPC version 3 may have counted otherwise. */
