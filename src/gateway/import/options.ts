@@ -41,7 +41,7 @@ const CONTENT_TYPES: ReadonlyMap<string, ImportFormat> = new Map([
 export function readImportOptions(request: Request): ImportOptions {
   const given = parse(Parameters, Object.fromEntries(new URL(request.url).searchParams));
   if (given.restore !== undefined) {
-    throw new AtollError('unsupported', 'restore is not there yet: let the rows take generated ids');
+    throw new AtollError('unsupported', 'an import does not restore: send the dump to /v1/restore');
   }
   const format = given.format ?? formatOf(request.headers.get('content-type'));
   if (given.null !== undefined && format !== 'csv') {
