@@ -1,6 +1,7 @@
 import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import { encodeRow } from '../../protocol/json-value.ts';
 import type { ClaimedIds, TransactRequest } from '../../protocol/transaction.ts';
 import type { Change } from '../log/commit.ts';
 import { keyOf, type Layouts, layoutOf } from '../log/layout.ts';
@@ -86,9 +87,8 @@ export class Claims {
       const table = this.#tableOf(id);
       const present = elsewhere.find((each) => hasRow(this.#replica, table, each));
       if (present === undefined) continue;
-      const error = taken(table);
-      blocked(error);
-      throw error;
+      blocked(taken(table));
+      throw takenError(table, present);
     }
   }
 
@@ -99,10 +99,7 @@ export class Claims {
     const [id] = keyOf(layoutOf(layouts, change), change.after);
     if (typeof id !== 'bigint') return;
     if (claimed.all.has(id) || this.#generated.get(change.tableId)?.has(id) === true) return;
-    throw new AtollError(
-      'bad-request',
-      `the transaction gives the id ${id}, for which it has not asked all partitions`,
-    );
+    throw unclaimed();
   }
 
   #tableOf(id: TableId): Table {
@@ -130,7 +127,11 @@ export function refuseUnclaimed({ parts, ring = [] }: TransactRequest): void {
   if ([...claims.values()].every((ids) => ids === undefined)) return;
   const texts = new Set(ring.map(([, partition]) => idsText(claims.get(partition) ?? [])));
   if (texts.size === 1 && parts.every(({ ids }) => texts.has(idsText(ids ?? [])))) return;
-  throw new AtollError(
+  throw unclaimed();
+}
+
+export function unclaimed(): AtollError {
+  return new AtollError(
     'bad-request',
     'a transaction that gives ids has to ask every partition for all of them',
   );
@@ -152,6 +153,17 @@ function hasRow({ port }: Replica, { name, rowidColumn }: Table, id: bigint): bo
 function taken({ name, rowidColumn }: Table): SqliteError {
   const message = `UNIQUE constraint failed: ${name}.${rowidColumn}`;
   return new SqliteError('constraint', 'SQLITE_CONSTRAINT_PRIMARYKEY', message);
+}
+
+/** With what tells an import which of its lines it is. */
+function takenError(table: Table, id: bigint): AtollError {
+  const { message, code } = taken(table);
+  return new AtollError('constraint', message, 'none', {
+    sqlite: code,
+    table: table.name,
+    columns: [table.rowidColumn],
+    values: JSON.parse(encodeRow([id])) as unknown,
+  });
 }
 
 /** An interactive transaction's ids are issued when its statements first run, and inserted when it commits. */

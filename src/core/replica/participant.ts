@@ -18,7 +18,7 @@ import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
-import { runChunk } from './import-part.ts';
+import { chunkIds, runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
@@ -117,8 +117,11 @@ function execute(
   const { part } = request;
   const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
   if (part.chunk !== undefined) {
+    // The anchor has looked for ids before it knew the schema of now.
+    if (claims === null && chunkIds(replica, part.chunk).length > 0) throw wounded();
     claims?.claim(now);
-    const done = runChunk(replica, request.transaction, part.chunk, (holders) => waitOrDie(request, holders));
+    const blocked = (holders: readonly Holder[]) => waitOrDie(request, holders);
+    const done = runChunk(replica, request.transaction, part.chunk, blocked, claims?.identifiers);
     return { ...takeApart(replica, request, movingOf(replica, NOTHING), claims), results: [], done };
   }
   if (part.fill !== undefined) {
