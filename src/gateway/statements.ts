@@ -4,6 +4,7 @@ import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
 import type { IdempotencyKey } from '../protocol/idempotency-key.ts';
 import { readingPast, readsPast } from './as-of.ts';
 import { authorize, type Principal } from './auth/principal.ts';
+import { claimsOf } from './claims.ts';
 import type { CallContext, Database } from './database.ts';
 import { earlierAnswer } from './earlier-answer.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
@@ -166,7 +167,8 @@ async function dispatch(
     if (only.plan.kind === 'explain') return explain(only, sessionText(known, request.demand, []));
   }
   const home = homeOf(known, planned, keyed?.token ?? null);
-  if (!(home instanceof PlanRefusal) && !planned.some(({ plan }) => spreads(plan))) {
+  const claims = claimsOf(known, planned) !== null;
+  if (!(home instanceof PlanRefusal) && !claims && !planned.some(({ plan }) => spreads(plan))) {
     const { database, context } = session;
     const { shape, demand } = request;
     const statements = planned.map(({ statement }) => statement);
@@ -174,6 +176,7 @@ async function dispatch(
     if (keyed === null || !writes) return executeIn(database, known, work, context);
     return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
   }
+  if (claims && request.atomicity === 'partition') throw new PlanRefusal('needs-global-index', CLAIMS);
   if (request.atomicity === 'partition' && request.demand.past === null)
     return executePartial(session, known, request, planned);
   const transaction = () => executeTransaction(session, known, request, planned, writes ? keyed : null);
@@ -181,6 +184,9 @@ async function dispatch(
     ? transaction()
     : keyed.settle(session.database, session.context, transaction);
 }
+
+const CLAIMS =
+  'rows are given ids in a table whose partition key is another one: all partitions are asked for them, so leave atomicity out';
 
 /** An INSERT that looks first for the rows in its way: what others of a batch do before it would not be seen. */
 function dispatchStaged(

@@ -17,6 +17,7 @@ import type {
 } from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
+import { type Claims, claimedIn, claimsOf } from './claims.ts';
 import { readError } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
@@ -29,7 +30,7 @@ import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
-import { refuseUseOfMoved, ringFor } from './spread.ts';
+import { refuseUseOfMoved, ringFor, ringOf } from './spread.ts';
 import type { Session } from './statements.ts';
 import { attemptId, untilItWins } from './wait-die.ts';
 
@@ -53,16 +54,18 @@ export async function executeTransaction(
   const { database, context } = session;
   const startedMs = Date.now();
   refuseUseOfMoved(known, planned);
-  const ring = ringFor(known, planned);
+  const claims = claimsOf(known, planned);
+  const ring = claims === null ? ringFor(known, planned) : ringOf(known);
   const work = [
     ...partsByPartition(planned, (each) =>
       at === null ? partsOf(known, each, planned, startedMs) : [[at, each.statement]],
     ),
   ];
-  const parts = work.map(([partition, own]) => ({
-    ...transactionPart(known, planned, partition, own),
+  const own = work.map(([partition, each]) => ({
+    ...transactionPart(known, planned, partition, each),
     ...(visitors !== null && { visitors }),
   }));
+  const parts = claims === null ? own : withClaims(known, own, claims);
   // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
   const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
   const anchor = keyed === null ? first : known.tokens.partitionOf(keyed.token);
@@ -209,6 +212,23 @@ function transactionPart(
     read: parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read'),
     statements: parts.map(({ statement }) => statement),
   };
+}
+
+/** Every partition has a part, and is asked for all ids. */
+function withClaims(
+  known: KnownNetwork,
+  parts: readonly TransactionPart[],
+  claims: Claims,
+): TransactionPart[] {
+  const working = new Set(parts.map(({ partition }) => partition));
+  const others = known.tokens.partitions().filter((partition) => !working.has(partition));
+  const idle = others.map((partition) => transactionPart(known, [], partition, []));
+  return [...parts, ...idle].map((part) => ({
+    ...part,
+    // A part that only reads has them to look for.
+    read: false,
+    ids: claimedIn(claims, part.partition),
+  }));
 }
 
 interface Together {

@@ -1,11 +1,12 @@
 import { assert, present } from '../base/assert.ts';
+import type { TableId } from '../base/brand.ts';
 import type { Work } from '../core/replica/group.ts';
-import { refusedWork } from '../core/replica/import-part.ts';
+import { chunkIds, refusedWork } from '../core/replica/import-part.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import { AtollError } from '../protocol/error.ts';
 import { decodeImportChunk, type ImportChunk, type ImportSpread } from '../protocol/import.ts';
-import type { TransactRequest } from '../protocol/transaction.ts';
+import type { RingRange, TransactionPart, TransactRequest } from '../protocol/transaction.ts';
 import { deadlineOf } from './patience.ts';
 import type { Settled } from './prepare-here.ts';
 import { JSON_HEADERS } from './response.ts';
@@ -47,7 +48,8 @@ export class ImportDesk {
     const { epoch, schema, system } = chunk.head;
     const { partition } = replica().identity;
     const part = { partition, epoch, read: false, statements: [], chunk };
-    const request: TransactRequest = { ...spread, schema, system, parts: [part] };
+    const parts = claiming(part, spread.ring, chunkIds(replica(), chunk).map(String), this.#tableOf(chunk));
+    const request: TransactRequest = { ...spread, schema, system, parts };
     try {
       const transacted = await transactions.transact(request, deadline);
       if (transacted.kind === 'stale') return Response.json(transacted.newer, { status: 421 });
@@ -60,6 +62,10 @@ export class ImportDesk {
     }
   }
 
+  #tableOf({ head }: ImportChunk): TableId | null {
+    return this.#options.replica().schema.table(head.table)?.id ?? null;
+  }
+
   /** A value that is another partition's is refused there, where nobody knows of lines. */
   async #named(chunk: ImportChunk, error: unknown, deadline: number): Promise<unknown> {
     if (!(error instanceof AtollError) || error.code !== 'constraint' || error.detail?.line !== undefined)
@@ -69,4 +75,20 @@ export class ImportDesk {
     const outcome = await perform(refusedWork(replica(), chunk, error), deadline);
     return outcome.kind === 'error' ? outcome.error : error;
   }
+}
+
+/** Every partition is asked for the ids of the chunk's rows. */
+function claiming(
+  own: TransactionPart,
+  ring: readonly RingRange[],
+  ids: readonly string[],
+  table: TableId | null,
+): TransactionPart[] {
+  if (ids.length === 0 || table === null) return [own];
+  const epochs = new Map(ring.map(([, partition, epoch]) => [partition, epoch]));
+  epochs.delete(own.partition);
+  const others = [...epochs].map(([partition, epoch]): TransactionPart => {
+    return { partition, epoch, read: false, statements: [], ids: [{ table, here: [], elsewhere: ids }] };
+  });
+  return [{ ...own, ids: [{ table, here: ids, elsewhere: [] }] }, ...others];
 }

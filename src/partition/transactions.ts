@@ -2,6 +2,7 @@ import { present } from '../base/assert.ts';
 import type { PartitionId, Timestamp } from '../base/brand.ts';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { type Decided, decidedBefore, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
+import { refuseUnclaimed } from '../core/replica/claims.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
 import { endWork } from '../core/replica/participant.ts';
 import { type Prepared, readPrepared } from '../core/replica/prepared.ts';
@@ -69,6 +70,7 @@ export class Transactions {
 
   /** @throws AtollError, nothing applied, or `unknown` when it cannot be known whether the decision is durable */
   async transact(request: TransactRequest, deadline: number): Promise<Transacted> {
+    refuseUnclaimed(request);
     const before = decidedBefore(this.#here, request, Date.now());
     if (before !== null) return { kind: 'done', reply: before };
     // As long as it holds nothing, it may wait.

@@ -22,8 +22,19 @@ export interface TransactionPart {
    * there while it runs, and nothing is done if one is otherwise by then.
    */
   readonly visitors?: Escapes;
+  /** Ids that the transaction's statements give: in every part, those of all parts. */
+  readonly ids?: readonly ClaimedIds[];
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+}
+
+/** Ids that clients give in a table whose ids do not say where a row is. Decimal, since they have 64 bits. */
+export interface ClaimedIds {
+  readonly table: TableId;
+  /** Of rows that the partition may have in the end. */
+  readonly here: readonly string[];
+  /** Of rows that it must not have in the end. */
+  readonly elsewhere: readonly string[];
 }
 
 /** Rows whose keys come after `after`: as in `IndexFillRequest` and its reply. */

@@ -208,7 +208,7 @@ describe('what is wrong is named', () => {
     ['nowhere', '{}\n', '', {}, 400, 'no-such-table'],
     ['people', '{"town":"f","nme":1}\n', '', {}, 400, 'no-such-column'],
     ['people', 'town,nme\na,b\n', '', csv, 400, 'no-such-column'],
-    ['people', '{"town":"f","name":"x","id":5}\n', '', {}, 400, 'needs-global-index'],
+    ['loose', '{"k":1,"rowid":5}\n', '', {}, 400, 'needs-global-index'],
     ['people', '{}\n', '', { 'content-type': 'text/plain' }, 400, 'bad-request'],
     ['people', '{}\n', '?line=0', {}, 400, 'bad-request'],
     ['people', '{}\n', '?wrong=0', {}, 400, 'bad-request'],

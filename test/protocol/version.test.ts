@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0fe3c65e60fbde07",
+        "hash": "1ac540e32ac5d16a",
         "version": 3,
       }
     `);

@@ -28,7 +28,7 @@ export const SUPERSEDED = 'the instance was superseded';
 const TURNS = 2;
 
 /** Unix ms of clocks that are right, when a run begins. */
-const START_MS = 1_700_000_000_000;
+export const START_MS = 1_700_000_000_000;
 
 /**
  * Simulated time and everything that happens in it, one event after another; what code does asynchronously after an event is

@@ -343,6 +343,35 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '    if (undecided !== null && undecided < 0) {',
   },
   {
+    name: 'partitions do not look whether a row has an id that is given elsewhere',
+    workload: 'given-ids',
+    file: 'src/core/replica/claims.ts',
+    find: '      const present = elsewhere.find((each) => hasRow(this.#replica, table, each));',
+    replace:
+      '      const present = elsewhere.find((each) => each < 0n && hasRow(this.#replica, table, each));',
+  },
+  {
+    name: 'ids that are given are generated afterwards',
+    workload: 'given-ids',
+    file: 'src/core/replica/claims.ts',
+    find: '      this.#replica.identifiers.giveUpIdentifiers(table, ids);',
+    replace: '',
+  },
+  {
+    name: 'an id is given although a row with it is about to come',
+    workload: 'given-ids',
+    file: 'src/core/transaction/footprint.ts',
+    find: '  return [...rows, ...coming];',
+    replace: '  return coming.length < 0 ? coming : rows;',
+  },
+  {
+    name: 'an id is given that an interactive transaction has generated',
+    workload: 'given-ids',
+    file: 'src/core/replica/claims.ts',
+    find: '      if (open !== undefined) {',
+    replace: '      if (open !== undefined && open < 0n) {',
+  },
+  {
     name: 'what is in doubt is asked for once',
     file: 'src/partition/transactions.ts',
     find: '      this.#settling = false;\n      if (this.#hasOpen()) this.#options.wantSettling(Date.now() + SETTLE_MS);',

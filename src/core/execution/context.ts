@@ -20,6 +20,8 @@ export interface ExecutionContext {
   readonly answerBytesMax: number;
   /** `given`: ids that the statement itself brings along. */
   takeIdentifiers(table: Table, count: number, given?: readonly number[]): number[];
+  /** Whether rows may bring ids along in a table whose ids do not say where a row is; absent: in none. */
+  mayGiveIds?(table: Table): boolean;
   /** Never issues ids up to the largest of this partition's range that is in `table`. */
   passIdentifiers(table: Table): void;
 }

@@ -79,7 +79,8 @@ function writeSql(context: ExecutionContext, prepared: Prepared, args: readonly 
   if (identifiers.plan.kind === 'select') return insertSelectSql(context, prepared, args, bindings);
   const { needs } = identifiers.plan;
   const needing = needs.filter((need) => needsIdentifier(need, args));
-  if (!mayGiveIds(target)) for (const need of needs) refuseGiven(need, args, target);
+  if (!mayGiveIds(target) && context.mayGiveIds?.(target) !== true)
+    for (const need of needs) refuseGiven(need, args, target);
   const given = needs.flatMap((need) => givenIdentifier(need, args));
   const ids = needing.length === 0 ? [] : context.takeIdentifiers(target, needing.length, given);
   const edits = (idText: (index: number) => string): Edit[] => [
@@ -113,16 +114,16 @@ function mayGiveIds({ placement, rowidColumn, rowidName }: Table): boolean {
   return placement.key.some((name) => asciiLower(name) === id);
 }
 
-/** The plan lets a parameter pass, which may be NULL. */
+/** The plan lets pass what the router has asked all partitions for, and a parameter that may be NULL. */
 function refuseGiven(
   need: IdentifierNeed,
   args: readonly SqlValue[],
   { name, rowidColumn, rowidName }: Table,
 ) {
-  if (need.kind !== 'parameter' || needsIdentifier(need, args)) return;
+  if (need.kind === 'generate' || (need.kind === 'parameter' && needsIdentifier(need, args))) return;
   throw new AtollError(
     'needs-global-index',
-    `"${rowidColumn ?? rowidName}" is the id of "${name}", which is not its partition key: it cannot be set; give NULL or leave it out`,
+    `"${rowidColumn ?? rowidName}" is the id of "${name}", which is not its partition key: it cannot be set here; give NULL or leave it out`,
   );
 }
 

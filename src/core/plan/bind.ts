@@ -49,14 +49,13 @@ export interface BoundRows {
 export function bindRows(rows: InsertRows, args: Arguments, map: TokenMap): readonly BoundRows[] {
   const byPartition = new Map<PartitionId, string[]>();
   const homeless: string[] = [];
+  const partitions = partitionsOfRows(rows, args, map);
   rows.rows.forEach((text, i) => {
-    const key = rows.keys[i];
-    const values = key == null ? null : valuesOf(key, args);
-    if (values === null || (rows.generatesNull && values[0] === null)) {
+    const partition = partitions[i] ?? null;
+    if (partition === null) {
       homeless.push(text);
       return;
     }
-    const partition = map.partitionOf(tokenOfKey(values, rows.columns));
     const list = byPartition.get(partition);
     if (list === undefined) byPartition.set(partition, [text]);
     else list.push(text);
@@ -68,6 +67,19 @@ export function bindRows(rows: InsertRows, args: Arguments, map: TokenMap): read
   return [...byPartition]
     .sort(([a], [b]) => a - b)
     .map(([partition, texts]) => ({ partition, sql: rows.prefix + texts.join(', ') + rows.suffix }));
+}
+
+/** The partition of each row; null: it is generated there. */
+export function partitionsOfRows(
+  { keys, columns, generatesNull }: InsertRows,
+  args: Arguments,
+  map: TokenMap,
+): readonly (PartitionId | null)[] {
+  return keys.map((key) => {
+    const values = key === null ? null : valuesOf(key, args);
+    if (values === null || (generatesNull && values[0] === null)) return null;
+    return map.partitionOf(tokenOfKey(values, columns));
+  });
 }
 
 /** Tokens of keys, in their order; the same one may come twice. */

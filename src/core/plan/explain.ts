@@ -92,7 +92,8 @@ function spreadRows({
   indexes = [],
   acts = [],
   staged,
-}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts' | 'staged'>): ExplainRow[] {
+  ids,
+}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts' | 'staged' | 'ids'>): ExplainRow[] {
   const references = indexes.filter(isKeyOver);
   const uniques = indexes.filter((text) => !isKeyOver(text));
   return [
@@ -103,6 +104,14 @@ function spreadRows({
     ...(uniques.length === 0 ? [] : [row('unique over partitions', uniques.join('; '))]),
     ...(references.length === 0 ? [] : [row('foreign keys over partitions', references.join('; '))]),
     ...(acts.length === 0 ? [] : [row('foreign keys then change', acts.join(', '))]),
+    ...(ids === undefined
+      ? []
+      : [
+          row(
+            'gives ids',
+            `of ${ids.table}, which all partitions are asked for; where they are NULL, none is`,
+          ),
+        ]),
   ];
 }
 

@@ -9,6 +9,7 @@ import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
+import { givenIdsOf } from './given-ids.ts';
 import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
@@ -39,11 +40,13 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
       : stagedOf(schema, layout, ast, rows, keysOf(layout, rows).length > 1);
   checkUpserts(table, ast, staged !== undefined);
   const concerns = concernsOf(schema, table, ast, reaches, changed, staged);
+  const ids = rows === null ? undefined : givenIdsOf(layout, ast, rows);
   const base = {
     tables: tablesOf(analyzer, table),
     reaches,
     ...concerns,
     ...(staged !== undefined && { staged }),
+    ...(ids !== undefined && { ids }),
   };
   if (rows !== null) {
     const splice = values === null ? null : () => cutRows(parsed, ast, sql, values);
@@ -52,7 +55,7 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   return planFromSelect(analyzer, model, layout, base);
 }
 
-type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts' | 'staged'>;
+type Base = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts' | 'staged' | 'ids'>;
 
 /** VALUES and DEFAULT VALUES. */
 function planRows(
@@ -62,7 +65,6 @@ function planRows(
   base: Base,
   splice: (() => CutRows) | null,
 ): Plan {
-  for (const row of rows) checkId(layout, row);
   const keys = rows.map((row) => keyOfRow(layout, row));
   const tuples = distinctKeys(keys);
   const columns = keyClassesOf(layout.table);
@@ -177,21 +179,6 @@ function refuseDefault(table: Table, name: string): never {
     'unsupported',
     `the default of the partition key "${name}" of "${table.name}" is not a plain constant: insert its value`,
   );
-}
-
-/**
- * An id that is not the partition key comes from the partition's range, or two partitions could give out the same.
- * A parameter may be NULL, as objects of an ORM have it before they are saved: the partition refuses what is not.
- */
-function checkId({ table, places }: Layout, row: readonly Expression[]): void {
-  const id = table.rowidColumn ?? table.rowidName;
-  if (id === null || keyColumns(table).includes(asciiLower(id))) return;
-  const expression = row[places.get(asciiLower(id)) ?? -1];
-  if (expression === undefined) return;
-  const constant = constantOf(expression);
-  if (constant?.kind === 'parameter') return;
-  if (constant?.kind === 'literal' && constant.value === null) return;
-  refuseIdChange(table, asciiLower(id), id);
 }
 
 function checkUpserts(table: Table, ast: Insert, staged: boolean): void {

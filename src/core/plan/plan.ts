@@ -62,7 +62,16 @@ export interface RoutePlan {
   /** Tables that foreign keys over partitions may change, once the statements have run. */
   readonly acts?: readonly string[];
   readonly staged?: Staged;
+  /** If its arguments give some, it is a transaction over all partitions. */
+  readonly ids?: GivenIds;
   readonly reason: string;
+}
+
+/** Ids that an INSERT gives its rows itself, where they do not say which partition has a row (`given-ids.ts`). */
+export interface GivenIds {
+  readonly table: string;
+  /** Of each row; null: it is generated. */
+  readonly values: readonly (KeySource | null)[];
 }
 
 /** An INSERT that says what to do with rows in its way, which may be in other partitions: they are looked for first (`staged.ts`). */
@@ -163,6 +172,7 @@ export interface ScatterWritePlan {
   readonly indexes?: readonly string[];
   readonly acts?: readonly string[];
   readonly staged?: Staged;
+  readonly ids?: GivenIds;
   /** As of a {@link ScatterPlan}. */
   readonly lookup?: Lookup;
   readonly reason: string;

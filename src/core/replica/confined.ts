@@ -4,7 +4,9 @@ import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
+import { unclaimed } from './claims.ts';
 import type { Identity } from './identity.ts';
 import { keyChangesOf } from './key-changes.ts';
 import { checkOwnership } from './ownership.ts';
@@ -55,5 +57,9 @@ export function checkImported(
     );
   if ('restore' in head) {
     if (fires) checkOwnership(port, schema, identity);
-  } else if (indexed || fires) checkConfined(port, schema, identity);
+    return;
+  }
+  if (table !== undefined && looseIdColumn(table) !== null && head.runs.some((run) => !run.generatesIds))
+    throw unclaimed();
+  if (indexed || fires) checkConfined(port, schema, identity);
 }

@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Token } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
+import type { ExecutionContext } from '../execution/context.ts';
 import type { Change } from '../log/commit.ts';
 import { type Allocation, allocate, allocateOwned } from '../schema/identifier-range.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
@@ -15,6 +16,14 @@ import type { Identity } from './identity.ts';
  * fewer marks and leaves larger gaps after an eviction (chosen).
  */
 const BLOCK = 64;
+
+/** Where a statement's generated ids come from. */
+export type IdentifierSource = Pick<ExecutionContext, 'takeIdentifiers' | 'passIdentifiers' | 'mayGiveIds'>;
+
+/** Where they are issued: what others have given is given up. */
+export interface Issuing extends IdentifierSource {
+  giveUpIdentifiers(table: Table, ids: readonly bigint[]): void;
+}
 
 /**
  * Issues generated ids from the partition's range. What lies between the issued ids and the logged mark is
@@ -62,6 +71,13 @@ export class Identifiers {
     state.next = allocation.range.next;
     if (state.next > state.mark) this.#logMark(table, state);
     return [...allocation.ids];
+  }
+
+  /** Never issues these: clients have given them to rows, wherever they are. Logs the mark as {@link take} does. */
+  giveUp(table: Table, ids: readonly bigint[]): void {
+    const state = this.#changing(table);
+    for (const id of ids) if (id < this.#identity.identifiers.end) this.#pass(state, Number(id));
+    if (state.next > state.mark) this.#logMark(table, state);
   }
 
   /** Rows may have got more ids than were taken for them: goes on after the largest that is there. */
@@ -118,6 +134,7 @@ export class Identifiers {
     if (largest !== null) this.#pass(state, Number(largest));
   }
 
+  /** Negative ids and such are nobody's to issue. */
   #pass(state: { next: number }, id: number): void {
     if (id >= state.next && id < this.#identity.identifiers.end) state.next = id + 1;
   }

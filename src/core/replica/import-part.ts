@@ -1,15 +1,20 @@
+import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import { AtollError, type ErrorDetail } from '../../protocol/error.ts';
 import type { ImportChunk, ImportChunkReply } from '../../protocol/import.ts';
-import { layoutOf, readLayouts } from '../log/layout.ts';
+import { encodeRow } from '../../protocol/json-value.ts';
+import { keyOf, layoutOf, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
+import { integerId } from '../plan/given-ids.ts';
 import { importPlan } from '../plan/import.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
 import { locksBesideRows, wholePartition } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
-import { importedLines, insertChunk, watermarkLock } from './import.ts';
+import type { IdentifierSource } from './identifiers.ts';
+import { importedLines, insertChunk, lineOf, watermarkLock } from './import.ts';
 import type { Replica } from './replica.ts';
 import { entryOf, valuesOf } from './unique-entries.ts';
 
@@ -35,9 +40,9 @@ export function runChunk(
   transaction: string,
   { head, rows }: ImportChunk,
   blocked: (holders: readonly Holder[]) => void,
+  { takeIdentifiers }: IdentifierSource = replica.identifiers,
 ): ImportChunkReply {
   const { port, schema } = replica;
-  const { takeIdentifiers } = replica.identifiers;
   const context = {
     port,
     schema,
@@ -45,6 +50,28 @@ export function runChunk(
     blocked: (error: unknown) => blocked(freeing(replica, transaction, error)),
   };
   return insertChunk(context, head, rows);
+}
+
+/**
+ * The ids that the chunk's rows give, where ids do not say where a row is: every partition is to be asked for them. Rows that
+ * are in already give none.
+ */
+export function chunkIds({ port, schema }: Replica, { head, rows }: ImportChunk): bigint[] {
+  const table = schema.table(head.table);
+  const column = table === undefined ? null : looseIdColumn(table);
+  if (table === undefined || column === null) return [];
+  const lines = new Set(importedLines(port, table, head, rows));
+  let at = 0;
+  return head.runs.flatMap(({ columns, generatesIds, rowCount }) => {
+    const own = rows.slice(at, at + rowCount).filter((row) => lines.has(lineOf(row)));
+    at += rowCount;
+    const place = columns.findIndex((name) => asciiLower(name) === asciiLower(column));
+    if (generatesIds || place < 0 || own.length === 0) return [];
+    // As the rows are taken apart when they are inserted; the line comes first.
+    const sql = `SELECT CAST(value->>${place + 1} AS TEXT) FROM json_each(?)`;
+    const texts = port.query(sql, `[${own.join(',')}]`).rows;
+    return texts.flatMap(([text]) => integerId(text === null ? null : String(text)) ?? []);
+  });
 }
 
 /**
@@ -87,11 +114,17 @@ function lineOfValues(replica: Replica, chunk: ImportChunk, detail: ErrorDetail 
   // A trigger may have added some.
   if (created.length !== lines.length) return null;
   const wanted = JSON.stringify([detail?.columns, detail?.values]);
-  const at = created.findIndex((change) =>
-    schema.uniquesOf(table).some((index) => {
-      const entry = entryOf(index, layoutOf(layouts, change), present(change.after, 'a row that came'));
-      return entry !== null && JSON.stringify([index.columns, valuesOf(index, entry)]) === wanted;
-    }),
-  );
+  const isWanted = (columns: readonly string[], values: unknown) =>
+    JSON.stringify([columns, values]) === wanted;
+  const id = looseIdColumn(table);
+  const at = created.findIndex((change) => {
+    const layout = layoutOf(layouts, change);
+    const image = present(change.after, 'a row that came');
+    if (id !== null && isWanted([id], JSON.parse(encodeRow(keyOf(layout, image))))) return true;
+    return schema.uniquesOf(table).some((index) => {
+      const entry = entryOf(index, layout, image);
+      return entry !== null && isWanted(index.columns, valuesOf(index, entry));
+    });
+  });
   return lines[at] ?? null;
 }

@@ -88,7 +88,7 @@ function writeWatermark(port: SqlitePort, id: string, line: number): void {
   port.query('INSERT INTO _atoll_imports VALUES (?1, ?2) ON CONFLICT DO UPDATE SET line = ?2', id, line);
 }
 
-function lineOf(row: string): number {
+export function lineOf(row: string): number {
   return Number(row.slice(1, row.indexOf(',')));
 }
 

@@ -3,6 +3,7 @@ import type { TransactionPart, TransactRequest } from '../../protocol/transactio
 import type { StatementResult } from '../execution/run.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Script } from '../transaction/script.ts';
+import { claimLocks } from './claims.ts';
 import { pageLocks } from './fill-part.ts';
 import { chunkLocks } from './import-part.ts';
 import type { ExecuteOutcome } from './outcome.ts';
@@ -24,6 +25,10 @@ export function partObstacle(
 
 /** The locks that the part needs, as far as texts tell. */
 export function partLocks(replica: Replica, part: TransactionPart, now: number): Lock[] {
+  return [...claimLocks(part.ids ?? []), ...workLocks(replica, part, now)];
+}
+
+function workLocks(replica: Replica, part: TransactionPart, now: number): Lock[] {
   if (part.chunk !== undefined) return chunkLocks(replica, part.chunk);
   if (part.fill !== undefined) return pageLocks(replica, part.fill);
   return part.script === undefined

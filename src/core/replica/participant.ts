@@ -12,12 +12,13 @@ import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
+import { Claims } from './claims.ts';
 import { type Escape, encodeEscapes, reachOfStatements, type Split, splitChanges } from './escapes.ts';
 import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
-import { runChunk } from './import-part.ts';
+import { chunkIds, runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
@@ -114,9 +115,14 @@ function execute(
   now: number,
 ): Executed {
   const { part } = request;
+  const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
   if (part.chunk !== undefined) {
-    const done = runChunk(replica, request.transaction, part.chunk, (holders) => waitOrDie(request, holders));
-    return { ...takeApart(replica, movingOf(replica, NOTHING)), results: [], done };
+    // The anchor has looked for ids before it knew the schema of now.
+    if (claims === null && chunkIds(replica, part.chunk).length > 0) throw wounded();
+    claims?.claim(now);
+    const blocked = (holders: readonly Holder[]) => waitOrDie(request, holders);
+    const done = runChunk(replica, request.transaction, part.chunk, blocked, claims?.identifiers);
+    return { ...takeApart(replica, request, movingOf(replica, NOTHING), claims), results: [], done };
   }
   if (part.fill !== undefined) {
     const { escaped, filled } = fillPage(replica, part.fill);
@@ -126,16 +132,17 @@ function execute(
     return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
   if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
-  const plain = movable.size === 0 && !indexes;
+  const plain = movable.size === 0 && !indexes && claims === null;
   if (visitors !== null) receive(replica, visitors, now);
-  const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request);
-  if (plain) return { ...takeApart(replica, null), results, done: null };
+  claims?.claim(now);
+  const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request, claims);
+  if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
   const split: Splitting =
     staged === null
       ? movingOf(replica, movable)
       : (rows, layouts) => splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
-  return { ...takeApart(replica, split), results, done: null };
+  return { ...takeApart(replica, request, split, claims), results, done: null };
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -150,13 +157,16 @@ function movingOf({ schema, identity }: Replica, movable: ReadonlySet<string>): 
 /** What has changed; null: nothing of it can be other partitions'. */
 function takeApart(
   replica: Replica,
+  request: PrepareRequest,
   split: Splitting | null,
+  claims: Claims | null,
 ): Pick<Executed, 'changes' | 'marks' | 'escaped' | 'violated'> {
   const captured = readCaptured(replica.port);
   const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
   const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
   if (split === null) return { changes: rows, marks, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
+  claims?.check(rows, layouts, (error) => waitOrDie(request, freeing(replica, request.transaction, error)));
   const { kept, escaped } = split(rows, layouts);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
   return { changes: kept, marks, escaped: [...escaped, ...more.escaped], violated: more.violated };
@@ -175,11 +185,11 @@ function notStaged(): AtollError {
 }
 
 /** Its keys are not all locked before. */
-function writeAnywhere(replica: Replica, request: PrepareRequest): StatementResult[] {
+function writeAnywhere(replica: Replica, request: PrepareRequest, claims: Claims | null): StatementResult[] {
   // What was undone before may have inserted the same id.
   forgetLastRowid(replica.port);
   try {
-    return replica.runWrites(request.part, 'any');
+    return replica.runWrites(request.part, 'any', claims?.identifiers);
   } catch (error) {
     waitOrDie(request, freeing(replica, request.transaction, error));
     throw error;

@@ -3,6 +3,8 @@ import type { PartitionId } from '../../base/brand.ts';
 import { dropLog } from '../log/capture.ts';
 import { changeStamp } from '../log/layout.ts';
 import { readHead } from '../log/tables.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
+import { quoteName } from '../sqlite/quote.ts';
 import { BOOKKEEPING, writeProgress } from './bookkeeping.ts';
 import { type Identity, writeIdentity } from './identity.ts';
 import { forgetLeaderName } from './leading-host.ts';
@@ -40,16 +42,34 @@ export function rangeAfterLoss({ start, end }: Range, mark: number, gap = RECOVE
 }
 
 /** Of a partition that has no copy: nobody knows how many ids it has issued. */
-export function rangeOfLost({ start, end }: Range): Range {
-  return { start: start + Math.floor((end - start) / 2), end };
+export function rangeOfLost({ start, end }: Range, given = 0): Range {
+  return { start: Math.max(given, start + Math.floor((end - start) / 2)), end };
 }
 
-/** A partition's copy, at the end of the feed, becomes one of the new cluster. Gives its ids. */
-export function recoverPartition(replica: Replica, recovery: Recovery, now: number): Range {
-  assert(!replica.isSystem, 'the system partition has more to change');
-  return change(replica, recovery, now, () => {
-    writeProgress(replica.port, 'system_index', recovery.feedIndex);
+/**
+ * Above all ids in a range that rows of this copy have, in tables where clients may give them: the copy of the partition that
+ * generates ids there may be older, and not know of its mark. 0: there are none.
+ */
+export function aboveGivenIds({ port, schema }: Replica, { start, end }: Range): number {
+  const tops = schema.catalogue.tables.flatMap((table) => {
+    const column = looseIdColumn(table);
+    if (column === null) return [];
+    const id = quoteName(column);
+    const sql = `SELECT max(${id}) FROM ${quoteName(table.name)} WHERE ${id} BETWEEN ? AND ?`;
+    const largest = port.query(sql, start, end - 1).rows[0]?.[0] ?? null;
+    return largest === null ? [] : [Number(largest) + 1];
   });
+  return Math.max(0, ...tops);
+}
+
+/**
+ * A partition's copy, at the end of the feed, becomes one of the new cluster. Gives its ids, which are above `given`: see
+ * {@link aboveGivenIds}, of all copies.
+ */
+export function recoverPartition(replica: Replica, recovery: Recovery, now: number, given = 0): Range {
+  assert(!replica.isSystem, 'the system partition has more to change');
+  const more = () => writeProgress(replica.port, 'system_index', recovery.feedIndex);
+  return change(replica, recovery, now, more, given);
 }
 
 /** What the system partition must know of each partition. */
@@ -99,11 +119,11 @@ export function withdrawUndecided(system: System, now: number): void {
   if (undecided !== null) system.withdraw(undecided, 'the cluster was lost before it was decided', now);
 }
 
-function change(replica: Replica, recovery: Recovery, now: number, more: () => void): Range {
+function change(replica: Replica, recovery: Recovery, now: number, more: () => void, given = 0): Range {
   const { port, identity } = replica;
   const { lastCommitId, lastTimestamp } = readHead(port);
   const [[mark] = []] = port.query('SELECT max(mark) FROM _atoll_marks').rows;
-  const identifiers = rangeAfterLoss(identity.identifiers, Number(mark ?? 0));
+  const identifiers = rangeAfterLoss(identity.identifiers, Math.max(Number(mark ?? 0), given));
   try {
     port.transaction(() => {
       more();

@@ -28,7 +28,7 @@ import { changesReference, type FeedPayload } from './feed.ts';
 import { createFormat, readFormat, upgradeFormat } from './format.ts';
 import { freedFor } from './freed.ts';
 import { type GroupMember, performGroup, type Work } from './group.ts';
-import { Identifiers } from './identifiers.ts';
+import { type IdentifierSource, Identifiers, type Issuing } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
 import { type LastCommit, readLastCommit } from './last-commit.ts';
@@ -46,9 +46,6 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 type ChunkHead = ImportChunkHead | RestoreChunkHead;
 type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
-/** Where generated ids come from. */
-export type IdentifierSource = Pick<ExecutionContext, 'takeIdentifiers' | 'passIdentifiers'>;
-
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
  * time come in, outcomes go out; everything that must survive is in the file when a call returns.
@@ -72,7 +69,7 @@ export class Replica {
   seal = new SessionSeal(null);
   /** Of interactive transactions: in memory alone. */
   readonly scripts = new Scripts();
-  readonly #context: ExecutionContext;
+  readonly #context: ExecutionContext & Pick<Issuing, 'giveUpIdentifiers'>;
   readonly #group: GroupMember;
   /** Of the transactions that are prepared here: follows the file. */
   #locks: LockTable;
@@ -98,6 +95,7 @@ export class Replica {
       answerBytesMax: ANSWER_BYTES_MAX,
       takeIdentifiers: (table, count, given) => this.#identifiers.take(table, count, given),
       passIdentifiers: (table) => this.#identifiers.pass(table),
+      giveUpIdentifiers: (table, ids) => this.#identifiers.giveUp(table, ids),
     };
     this.#group = {
       port,
@@ -278,7 +276,7 @@ export class Replica {
   }
 
   /** Where generated ids come from when they are issued. */
-  get identifiers(): IdentifierSource {
+  get identifiers(): Issuing {
     return this.#context;
   }
 
@@ -346,11 +344,11 @@ export class Replica {
   #run(
     statements: readonly { ready: Ready; args: unknown }[],
     bytesMax = ANSWER_BYTES_MAX,
-    { takeIdentifiers, passIdentifiers }: IdentifierSource = this.#context,
+    identifiers: IdentifierSource = this.#context,
   ): StatementResult[] {
     let left = Math.min(bytesMax, ANSWER_BYTES_MAX);
     return statements.map(({ ready, args }) => {
-      const context = { port: this.port, takeIdentifiers, passIdentifiers, answerBytesMax: left };
+      const context = { ...identifiers, port: this.port, answerBytesMax: left };
       const result = run(context, ready, readArguments(ready.parsed, args));
       left = Math.max(0, left - result.rows.length);
       return result;

@@ -12,8 +12,9 @@ import { fingerprintOfError, fingerprintOfResult } from '../transaction/answer-f
 import type { ScriptEntry } from '../transaction/script.ts';
 import { type Escape, type Reach, reachOfStatements, splitChanges } from './escapes.ts';
 import { ENDS_TRANSACTION } from './group.ts';
+import type { IdentifierSource } from './identifiers.ts';
 import { rehearse } from './rehearse.ts';
-import type { IdentifierSource, Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 import { entryChanges } from './unique-entries.ts';
 
 /**

@@ -7,11 +7,12 @@ import type { Change } from '../log/commit.ts';
 import { readCaptured } from '../log/read.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Script, ScriptEntry } from '../transaction/script.ts';
+import type { IdentifierSource } from './identifiers.ts';
 import { applyIncoming } from './incoming.ts';
 import { LaterChanges } from './later-changes.ts';
 import { fitting, overtaken } from './overtaken.ts';
 import { rehearse } from './rehearse.ts';
-import type { IdentifierSource, Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 import {
   answerOf,
   digestOf,

@@ -22,12 +22,13 @@ import { MARKS } from './bookkeeping.ts';
 import type { Escape, Reach } from './escapes.ts';
 import { refuseFilling } from './fill-part.ts';
 import { freeing } from './freed.ts';
+import type { IdentifierSource } from './identifiers.ts';
 import { applyIncoming } from './incoming.ts';
 import { LockedError } from './locked.ts';
 import { fitting } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
 import { rehearse } from './rehearse.ts';
-import type { IdentifierSource, Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 import {
   answerOf,
   digestOf,

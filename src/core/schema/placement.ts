@@ -14,8 +14,30 @@ type Placed = PlainTable & { readonly placement: Placement };
 /**
  * A new table's placement. Said: as said. Not said: by the first foreign key that points at another table's
  * partition key, so that parents and children live together; else by the PRIMARY KEY; else by the rowid.
+ *
+ * @throws AtollError
  */
 export function resolvePlacement(
+  table: PlainTable,
+  declared: DeclaredPlacement | undefined,
+  placed: (name: string) => Placed | undefined,
+): Placement {
+  const placement = placementOf(table, declared, placed);
+  if (placement.kind === 'partitioned') refuseIdBesideOthers(table, placement.key);
+  return placement;
+}
+
+/** An INTEGER PRIMARY KEY is unique by itself, and generated where its row is to be: beside other columns neither can be seen to. */
+function refuseIdBesideOthers({ name, rowidColumn }: PlainTable, key: readonly string[]): void {
+  if (key.length === 1 || rowidColumn === null || !key.includes(rowidColumn)) return;
+  throw new AtollError(
+    'needs-global-index',
+    `${name}: the partition key (${key.join(', ')}) has the INTEGER PRIMARY KEY ${rowidColumn} beside other columns, which is unique without ` +
+      'them: leave it out of PARTITION BY, or declare the table WITHOUT ROWID with a PRIMARY KEY of all of them',
+  );
+}
+
+function placementOf(
   table: PlainTable,
   declared: DeclaredPlacement | undefined,
   placed: (name: string) => Placed | undefined,

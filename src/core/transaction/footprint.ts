@@ -2,11 +2,12 @@ import { asciiLower } from '../../base/ascii.ts';
 import type { TableId, Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import type { Change } from '../log/commit.ts';
-import { type Layouts, layoutOf } from '../log/layout.ts';
+import { keyOf, type Layouts, layoutOf } from '../log/layout.ts';
 import { tokensOf } from '../plan/bind.ts';
 import type { Plan, RoutePlan, ScatterWritePlan, Tables } from '../plan/plan.ts';
 import { FIRST_USER_TABLE_ID, type Schema } from '../schema/catalogue.ts';
-import { tokenOfKey } from '../schema/partition-key.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
+import { type KeyColumn, tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { Table } from '../schema/table.ts';
 import { type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
@@ -105,15 +106,20 @@ export function incomingLocks(changes: readonly Change[], layouts: Layouts, sche
   return changedLocks(changes, layouts, schema);
 }
 
-/** Locks of what a transaction has changed; for rows whose keys its plan did not know. */
+/**
+ * Locks of what a transaction has changed; for rows whose keys its plan did not know. Of rows that come also their ids, where
+ * those do not say where a row is.
+ */
 export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
   const tokens = new Set<Token>();
   const tables = new Set<TableId>();
+  const ids = new Map<TableId, bigint[]>();
   for (const change of changes) {
     if (change.tableId < FIRST_USER_TABLE_ID) continue;
     const table = schema.stored.get(change.tableId);
     if (table === undefined) return [WHOLE_EXCLUSIVE];
     tables.add(table.id);
+    noteComingId(ids, table, change, layouts);
     if (tokens.size > KEYS_MAX || table.placement.kind !== 'partitioned') continue;
     const columns = layoutOf(layouts, change).columns.map(asciiLower);
     const places = table.placement.key.map((name) => columns.indexOf(asciiLower(name)));
@@ -127,8 +133,40 @@ export function changedLocks(changes: readonly Change[], layouts: Layouts, schem
       );
     }
   }
-  if (tokens.size > KEYS_MAX) return [...tables].map((table) => ({ table, token: null, exclusive: true }));
-  return [...tokens].map((token) => ({ table: null, token, exclusive: true }));
+  const coming = [...ids].flatMap(([table, own]) => idLocks(table, own));
+  const rows: Lock[] =
+    tokens.size > KEYS_MAX
+      ? [...tables].map((table) => ({ table, token: null, exclusive: true }))
+      : [...tokens].map((token) => ({ table: null, token, exclusive: true }));
+  return [...rows, ...coming];
+}
+
+function noteComingId(ids: Map<TableId, bigint[]>, table: Table, change: Change, layouts: Layouts): void {
+  if (change.type !== 'create' || change.after === null || looseIdColumn(table) === null) return;
+  const [id] = keyOf(layoutOf(layouts, change), change.after);
+  if (typeof id !== 'bigint') return;
+  const known = ids.get(table.id);
+  if (known === undefined) ids.set(table.id, [id]);
+  else known.push(id);
+}
+
+/** Above all tokens of keys. */
+const ID_TOKENS = 2 ** 32;
+
+const ID_KEY: readonly KeyColumn[] = [{ affinity: 'INTEGER', collation: 'BINARY' }];
+
+/**
+ * Of ids that do not say where their rows are: whoever makes a row with one, in whatever partition, has its lock there. They are
+ * beside the locks of keys and of tables, since readers need not wait for them: hence the table's negative id.
+ */
+export function idLocks(table: TableId, ids: readonly bigint[]): Lock[] {
+  const beside = -table as TableId;
+  if (ids.length > KEYS_MAX) return [{ table: beside, token: null, exclusive: true }];
+  return ids.map((id) => ({
+    table: beside,
+    token: (ID_TOKENS + tokenOfKey([id], ID_KEY)) as Token,
+    exclusive: true,
+  }));
 }
 
 function shared(schema: Schema, name: string, token: Token | null): Lock {

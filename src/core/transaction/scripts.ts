@@ -25,6 +25,10 @@ export class Scripts {
     return script === undefined || script.expiresMs <= now ? null : script;
   }
 
+  live(now: number): readonly Script[] {
+    return [...this.#scripts.values()].filter(({ expiresMs }) => expiresMs > now);
+  }
+
   /** A script, whose first statement it may be, has one more. @throws AtollError `overloaded`, and it has not */
   keep(script: Script, entry: ScriptEntry, now: number): void {
     this.#expire(now);

@@ -1,5 +1,6 @@
 import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
+import { looseIdColumn } from '../../core/schema/loose-ids.ts';
 import type { Table } from '../../core/schema/table.ts';
 import { AtollError, type Outcome, toAtollError } from '../../protocol/error.ts';
 import { authorize } from '../auth/principal.ts';
@@ -7,7 +8,7 @@ import { inflate } from '../body.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import type { Session } from '../statements.ts';
 import { CsvReader } from './csv-reader.ts';
-import { chunkRows, Lane } from './lane.ts';
+import { chunkRows, givenRows, Lane } from './lane.ts';
 import { NdjsonReader } from './ndjson-reader.ts';
 import { type ImportOptions, readImportOptions } from './options.ts';
 import { type RecordReader, type SourceRecord, withoutByteOrderMark } from './record.ts';
@@ -174,7 +175,9 @@ class Import {
       const share = HELD_CHARACTERS_MAX / (2 * Math.max(1, length));
       const most = Math.min(CHUNK_CHARACTERS_MAX, Math.max(CHUNK_CHARACTERS_MIN, Math.floor(share)));
       const characters = partition === SYSTEM_PARTITION ? CHUNK_CHARACTERS_MAX : most;
-      lane = new Lane(partition, characters, chunkRows(indexesOf(known, table)));
+      const indexes = indexesOf(known, table);
+      const given = looseIdColumn(table) === null ? chunkRows(indexes) : givenRows(indexes);
+      lane = new Lane(partition, characters, chunkRows(indexes), given);
       this.#lanes.set(partition, lane);
     }
     return lane;

@@ -1,8 +1,8 @@
 import type { PartitionId } from '../../base/brand.ts';
 import { KEYS_MAX } from '../../core/transaction/footprint.ts';
 import type { ImportChunkReply } from '../../protocol/import.ts';
-import type { Row, Shape } from './row-builder.ts';
-import type { ImportTarget } from './target.ts';
+import type { Row } from './row-builder.ts';
+import type { ImportTarget, Shape } from './target.ts';
 
 /** Rows for one partition, in the order of the source. */
 export interface Chunk {
@@ -33,6 +33,9 @@ const CHUNK_ROWS = 4_096;
 export const chunkRows = (indexes: number): number =>
   indexes === 0 ? CHUNK_ROWS : Math.floor(KEYS_MAX / (1 + indexes));
 
+/** Likewise of a table whose ids, where they are given, are locked in every partition. */
+export const givenRows = (indexes: number): number => Math.min(KEYS_MAX, chunkRows(indexes));
+
 /**
  * What one request has for one partition: a chunk that fills and at most one that is on its way. The second waits for
  * the first's confirmation, since the partition's watermark must never pass a row that is not in.
@@ -41,6 +44,7 @@ export class Lane {
   readonly partition: PartitionId;
   readonly #charactersMax: number;
   readonly #rowsMax: number;
+  readonly #givenMax: number;
   #rows: string[] = [];
   #runs: Run[] = [];
   #shape: Shape | null = null;
@@ -51,10 +55,12 @@ export class Lane {
   #sending: Promise<void> = Promise.resolve();
   readonly confirmed = { rows: 0, skipped: 0 };
 
-  constructor(partition: PartitionId, charactersMax: number, rowsMax = CHUNK_ROWS) {
+  /** `givenMax`: rows in a chunk whose ids are given. */
+  constructor(partition: PartitionId, charactersMax: number, rowsMax = CHUNK_ROWS, givenMax = rowsMax) {
     this.partition = partition;
     this.#charactersMax = charactersMax;
     this.#rowsMax = rowsMax;
+    this.#givenMax = givenMax;
   }
 
   /** True when the chunk is full and must be sent. */
@@ -70,7 +76,8 @@ export class Lane {
     if (row.tagged !== null) for (const index of row.tagged) run.tagged.add(index);
     this.#rows.push(row.text);
     this.#characters += row.text.length;
-    return this.#rows.length >= this.#rowsMax || this.#characters >= this.#charactersMax;
+    const rowsMax = row.shape.generatesIds ? this.#rowsMax : this.#givenMax;
+    return this.#rows.length >= rowsMax || this.#characters >= this.#charactersMax;
   }
 
   /**

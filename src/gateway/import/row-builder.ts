@@ -4,15 +4,8 @@ import { AtollError } from '../../protocol/error.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { decodeValue } from '../../protocol/json-value.ts';
 import type { SourceRecord } from './record.ts';
-import type { ImportTarget, Slot } from './target.ts';
+import type { ImportTarget, Shape, Slot } from './target.ts';
 import { isTagged, textOfNumber, textOfString, textOfValue } from './value-text.ts';
-
-/** Which columns a row gives: rows of one shape that follow each other are inserted by one statement. */
-export interface Shape {
-  readonly slots: readonly number[];
-  readonly columns: readonly string[];
-  readonly generatesIds: boolean;
-}
 
 /** A row made ready for its partition. */
 export interface Row {
@@ -130,7 +123,7 @@ export class RowBuilder {
     if (!takesIds && idSlot >= 0 && (this.#values[idSlot] ?? null) !== null) {
       throw new AtollError(
         'needs-global-index',
-        `${slots[idSlot]?.name} of ${table.name} is generated: its key does not contain it, so that a given id might be another partition's; leave it out`,
+        `${slots[idSlot]?.name} of ${table.name} is generated: its key does not contain it, so that a given one might be another partition's; leave it out, or declare an INTEGER PRIMARY KEY`,
       );
     }
     const shape = this.#shape();

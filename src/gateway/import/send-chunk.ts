@@ -8,7 +8,7 @@ import type { KnownNetwork } from '../known-network.ts';
 import { ringOf } from '../spread.ts';
 import { attemptId, untilItWins } from '../wait-die.ts';
 import type { Chunk } from './lane.ts';
-import { spreadsRows, targetIn } from './target.ts';
+import { claimsIds, spreadsRows, targetIn } from './target.ts';
 
 /** How long a partition may take for one chunk, ms (chosen; a chunk takes some 10 ms, but others may be before it). */
 const CHUNK_TIMEOUT_MS = 30_000;
@@ -91,7 +91,9 @@ async function deliver(
     throw await readError(response);
   };
   if (restore !== undefined) return send('restore-chunk', encodeRestoreChunk(head, restore, chunk.rows));
-  if (!spreadsRows(known, chunk.target.table.name))
+  const { name } = chunk.target.table;
+  const shapes = chunk.runs.map(({ shape }) => shape);
+  if (!spreadsRows(known, name) && !claimsIds(known, name, shapes))
     return send('import-chunk', encodeImportChunk(head, chunk.rows));
   const startedMs = Date.now();
   return untilItWins(database, context.deadline, () => {

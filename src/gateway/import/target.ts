@@ -3,6 +3,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { importPlan } from '../../core/plan/import.ts';
+import { looseIdColumn } from '../../core/schema/loose-ids.ts';
 import { type KeyColumn, tokenOfKey } from '../../core/schema/partition-key.ts';
 import { keyColumns } from '../../core/schema/placement.ts';
 import type { Affinity, Table } from '../../core/schema/table.ts';
@@ -12,6 +13,13 @@ import { AtollError } from '../../protocol/error.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { PlanRefusal } from '../planned.ts';
 import { spreads } from '../spread.ts';
+
+/** Which columns a row gives: rows of one shape that follow each other are inserted by one statement. */
+export interface Shape {
+  readonly slots: readonly number[];
+  readonly columns: readonly string[];
+  readonly generatesIds: boolean;
+}
 
 /** A place for a value: a stored column, or the rowid of a table that has no column for it. */
 export interface Slot {
@@ -43,7 +51,7 @@ export class ImportTarget {
   /** Where a row's id may be given; −1: the table has no rowid. */
   readonly idSlot: number;
   readonly keySlots: readonly number[];
-  /** Ids may be given: they decide the partition, or all rows are in one place. */
+  /** Ids may be given: they decide the partition, all rows are in one place, or every partition is asked for them. */
   readonly takesIds: boolean;
   readonly #keyColumns: readonly KeyColumn[];
   readonly #slotByName = new Map<string, number>();
@@ -64,7 +72,11 @@ export class ImportTarget {
     }
     const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
     this.keySlots = key.map((name) => this.#find(name));
-    this.takesIds = restoring || table.placement.kind === 'reference' || this.keySlots.includes(this.idSlot);
+    this.takesIds =
+      restoring ||
+      table.placement.kind === 'reference' ||
+      this.keySlots.includes(this.idSlot) ||
+      looseIdColumn(table) !== null;
     this.#keyColumns = keyColumns(table);
     this.#keyDefaults = this.keySlots.map((slot) => keyDefault(table, this.slots[slot] as Slot));
   }
@@ -169,6 +181,14 @@ export function spreadsRows({ schema }: KnownNetwork, name: string): boolean {
   if (plan.kind === 'refused')
     throw new PlanRefusal(plan.code === 'key-change' ? 'unsupported' : plan.code, plan.message);
   return spreads(plan);
+}
+
+/** Whether rows of these shapes bring ids along that every partition must be asked for. */
+export function claimsIds({ schema }: KnownNetwork, name: string, shapes: readonly Shape[]): boolean {
+  const table = schema.table(name);
+  return (
+    table !== undefined && looseIdColumn(table) !== null && shapes.some(({ generatesIds }) => !generatesIds)
+  );
 }
 
 /** @throws AtollError for what is no table that rows can be put into */

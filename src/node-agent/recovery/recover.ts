@@ -16,6 +16,7 @@ import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { parseTimestamp } from '../../core/clock/timestamp.ts';
 import type { Identity } from '../../core/replica/identity.ts';
 import {
+  aboveGivenIds,
   emptyPartitionFrom,
   type RecoveredPartition,
   type Recovery,
@@ -136,12 +137,14 @@ async function recoverInto(
     return opened.replica.feedIndex;
   });
   const recovery: Recovery = { history: crypto.randomUUID(), host, feedIndex };
+  const given = givenIn([...choice.chosen.values()], listed);
   const partitions = listed.map(({ partition, identifiers }): RecoveredPartition => {
     const copy = choice.chosen.get(partition);
-    if (copy === undefined) return { partition, identifiers: rangeOfLost(identifiers) };
+    const above = given.get(partition) ?? 0;
+    if (copy === undefined) return { partition, identifiers: rangeOfLost(identifiers, above) };
     const recovered = withOpen(copy.file, (replica) => {
       catchUpPartition(replica, after(feed, copy.feedIndex), now());
-      return recoverPartition(replica, recovery, now());
+      return recoverPartition(replica, recovery, now(), above);
     });
     return { partition, identifiers: recovered };
   });
@@ -266,6 +269,17 @@ interface Listed {
   readonly epoch: Epoch;
   readonly ranges: readonly WireRange[];
   readonly identifiers: Identity['identifiers'];
+}
+
+/** Of each partition's range of ids: above those that clients have given to rows, in whatever copy these are. */
+function givenIn(copies: readonly Candidate[], listed: readonly Listed[]): Map<PartitionId, number> {
+  const given = new Map<PartitionId, number>();
+  for (const { file } of copies)
+    withOpen(file, (replica) => {
+      for (const { partition, identifiers } of listed)
+        given.set(partition, Math.max(given.get(partition) ?? 0, aboveGivenIds(replica, identifiers)));
+    });
+  return given;
 }
 
 function readPartitions(system: System): Listed[] {

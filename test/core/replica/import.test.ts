@@ -150,17 +150,26 @@ describe('a bad row', () => {
   });
 
   test('gives its generated ids back', () => {
-    const runs = [{ columns: ['id', 'k'], generatesIds: false, tagged: [], rowCount: 1 }];
     const generated = [{ columns: ['k'], generatesIds: true, tagged: [], rowCount: 2 }];
     const two = [
       { line: 1, values: '"x"' },
       { line: 2, values: '"y"' },
     ];
-    chunk(null, [{ line: 1, values: '3,"taken"' }], { table: 'ids', runs });
+    port.transaction(() => {
+      port.query("INSERT INTO ids (id, k) VALUES (3, 'taken')");
+      replica.append('write', null, NOW);
+    });
     chunk(null, two, { table: 'ids', runs: generated });
     const outcome = chunk(null, two, { table: 'ids', runs: generated });
     expect(outcome).toMatchObject({ kind: 'error', error: { detail: { line: 1 } } });
     expect(port.query('SELECT id FROM ids ORDER BY id').rows).toEqual([[1], [2], [3]]);
+  });
+
+  test('an id that other partitions were not asked for is refused', () => {
+    const runs = [{ columns: ['id', 'k'], generatesIds: false, tagged: [], rowCount: 1 }];
+    const outcome = chunk(null, [{ line: 1, values: '3,"mine"' }], { table: 'ids', runs });
+    expect(outcome).toMatchObject({ kind: 'error', error: { code: 'bad-request' } });
+    expect(port.query('SELECT count(*) FROM ids').rows).toEqual([[0]]);
   });
 
   test('an unknown table is said so', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Epoch, PartitionId } from '../../../src/base/brand.ts';
 import { applyFeed, readFeed } from '../../../src/core/replica/feed.ts';
 import {
+  aboveGivenIds,
   emptyPartitionFrom,
   RECOVERY_GAP,
   rangeAfterLoss,
@@ -225,6 +226,26 @@ describe('recovery', () => {
     const first = insert(replica);
     expect(first).toBeGreaterThan(Math.max(...former));
     expect(first).toBeGreaterThanOrEqual(RECOVERY_GAP);
+  });
+
+  test('ids go on above those that clients have given, which other copies have', () => {
+    const made = new LocalCluster(2);
+    made.schema('CREATE TABLE posts (id INTEGER PRIMARY KEY, tenant TEXT) PARTITION BY (tenant)');
+    const [owner, other] = made.partitions as [Replica, Replica];
+    for (const replica of made.partitions)
+      applyFeed(replica, readFeed(made.system.replica, replica.systemIndex), NOW);
+    const { start, end } = owner.identity.identifiers;
+    const far = start + RECOVERY_GAP * 7;
+    other.port.transaction(() => {
+      other.port.query(`INSERT INTO posts VALUES (-1, 'a'), (${far}, 'a'), (${end}, 'a')`);
+      other.append('write', null, NOW);
+    });
+    expect(aboveGivenIds(owner, { start, end })).toBe(0);
+    const given = aboveGivenIds(other, { start, end });
+    expect(given).toBe(far + 1);
+    const recovery = { history: 'n', host: 'h', feedIndex: owner.systemIndex };
+    expect(recoverPartition(owner, recovery, NOW, given).start).toBeGreaterThan(far);
+    expect(rangeOfLost({ start: 1, end: 101 }, 90)).toEqual({ start: 90, end: 101 });
   });
 
   test('a gap is at most half of what is left', () => {

@@ -106,6 +106,11 @@ describe('refused, and nothing has changed', () => {
       ],
       ['needs-global-index', ['CREATE TABLE u (a PRIMARY KEY, b AS (a + 1) UNIQUE)']],
       ['needs-global-index', ['CREATE UNIQUE INDEX i ON kept (k COLLATE NOCASE, v)']],
+      ['needs-global-index', ['CREATE TABLE u (id INTEGER PRIMARY KEY, a) PARTITION BY (a, id)']],
+      [
+        'needs-global-index',
+        ['CREATE TABLE u (id INTEGER PRIMARY KEY, a)', 'ALTER TABLE u PARTITION BY (id, a)'],
+      ],
       [
         'constraint',
         [

@@ -3,6 +3,7 @@ import { bank } from './bank.ts';
 import { copies } from './copies.ts';
 import { cycle } from './cycle.ts';
 import { foreign } from './foreign.ts';
+import { givenIds } from './given-ids.ts';
 import { imports } from './imports.ts';
 import { listAppend } from './list-append.ts';
 import { people } from './people.ts';
@@ -24,6 +25,7 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   copies,
   () => foreign('cascade', 'index'),
   () => foreign('restrict', 'row'),
+  givenIds,
 ];
 
 /** Seeds take one after another. */
