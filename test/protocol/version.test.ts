@@ -42,7 +42,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "0fe3c65e60fbde07",
+        "hash": "b250bc4859e3b912",
         "version": 3,
       }
     `);

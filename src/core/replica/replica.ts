@@ -45,7 +45,7 @@ import { readCatalogue } from './schema-versions.ts';
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 type ChunkHead = ImportChunkHead | RestoreChunkHead;
-type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
+type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax' | 'pageBytes'>;
 /** Where generated ids come from. */
 export type IdentifierSource = Pick<ExecutionContext, 'takeIdentifiers' | 'passIdentifiers'>;
 
@@ -298,7 +298,7 @@ export class Replica {
     if (statements.some(({ ready }) => ready.access === 'write')) {
       throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
     }
-    return this.#run(statements, request.answerBytesMax);
+    return this.#run(statements, request.answerBytesMax, this.#context, request.pageBytes);
   }
 
   /** How a statement would be planned here; null where that cannot be told. */
@@ -347,10 +347,11 @@ export class Replica {
     statements: readonly { ready: Ready; args: unknown }[],
     bytesMax = ANSWER_BYTES_MAX,
     { takeIdentifiers, passIdentifiers }: IdentifierSource = this.#context,
+    pageBytes?: number,
   ): StatementResult[] {
     let left = Math.min(bytesMax, ANSWER_BYTES_MAX);
     return statements.map(({ ready, args }) => {
-      const context = { port: this.port, takeIdentifiers, passIdentifiers, answerBytesMax: left };
+      const context = { port: this.port, takeIdentifiers, passIdentifiers, answerBytesMax: left, pageBytes };
       const result = run(context, ready, readArguments(ready.parsed, args));
       left = Math.max(0, left - result.rows.length);
       return result;

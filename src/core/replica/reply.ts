@@ -17,7 +17,8 @@ export function encodeAnswer(
   { shape, asOf }: Answered,
   results: readonly StatementResult[],
 ): string {
-  const moment = asOf === undefined ? '' : `"asOf":"${asOf}",`;
+  const more = results.some((result) => result.more) ? '"more":true,' : '';
+  const moment = `${more}${asOf === undefined ? '' : `"asOf":"${asOf}",`}`;
   const plan = `${moment}"plan":{"kind":"route","partition":${identity.partition}},`;
   if (shape === 'batch')
     return `{"results":[${results.map((result) => `{${encodeResult(result)}}`).join(',')}],${plan}`;
