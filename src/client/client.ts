@@ -136,7 +136,7 @@ export interface Client {
   schema(): Promise<Record<string, unknown>>;
 
   /** Any other call of the API: sends `body` as JSON and gives the reply's JSON. */
-  call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  call(method: Call['method'], path: string, body?: unknown): Promise<unknown>;
 }
 
 const TIMEOUT_DEFAULT_MS = 30_000;

@@ -27,6 +27,7 @@ const MESSAGES = [
   'schema.ts',
   'session-seal.ts',
   'session.ts',
+  'settings.ts',
   'token.ts',
   'transaction.ts',
 ];
@@ -42,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "b250bc4859e3b912",
+        "hash": "ce51978550d5c563",
         "version": 3,
       }
     `);
@@ -69,7 +70,7 @@ describe('formats', () => {
       hash: hashOf(files.map((file) => `src/core/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "e824a68a95d14573",
+        "hash": "fe8aedffcbb8f331",
         "version": 3,
       }
     `);

@@ -34,10 +34,11 @@ import { insertChunk } from './import.ts';
 import { type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import { type Addressed, obstacleOf } from './obstacle.ts';
+import { OpenReads } from './open-reads.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeAnswer, withSession, withToken } from './reply.ts';
+import { encodeAnswer, withSession } from './reply.ts';
 import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -72,6 +73,8 @@ export class Replica {
   seal = new SessionSeal(null);
   /** Of interactive transactions: in memory alone. */
   readonly scripts = new Scripts();
+  /** Whose pages may go on: likewise. */
+  readonly openReads = new OpenReads();
   readonly #context: ExecutionContext;
   readonly #group: GroupMember;
   /** Of the transactions that are prepared here: follows the file. */
@@ -210,7 +213,8 @@ export class Replica {
     if (answered !== null) return { kind: 'done', body: answered };
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
-    const { read, statements, asOf } = request;
+    const { read, statements, asOf, pageBytes } = request;
+    if (pageBytes !== undefined) this.openReads.note(asOf ?? this.last.time, now);
     if (asOf !== undefined)
       return serveAsOf(this, asOf, now, this.#ready(request), () => this.#read(request));
     // Nearly always nothing is prepared: whoever works in one partition pays nothing for those who do not.
@@ -356,11 +360,6 @@ export class Replica {
       left = Math.max(0, left - result.rows.length);
       return result;
     });
-  }
-
-  /** The answer to a batch, JSON text, for a router that makes its own of it. */
-  encodeBatch(results: readonly StatementResult[]): string {
-    return withToken(this, encodeAnswer(this, { shape: 'batch' }, results));
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */
