@@ -11,12 +11,14 @@ export interface AnswerOptions {
   readonly style: Style;
   /** How long the answer took, for the line below it. */
   readonly ms: number;
+  /** It goes on from an earlier page. */
+  readonly goesOn?: boolean;
 }
 
 /** An answer in the format asked for, with its line end; empty where the format has nothing to show. */
 export function renderAnswer(result: QueryResult, format: AnswerFormat, options: AnswerOptions): string {
   if (format === 'json') return ndjson(result);
-  if (format === 'csv') return csv(result);
+  if (format === 'csv') return csv(result, options.goesOn ?? false);
   const table = result.columns.length === 0 ? '' : `${renderTable(result.columns, result.rows, options)}\n`;
   return `${table}${options.style.dim(footer(result, options.ms))}\n`;
 }
@@ -25,7 +27,7 @@ export function renderAnswer(result: QueryResult, format: AnswerFormat, options:
 export function footer(result: QueryResult, ms: number): string {
   const amount =
     result.columns.length > 0
-      ? plural(result.rows.length, 'row')
+      ? `${plural(result.rows.length, 'row')}${result.cursor === undefined ? '' : ' and more: --json or --csv give them all'}`
       : result.rowsAffected > 0
         ? `${plural(result.rowsAffected, 'row')} changed`
         : 'done';
@@ -48,10 +50,11 @@ function exact(value: SqlOutput) {
 }
 
 /** RFC 4180. NULL is an empty field, the empty string a quoted one. */
-function csv(result: QueryResult): string {
+function csv(result: QueryResult, goesOn: boolean): string {
   if (result.columns.length === 0) return '';
   const lines = result.rows.map((row) => row.map(csvField).join(','));
-  return [result.columns.map(csvField).join(','), ...lines, ''].join('\r\n');
+  const header = goesOn ? [] : [result.columns.map(csvField).join(',')];
+  return [...header, ...lines, ''].join('\r\n');
 }
 
 function csvField(value: SqlOutput): string {

@@ -7,6 +7,7 @@ import { hostsCommand } from './commands/hosts.ts';
 import { importCommand } from './commands/import.ts';
 import { initCommand } from './commands/init.ts';
 import { restoreCommand } from './commands/restore.ts';
+import { settingsCommand } from './commands/settings.ts';
 import { sqlCommand } from './commands/sql.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -47,6 +48,7 @@ for (const command of [
   restoreCommand,
   statusCommand,
   hostsCommand,
+  settingsCommand,
   initCommand,
   tokenCommand,
   demoCommand,

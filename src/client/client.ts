@@ -1,6 +1,7 @@
 import { type Call, type Fetch, send, sendForText, type Transport } from './http.ts';
 import { type ImportOptions, type ImportResult, type ImportSource, importInto } from './import.ts';
 import { keyOf, newKey, takesNoKey } from './key.ts';
+import { PAGE_BYTES_DEFAULT, type PageOptions, pagesFrom } from './pages.ts';
 import { type RestoreOptions, type RestoreResult, type RestoreSource, restoreFrom } from './restore.ts';
 import { type BatchResult, batchResult, type QueryResult, queryResult } from './result.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -65,6 +66,21 @@ export interface Client {
    * const city = (await db.query('SELECT * FROM cities WHERE name = :name', { name: 'Vík' })).first();
    */
   query(sql: string, args?: SqlArguments, options?: QueryOptions): Promise<QueryResult>;
+
+  /**
+   * A read's answer of any size, page by page, all of one moment: every row is there once, whatever is written meanwhile. What
+   * cannot be read in pages is one page, if it is small enough.
+   *
+   * @example
+   * for await (const page of db.pages('SELECT * FROM cities ORDER BY name')) {
+   *   for (const { name } of page.objects<{ name: string }>()) console.log(name);
+   * }
+   */
+  pages(
+    sql: string,
+    args?: SqlArguments,
+    options?: PageOptions,
+  ): AsyncGenerator<QueryResult, void, undefined>;
 
   /**
    * Runs statements in order, all or nothing.
@@ -136,7 +152,7 @@ export interface Client {
   schema(): Promise<Record<string, unknown>>;
 
   /** Any other call of the API: sends `body` as JSON and gives the reply's JSON. */
-  call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  call(method: Call['method'], path: string, body?: unknown): Promise<unknown>;
 }
 
 const TIMEOUT_DEFAULT_MS = 30_000;
@@ -202,6 +218,20 @@ export function createClient(options: ClientOptions): Client {
     url: transport.url,
     query: async (sql, args, own = {}) =>
       queryResult(await post('/v1/query', statementFields({ sql, args: args ?? [] }), [sql], own)),
+    pages: (sql, args, own = {}) => {
+      const { pageBytes = PAGE_BYTES_DEFAULT, ...options } = own;
+      const statement = `${statementFields({ sql, args: args ?? [] })},"pageBytes":${JSON.stringify(pageBytes)}`;
+      const { timeoutMs: patience, signal } = own;
+      const next = (cursor: string) =>
+        post('/v1/query', `"cursor":${JSON.stringify(cursor)}`, [], {
+          ...(patience !== undefined && { timeoutMs: patience }),
+          ...(signal !== undefined && { signal }),
+        });
+      return pagesFrom(
+        async () => queryResult(await post('/v1/query', statement, [], options)),
+        async (cursor) => queryResult(await next(cursor)),
+      );
+    },
     batch: async (statements, own = {}) => {
       const list = statements.map((statement) =>
         typeof statement === 'string'

@@ -13,7 +13,7 @@ export interface Transport {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly body?: string | Uint8Array | ReadableStream<Uint8Array>;
   readonly contentType?: string;

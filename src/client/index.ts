@@ -10,6 +10,7 @@ export { AtollError, type AtollErrorFields, type Outcome } from './error.ts';
 export type { Fetch } from './http.ts';
 export type { ImportFormat, ImportOptions, ImportProgress, ImportResult, ImportSource } from './import.ts';
 export { newKey as newIdempotencyKey } from './key.ts';
+export type { PageOptions } from './pages.ts';
 export type { RestoreOptions, RestoreResult, RestoreSource } from './restore.ts';
 export { type BatchResult, type Plan, QueryResult } from './result.ts';
 export { isComplete, type ScriptStatement, SqlSyntaxError, splitScript } from './script.ts';

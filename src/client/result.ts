@@ -13,6 +13,7 @@ interface ReplyBody {
   readonly plan?: Plan | null;
   readonly consistency?: string;
   readonly asOf?: string;
+  readonly cursor?: string;
 }
 
 /** The answer to one statement. */
@@ -30,6 +31,8 @@ export class QueryResult {
   readonly consistency: string | undefined;
   /** The moment whose state was read, of a request that has named one: given again, it reads the same. */
   readonly asOf: string | undefined;
+  /** Of a page: what the next one is asked for with; undefined at the last. {@link Client.pages} does it. */
+  readonly cursor: string | undefined;
 
   constructor(body: ReplyBody) {
     this.columns = body.columns ?? [];
@@ -41,6 +44,7 @@ export class QueryResult {
     this.plan = body.plan === undefined || body.plan === null ? undefined : (withNumbers(body.plan) as Plan);
     this.consistency = body.consistency;
     this.asOf = body.asOf;
+    this.cursor = body.cursor;
   }
 
   /**

@@ -96,7 +96,7 @@ async function respond(route: string, handler: Handler, call: Call): Promise<Res
 function corsFor(origins: readonly string[]): ReturnType<typeof cors> {
   return cors({
     origin: origins.includes('*') ? '*' : [...origins],
-    allowMethods: ['GET', 'POST', 'DELETE'],
+    allowMethods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowHeaders: ['authorization', 'content-type', 'content-encoding', TRACE_HEADER],
     exposeHeaders: [TRACE_REPLY_HEADER, 'retry-after'],
     maxAge: 86_400,

@@ -18,6 +18,8 @@ export interface PartitionWork {
   readonly read: boolean;
   readonly statements: readonly WireStatement[];
   readonly answerBytesMax?: number;
+  /** As of an ExecuteRequest. */
+  readonly pageBytes?: number;
   readonly demand: ReadDemand;
   /** The partition must have followed the system partition so far, even if neither router nor session know of it. */
   readonly system?: number;
@@ -39,7 +41,7 @@ export async function executeIn(
   work: PartitionWork,
   context: CallContext,
 ): Promise<Response> {
-  const { partition, shape, read, statements, answerBytesMax, demand, whole } = work;
+  const { partition, shape, read, statements, answerBytesMax, pageBytes, demand, whole } = work;
   const { system = 0, keyed = null } = work;
   const { session, past } = demand;
   const request: ExecuteRequest = {
@@ -50,6 +52,7 @@ export async function executeIn(
     read,
     statements,
     ...(answerBytesMax !== undefined && { answerBytesMax }),
+    ...(pageBytes !== undefined && { pageBytes }),
     ...(whole && session !== null && { session: session.text }),
     ...demandOf(demand, partition),
     ...(keyed !== null && { idempotency: keyed.idempotency }),

@@ -6,12 +6,16 @@ import type { WireStatement } from '../protocol/execute.ts';
 import { type IdempotencyKey, readIdempotencyKey } from '../protocol/idempotency-key.ts';
 import { SESSIONS_LENGTH_MAX } from '../protocol/session.ts';
 import { CONSISTENCIES, type ReadDemand, readSession } from './freshness.ts';
+import { CURSOR_LENGTH_MAX, type Cursor, decodeCursor } from './paging/cursor.ts';
 
 /** Statements in one batch (chosen: they run in one synchronous turn of the partition). */
 export const BATCH_STATEMENTS_MAX = 1_000;
 /** Longest wait that a caller may ask for, ms (chosen; Durable Object calls have no limit of their own). */
 export const TIMEOUT_MS_MAX = 120_000;
 export const TIMEOUT_MS_DEFAULT = 30_000;
+/** Bytes of values that a page may be asked for (chosen: the larger bound is half of what a partition answers at all). */
+export const PAGE_BYTES_MIN = 1_024;
+export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
 const statementFields = {
   sql: v.string(),
@@ -28,7 +32,22 @@ const common = {
   idempotencyKey: v.optional(v.string()),
 };
 
-const Query = v.strictObject({ ...statementFields, ...common });
+const paging = {
+  pageBytes: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(PAGE_BYTES_MIN), v.maxValue(PAGE_BYTES_MAX)),
+  ),
+};
+
+const Query = v.strictObject({ ...statementFields, ...common, ...paging });
+/** What says how and what to read has been said. */
+const NextPage = v.strictObject({
+  cursor: v.pipe(v.string(), v.maxLength(CURSOR_LENGTH_MAX)),
+  consistency: common.consistency,
+  maxStalenessMs: common.maxStalenessMs,
+  session: common.session,
+  timeoutMs: common.timeoutMs,
+  ...paging,
+});
 const Batch = v.strictObject({
   statements: v.pipe(
     v.array(v.strictObject(statementFields)),
@@ -45,21 +64,50 @@ export interface ClientRequest {
   readonly timeoutMs: number;
   readonly demand: ReadDemand;
   readonly idempotencyKey: IdempotencyKey | null;
+  /** How much of the answer is wanted at once; null: all. */
+  readonly page: PageDemand | null;
+}
+
+export interface PageDemand {
+  readonly bytes: number;
+  /** Null: from the first row on. */
+  readonly cursor: SentCursor | null;
+}
+
+export interface SentCursor extends Cursor {
+  /** As it came. */
+  readonly text: string;
 }
 
 export function readQuery(body: unknown): ClientRequest {
-  const { sql, args, ...rest } = parse(Query, body);
-  return { shape: 'query', statements: [{ sql, args }], ...options(rest) };
+  if (typeof body === 'object' && body !== null && Object.hasOwn(body, 'cursor')) return readNextPage(body);
+  const { sql, args, pageBytes, ...rest } = parse(Query, body);
+  const page = pageBytes === undefined ? null : { bytes: pageBytes, cursor: null };
+  return { shape: 'query', statements: [{ sql, args }], ...options(rest), page };
+}
+
+/** The moment is the cursor's, whatever else is said of what to see. */
+function readNextPage(body: object): ClientRequest {
+  const { cursor: text, pageBytes, ...rest } = parse(NextPage, body);
+  const cursor = { ...decodeCursor(text), text };
+  const { demand, ...others } = options(rest);
+  return {
+    shape: 'query',
+    statements: [cursor.statement],
+    ...others,
+    demand: { ...demand, past: { at: cursor.at, feed: 0 } },
+    page: { bytes: pageBytes ?? cursor.bytes, cursor },
+  };
 }
 
 export function readBatch(body: unknown): ClientRequest {
   const { statements, ...rest } = parse(Batch, body);
-  return { shape: 'batch', statements, ...options(rest) };
+  return { shape: 'batch', statements, ...options(rest), page: null };
 }
 
-type Options = Omit<v.InferOutput<typeof Query>, 'sql' | 'args'>;
+type Options = Omit<v.InferOutput<typeof Query>, 'sql' | 'args' | 'pageBytes'>;
 
-function options(fields: Options): Omit<ClientRequest, 'shape' | 'statements'> {
+function options(fields: Options): Omit<ClientRequest, 'shape' | 'statements' | 'page'> {
   const { atomicity = 'all', timeoutMs = TIMEOUT_MS_DEFAULT, idempotencyKey: key } = fields;
   const idempotencyKey = key === undefined ? null : readIdempotencyKey(key);
   return { atomicity, timeoutMs, demand: readDemand(fields), idempotencyKey };

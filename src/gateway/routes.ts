@@ -15,6 +15,7 @@ import { networkView } from './network-view.ts';
 import { type ClientRequest, readBatch, readQuery } from './request.ts';
 import { restoreDatabase } from './restore/restore.ts';
 import { schemaView } from './schema-view.ts';
+import { changeSettings, readSettings } from './settings.ts';
 import { logIfSlow } from './slow.ts';
 import { runStatements } from './statements.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
@@ -22,7 +23,7 @@ import { createToken, listTokens, revokeToken } from './tokens.ts';
 export type Handler = (call: Call) => Promise<Response> | Response;
 
 /** Handlers by method. A method that is not here is answered with 405. */
-export type Route = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', Handler>>>;
+export type Route = Readonly<Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE', Handler>>>;
 
 /** The public API by path: docs/api.md. */
 export const ROUTES: Readonly<Record<string, Route>> = {
@@ -39,6 +40,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/v1/schema': { GET: schema },
   '/v1/hosts': { GET: hosts },
   '/v1/hosts/:id/:action': { POST: hostAction },
+  '/v1/settings': { GET: settings, PUT: newSettings },
   '/v1/init': { POST: init },
   '/v1/tokens': { GET: tokens, POST: newToken },
   '/v1/tokens/:id': { DELETE: endToken },
@@ -102,6 +104,18 @@ async function schema(call: Call): Promise<Response> {
   const { database, principal, context } = await call.session();
   authorize(principal, database.name, 'read');
   return Response.json(await schemaView(database, context));
+}
+
+async function settings(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorize(session.principal, session.database.name, 'read');
+  return Response.json(await readSettings(session));
+}
+
+async function newSettings(call: Call): Promise<Response> {
+  const session = await call.session();
+  authorize(session.principal, session.database.name, 'admin');
+  return Response.json(await changeSettings(session, await call.json()));
 }
 
 async function hosts(call: Call): Promise<Response> {

@@ -14,6 +14,7 @@ import { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { executeLookup } from './lookup.ts';
 import { executeLookupWrite } from './lookup-write.ts';
+import { readPage, refuseForeignCursor } from './paging/paged-read.ts';
 import { executePartial } from './partial.ts';
 import { neededRole, type Planned, PlanRefusal, planClientStatement, refusesBySchema } from './planned.ts';
 import { sessionText } from './reply-session.ts';
@@ -79,6 +80,7 @@ async function runPlanned(
     try {
       refuseDuringRestore(known);
       refuseForeignSession(known, request.demand);
+      refuseForeignCursor(known, request.page);
       if (!newest && planned.some((each) => refusesBySchema(each.plan))) throw new PlanRefusal('stale', '');
       const asked = readsPast(request.demand, planned)
         ? await readingPast(session, known, request, planned)
@@ -144,6 +146,11 @@ async function dispatch(
 ): Promise<Response> {
   for (const [index, { plan }] of planned.entries()) {
     if (plan.kind === 'refused' || plan.kind === 'transaction-control') throw refusal(plan, request, index);
+  }
+  const [first] = planned;
+  if (request.page !== null && first !== undefined) {
+    const whole = { ...request, page: null };
+    return readPage(session, known, request, first, () => dispatch(session, known, whole, keyed, planned));
   }
   const writes = planned.some(({ plan }) => neededRole(plan) !== 'read');
   if (writes && keyed !== null) {

@@ -3,6 +3,7 @@ import { failureOf } from '../core/execution/failure.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import { buildsOf, viewBuilds } from '../core/replica/index-builds.ts';
 import { beginRestore, endRestore, restoreUnderWay } from '../core/replica/restore.ts';
+import { readRetention, setRetention } from '../core/replica/retention.ts';
 import type { Proposal, System } from '../core/replica/system.ts';
 import { withFilling } from '../core/schema/apply-change.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
@@ -14,6 +15,7 @@ import type {
   SchemaChangeRequest,
   SchemaCheckReply,
 } from '../protocol/schema.ts';
+import type { RetentionReply, RetentionRequest } from '../protocol/settings.ts';
 import { IndexBuilder } from './index-builder.ts';
 import { deadlineOf } from './patience.ts';
 import { ReferenceWrites } from './reference-writes.ts';
@@ -92,6 +94,14 @@ export class Coordinator {
   async serveChange(incoming: Request): Promise<Response> {
     const { statements } = (await incoming.json()) as SchemaChangeRequest;
     return Response.json(await this.changeSchema(statements, deadlineOf(incoming)));
+  }
+
+  /** How long logs are kept, after what is `set`. `pending`: partitions that will hear of it, and have not yet. */
+  async retention({ set }: RetentionRequest): Promise<RetentionReply> {
+    const { replica } = this.#system;
+    if (set !== undefined) setRetention(replica, set, Date.now());
+    const pending = set === undefined ? [] : await this.deliver();
+    return { ...readRetention(replica.port), pending };
   }
 
   builds(): { builds: IndexBuildView[] } {

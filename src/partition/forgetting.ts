@@ -24,6 +24,11 @@ export class Forgetting {
     this.#needed = needed;
   }
 
+  /** See {@link forgetOldEntries}. */
+  get needed(): number | null {
+    return this.#needed();
+  }
+
   /** A group of so many writes is done. */
   written(count: number): void {
     this.#writes += count;

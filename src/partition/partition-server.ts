@@ -150,7 +150,8 @@ export class PartitionServer {
       'token-revoke': (body: { id: string }) => ({
         revoked: this.#asSystem.revokeToken(body.id, Date.now()),
       }),
-      status: () => statusOf(this.#here, this.#transactions.inDoubt()),
+      status: () => statusOf(this.#here, this.#transactions.inDoubt(), this.#forgetting.needed),
+      retention: (body: Parameters<Coordinator['retention']>[0]) => this.#coordinating.retention(body),
       hosts: () => this.#hosts.view(),
       'leader-name': ({ name }: { name: string }) => this.#hosts.nameLeader(name),
       'host-check': (body: HostCheck) => this.#hosts.check(body),

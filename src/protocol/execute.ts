@@ -33,6 +33,11 @@ export interface ExecuteRequest {
   readonly statements: readonly WireStatement[];
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+  /**
+   * Of one SELECT that reads: its answer may end behind any row but the first once it has so many bytes of values, and says
+   * then that there is `more`. Whoever does not know this answers with all or refuses.
+   */
+  readonly pageBytes?: number;
   /** The client's session token as it came: the reply's token is this one and what the reply saw. */
   readonly session?: string;
   /** The replica must have applied the partition's log this far, */

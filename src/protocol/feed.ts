@@ -1,4 +1,5 @@
 import type { Timestamp } from '../base/brand.ts';
+import type { LogRetention } from './settings.ts';
 
 /**
  * What every partition follows of the system partition's log: schema changes and writes of reference tables, in
@@ -24,4 +25,6 @@ export type FeedEntry =
       readonly kind: 'write';
       readonly changes: string;
       readonly timestamp?: Timestamp;
+      /** The entry sets it, and changes no rows: whoever does not know it keeps the usual one. */
+      readonly retention?: LogRetention;
     };

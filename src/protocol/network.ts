@@ -53,6 +53,18 @@ export interface PartitionStatus {
   readonly committedAt: string | null;
   /** Transactions over several partitions that wait for their decision, or for all to have applied it. */
   readonly inDoubt: readonly InDoubt[];
+  /** Left out by hosts that do not measure it yet. */
+  readonly log?: LogStatus;
+}
+
+/** A partition's log. */
+export interface LogStatus {
+  /** Of its images, by the length of a sample. */
+  readonly bytes: number;
+  /** The oldest moment that it can tell, ISO 8601; null before the first entry. */
+  readonly oldestAt: string | null;
+  /** Entries past the retention, by what they are kept for: hosts with copies, pages of open reads, and partitions that follow the feed. */
+  readonly held: { readonly followers: number; readonly reads: number; readonly feed: number };
 }
 
 /**

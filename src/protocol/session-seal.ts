@@ -47,6 +47,16 @@ export class SessionSeal {
     );
   }
 
+  /** A text that is no session token, sealed for another purpose; a `:` is in no token, so neither seal holds for the other. */
+  sealFor(purpose: string, text: string): string {
+    return `${text}.${this.#sealOf(`${purpose}:${text}`)}`;
+  }
+
+  isSealedFor(purpose: string, sealed: string): boolean {
+    const dot = sealed.indexOf('.');
+    return dot > 0 && isEqual(sealed.slice(dot + 1), this.#sealOf(`${purpose}:${sealed.slice(0, dot)}`));
+  }
+
   #sealOf(token: string): string {
     const bytes = this.#keyed._cloneInto(this.#hasher).update(utf8ToBytes(token)).digest();
     return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace('==', '');

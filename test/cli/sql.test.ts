@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { FakeServer } from '../client/fake-server.ts';
+import { type FakeServer, failure, fakeServer } from '../client/fake-server.ts';
 import { run, temporaryDirectory } from './process.ts';
 import { sqliteServer, TOKEN } from './sqlite-server.ts';
 
@@ -170,4 +170,60 @@ test('atoll status shows partitions, shares and versions', async () => {
   expect(stdout).toContain('2 partitions · schema version 7 · network version 3');
   expect(stdout).toMatch(/1 │ write {2}│ 00000000–7fffffff │ 50\.0 %$/m);
   expect(JSON.parse((await atoll(['status', '--json'])).stdout)).toMatchObject({ version: 3 });
+});
+
+describe('an answer that is too large to come at once', () => {
+  const page = (rows: number[], cursor?: string) => ({
+    body: {
+      columns: ['a'],
+      rows: rows.map((value) => [value]),
+      rowsAffected: 0,
+      lastInsertRowid: null,
+      cursor,
+    },
+  });
+  const asPaged = (body: string) => {
+    const { pageBytes, cursor } = JSON.parse(body);
+    if (cursor !== undefined) return page([3]);
+    return pageBytes === undefined ? failure(413, { code: 'result-too-large' }) : page([1, 2], 'next');
+  };
+
+  test.each([
+    [['--csv'], 'a\r\n1\r\n2\r\n3\r\n'],
+    [['--json'], '{"a":1}\n{"a":2}\n{"a":3}\n'],
+    [[], /2 rows and more: --json or --csv give them all/],
+  ])('comes in pages: %j', async (options, expected) => {
+    const paged = await fakeServer(({ body }) => asPaged(body));
+    try {
+      const { stdout, code } = await atoll(['sql', ...options, '-e', 'SELECT a FROM t'], {
+        env: { ATOLL_URL: paged.url },
+      });
+      expect(code).toBe(0);
+      if (typeof expected === 'string') expect(stdout).toBe(expected);
+      else expect(stdout).toMatch(expected);
+    } finally {
+      await paged.close();
+    }
+  });
+});
+
+describe('atoll settings', () => {
+  test('shows and changes them', async () => {
+    const settings = { logRetentionSeconds: 3600, logRetentionBytes: 268435456 };
+    const fake = await fakeServer(({ method, body }) => ({
+      body: method === 'PUT' ? { ...settings, ...JSON.parse(body), pending: [2] } : settings,
+    }));
+    const env = { ATOLL_URL: fake.url };
+    try {
+      expect((await atoll(['settings'], { env })).stdout).toBe('log retention  1 h, 256 MB in a partition\n');
+      const { stdout } = await atoll(['settings', '--log-retention', '7d', '--log-bytes', '1GB'], { env });
+      expect(stdout).toMatch(/^log retention {2}7 d, 1 GB in a partition\npartition 2 has not confirmed/);
+      expect(fake.requests.at(-1)?.body).toBe(
+        '{"logRetentionSeconds":604800,"logRetentionBytes":1073741824}',
+      );
+      expect((await atoll(['settings', '--log-retention', 'long'], { env })).code).toBe(2);
+    } finally {
+      await fake.close();
+    }
+  });
 });

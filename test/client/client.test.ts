@@ -183,3 +183,34 @@ test('an export streams', async () => {
   for await (const bytes of await db.export()) text += new TextDecoder().decode(bytes);
   expect(text).toBe('CREATE TABLE t (a);\n');
 });
+
+describe('pages', () => {
+  test('are asked for one after another, as they are taken', async () => {
+    const page = (rows: number[][], cursor?: string) => ({
+      body: { columns: ['a'], rows, rowsAffected: 0, lastInsertRowid: null, asOf: 't', cursor },
+    });
+    const answers = [page([[1], [2]], 'c1'), page([[3]], 'c2'), page([[4]])];
+    const { db, requests } = await client(() => answers[requests.length - 1] ?? EMPTY);
+    const found: unknown[] = [];
+    for await (const { rows, asOf } of db.pages('SELECT a FROM t WHERE b = ?', [7], {
+      pageBytes: 2048,
+      timeoutMs: 900,
+    })) {
+      expect(asOf).toBe('t');
+      found.push(...rows.flat());
+      expect(requests).toHaveLength(found.length < 3 ? 1 : found.length - 1);
+    }
+    expect(found).toEqual([1, 2, 3, 4]);
+    expect(requests.map(({ body }) => body)).toEqual([
+      '{"sql":"SELECT a FROM t WHERE b = ?","args":[7],"pageBytes":2048,"timeoutMs":900}',
+      '{"cursor":"c1","timeoutMs":900}',
+      '{"cursor":"c2","timeoutMs":900}',
+    ]);
+  });
+
+  test('of a write are refused by the server, and nothing is sent twice', async () => {
+    const { db, requests } = await client(() => failure(400, { code: 'bad-request' }));
+    await errorOf(db.pages('DELETE FROM t').next());
+    expect(requests).toHaveLength(1);
+  });
+});

@@ -24,7 +24,7 @@ export function purge(outside: Outside, host: Host, needed: number): 'crashed' |
         forgetOldEntries(replica, now, needed, 3);
         return;
       }
-      if (marks) markLost(port, now, bytesMax);
+      if (marks) markLost(port, now, { milliseconds: RETENTION_MS, bytes: bytesMax });
       const floor = Math.min(needed + 1, followersFloor(port)) as CommitId;
       for (let i = 0; i < 3; i++) if (!purgeStep(port, { olderThan, bytesMax, floor })) break;
     });

@@ -27,6 +27,7 @@ const MESSAGES = [
   'schema.ts',
   'session-seal.ts',
   'session.ts',
+  'settings.ts',
   'token.ts',
   'transaction.ts',
 ];
@@ -69,7 +70,7 @@ describe('formats', () => {
       hash: hashOf(files.map((file) => `src/core/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "e824a68a95d14573",
+        "hash": "fe8aedffcbb8f331",
         "version": 3,
       }
     `);

@@ -77,7 +77,7 @@ export class SimulatedCluster {
   }
 
   /** A client's request to a router; null: no answer came. */
-  ask(client: Actor, number: number, path: string, body: unknown): Promise<Answer | null> {
+  ask(client: Actor, number: number, path: string, body: unknown, method = 'POST'): Promise<Answer | null> {
     const router = this.routers[number] as Router;
     const loop = this.#loop;
     return new Promise((resolve) => {
@@ -96,12 +96,12 @@ export class SimulatedCluster {
       const patience = loop.schedule(PATIENCE_MS, client, lost);
       loop.schedule(0.1, router, () => {
         const request = new Request(`http://atoll${path}`, {
-          method: 'POST',
+          method,
           headers: {
             authorization: `Bearer ${TOKEN}`,
             'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json',
           },
-          body: typeof body === 'string' ? body : JSON.stringify(body),
+          ...(method !== 'GET' && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         });
         Promise.resolve(router.gateway.fetch(request))
           .then(async (response) => ({ status: response.status, text: await response.text() }))

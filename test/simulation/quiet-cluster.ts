@@ -40,6 +40,31 @@ export class QuietCluster {
     return this.together([[path, body]]).then(([answer]) => answer as Answer);
   }
 
+  /** Of another method than POST. */
+  send(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.#until(async () => {
+      const answer = await this.#cluster.ask(this.#client, 0, path, body, method);
+      if (answer === null) throw new Error(`no answer from ${path}`);
+      return answer;
+    });
+  }
+
+  /** Lets simulated time pass, at most {@link ANSWER_MS} at once. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= REST_MS)
+      await this.#until(
+        () =>
+          new Promise((resolve) =>
+            this.#loop.schedule(Math.min(left, REST_MS), this.#client, () => resolve(null)),
+          ),
+      );
+  }
+
+  /** The partitions' files. */
+  get ports() {
+    return this.#cluster.hosts.map(({ port }) => port);
+  }
+
   /** Requests at the same time. */
   together(requests: readonly (readonly [path: string, body: unknown])[]): Promise<readonly Answer[]> {
     return this.#until(() =>
@@ -75,10 +100,8 @@ export class QuietCluster {
 
   /** Once what was decided is applied everywhere, every index over partitions has exactly the entries of the rows. */
   async checkIndexes(): Promise<void> {
-    await this.#until(
-      () => new Promise((resolve) => this.#loop.schedule(REST_MS, this.#client, () => resolve(null))),
-    );
-    checkIndexes(this.#cluster.hosts.map(({ port }) => port));
+    await this.pass(REST_MS);
+    checkIndexes(this.ports);
   }
 
   /** Runs the simulation until it is done. Simulated time and chance are in place meanwhile alone. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
@@ -13,6 +14,7 @@ import { type ConnectionOptions, connect } from '../connection.ts';
 import { CliError, describeFailure, EXIT } from '../failure.ts';
 import { withConnection } from '../options.ts';
 import { runPrompt } from '../prompt/prompt.ts';
+import { queryPages } from '../query-pages.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
 
 interface Options extends ConnectionOptions {
@@ -64,9 +66,15 @@ async function runScript(client: Client, script: string, format: AnswerFormat, f
   for (const { sql, line } of statements) {
     const startedAt = performance.now();
     try {
-      const result = await client.query(sql);
-      const options = { width: widthOf(process.stdout), style: styleFor(process.stdout) };
-      process.stdout.write(renderAnswer(result, format, { ...options, ms: performance.now() - startedAt }));
+      let goesOn = false;
+      for await (const result of queryPages(client, sql)) {
+        const options = { width: widthOf(process.stdout), style: styleFor(process.stdout), goesOn };
+        const text = renderAnswer(result, format, { ...options, ms: performance.now() - startedAt });
+        // Nothing more is asked for before the reader has taken this.
+        if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+        if (format === 'table') break;
+        goesOn = true;
+      }
     } catch (error) {
       throw located(error, file, line, statements);
     }

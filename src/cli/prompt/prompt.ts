@@ -3,6 +3,7 @@ import { type Client, isComplete, SqlSyntaxError, splitScript } from '../../clie
 import { renderAnswer } from '../answer.ts';
 import { describeFailure } from '../failure.ts';
 import { planReason, planSummary } from '../plan-text.ts';
+import { queryPages } from '../query-pages.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
 import { runDotCommand } from './dot-command.ts';
 import { historyFile, readHistory, writeHistory } from './history.ts';
@@ -102,7 +103,8 @@ async function runTyped(
   const style = styleFor(output);
   for (const { sql } of splitScript(script)) {
     const startedAt = performance.now();
-    const result = await client.query(sql);
+    const { value: result } = await queryPages(client, sql).next();
+    if (result === undefined) continue;
     const ms = performance.now() - startedAt;
     if (state.showPlan && result.plan !== undefined) {
       const reason = planReason(result.plan);

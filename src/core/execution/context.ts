@@ -11,6 +11,8 @@ export interface StatementResult {
   readonly rowsAffected: number;
   /** The last id generated or given, of an INSERT into a table with rowids; else null. */
   readonly lastInsertRowid: bigint | null;
+  /** Of a page: rows are left that did not fit. */
+  readonly more?: boolean;
 }
 
 /** What a statement needs of the replica that runs it. */
@@ -18,6 +20,8 @@ export interface ExecutionContext {
   readonly port: SqlitePort;
   /** Largest answer in bytes. */
   readonly answerBytesMax: number;
+  /** Given: an answer ends where it would become larger than this, but not before its first row. Of reads alone. */
+  readonly pageBytes?: number | undefined;
   /** `given`: ids that the statement itself brings along. */
   takeIdentifiers(table: Table, count: number, given?: readonly number[]): number[];
   /** Whether rows may bring ids along in a table whose ids do not say where a row is; absent: in none. */
@@ -26,14 +30,27 @@ export interface ExecutionContext {
   passIdentifiers(table: Table): void;
 }
 
-/** Runs SQL whose rows are an answer, or part of one. */
-export function query(context: ExecutionContext, sql: string, bindings: PortValue[]): PortResult {
-  const result = context.port.queryBounded(sql, bindings, context.answerBytesMax);
-  if (result.truncated) {
-    throw new AtollError(
-      'result-too-large',
-      'the answer is larger than one request may have: select fewer columns, add LIMIT, or split the batch',
-    );
+/** Runs SQL whose rows are an answer, or part of one; `truncated`, of a page: they are not all. */
+export function query(
+  { port, answerBytesMax, pageBytes }: ExecutionContext,
+  sql: string,
+  bindings: PortValue[],
+): PortResult & { readonly truncated: boolean } {
+  if (pageBytes !== undefined) {
+    const page = port.queryBounded(sql, bindings, Math.min(pageBytes, answerBytesMax));
+    if (!page.truncated || page.rows.length > 0) return page;
   }
-  return result;
+  const result = port.queryBounded(sql, bindings, answerBytesMax);
+  if (!result.truncated) return pageBytes === undefined ? result : firstOf(result);
+  if (pageBytes !== undefined && result.rows.length > 0) return firstOf(result);
+  throw new AtollError(
+    'result-too-large',
+    'the answer is larger than one request may have: select fewer columns, add LIMIT, split the batch, or ask for it in ' +
+      'pages, by pageBytes',
+  );
+}
+
+/** A page whose first row alone is larger than a page. */
+function firstOf({ columns, rows }: PortResult): PortResult & { readonly truncated: boolean } {
+  return { columns, rows: rows.slice(0, 1), truncated: rows.length > 1 };
 }

@@ -29,17 +29,22 @@ function runSelect(
   if (prepared.classes !== null) {
     const result = query(context, sql, bindings);
     const rows = encodePlainRows(result.rows, prepared.classes);
-    if (rows !== null) return read(result.columns, rows, result.rows.length);
+    if (rows !== null) return read(result.columns, rows, result.rows.length, result.truncated);
   }
   // The columns alone do not tell the types, or a value was met that a port reads inexactly.
   prepared.columns ??= columnNames(prepared, context.port);
   const { columns, evaluateOnce } = prepared;
   const typed = (rawText: boolean) =>
-    query(context, typedSelect(sql, columns.length, { rawText, evaluateOnce }), bindings).rows;
-  const tagged = typed(false);
-  const rows = encodeTaggedRows(tagged) ?? encodeTaggedRows(typed(true));
+    query(context, typedSelect(sql, columns.length, { rawText, evaluateOnce }), bindings);
+  let tagged = typed(false);
+  let rows = encodeTaggedRows(tagged.rows);
+  if (rows === null) {
+    // Of a page there may be fewer rows now: raw text is longer.
+    tagged = typed(true);
+    rows = encodeTaggedRows(tagged.rows);
+  }
   assert(rows !== null, 'raw text was read as text');
-  return read(columns, rows, tagged.length);
+  return read(columns, rows, tagged.rows.length, tagged.truncated);
 }
 
 /** A PRAGMA that reads the schema: names, texts and whole numbers. What is Atoll's own is left out. */
@@ -50,9 +55,9 @@ function runPragma(context: ExecutionContext, { sql, parsed, keys }: Prepared): 
   const classes = columns.map(() => 'integer' as const);
   const encoded = encodePlainRows(shown, classes);
   assert(encoded !== null, 'a PRAGMA reads names and small numbers');
-  return read(columns, encoded, shown.length);
+  return read(columns, encoded, shown.length, false);
 }
 
-function read(columns: readonly string[], rows: string, rowCount: number): StatementResult {
-  return { columns, rows, rowCount, rowsAffected: 0, lastInsertRowid: null };
+function read(columns: readonly string[], rows: string, rowCount: number, more: boolean): StatementResult {
+  return { columns, rows, rowCount, rowsAffected: 0, lastInsertRowid: null, more };
 }

@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { CommitId, Timestamp } from '../../base/brand.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { BARRIERS, type CommitKind } from './commit.ts';
+import { firstEntryAfter } from './find-entry.ts';
 import { imagesOf, type SeqRange } from './image.ts';
 import { readLayouts } from './layout.ts';
 import { replaying } from './replay.ts';
@@ -32,10 +33,10 @@ export function oldestMoment(port: SqlitePort): Timestamp | null {
 
 /** What lies between `at`, which is not before {@link oldestMoment}, and now. Not while a commit is being made. */
 export function pastAt(port: SqlitePort, at: Timestamp): Past {
-  const { firstCommitId, lastCommitId, lastTimestamp, lastSeq } = readHead(port);
+  const { lastTimestamp, lastSeq } = readHead(port);
   assert(newestSeq(port) <= lastSeq, 'the past is not read while a commit is being made');
   if (lastTimestamp <= at) return { barrier: null, images: [] };
-  const first = firstAfter(port, at, firstCommitId, lastCommitId);
+  const first = firstEntryAfter(port, at);
   const kinds = [...BARRIERS].map((kind) => `'${kind}'`).join(', ');
   const { rows } = port.query(
     'SELECT kind, timestamp, first_seq, last_seq FROM _atoll_commits WHERE commit_id >= ? ' +
@@ -99,18 +100,6 @@ export function undoToPast(port: SqlitePort, { images }: Past, layouts: Readonly
         () => `images ${range.first} to ${range.last} do not come undone`,
       );
   });
-}
-
-/** The first entry whose log time is after `at`, by halving; there is one. */
-function firstAfter(port: SqlitePort, at: Timestamp, first: CommitId, last: CommitId): CommitId {
-  let low: number = first;
-  let high: number = last;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if ((timestampOf(port, middle as CommitId) ?? '') > at) high = middle;
-    else low = middle + 1;
-  }
-  return low as CommitId;
 }
 
 function timestampOf(port: SqlitePort, commitId: CommitId): Timestamp | null {

@@ -74,6 +74,15 @@ export function oldestSeqWithin(port: SqlitePort, bytesMax: number): number {
   return last - Math.floor(bytesMax / imageBytes(port, first, count)) + 1;
 }
 
+/** Bytes of all images, by the length of a sample. */
+export function logBytes(port: SqlitePort): number {
+  const { rows } = port.query('SELECT (SELECT min(seq) FROM _atoll_log), (SELECT max(seq) FROM _atoll_log)');
+  const [first, last] = rows[0] ?? [];
+  if (first == null) return 0;
+  const count = Number(last) - Number(first) + 1;
+  return Math.round(count * imageBytes(port, Number(first), count));
+}
+
 /** Mean bytes of an image: its values, one byte of header for each slot, and the row's own. */
 function imageBytes(port: SqlitePort, firstSeq: number, count: number): number {
   const width = logWidth(port);

@@ -17,6 +17,7 @@ import { partLocks, partObstacle, runPart } from './part.ts';
 import { takeNotice, wounded } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import type { Replica } from './replica.ts';
+import { encodeBatch } from './reply.ts';
 import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
 
 /** What an anchor decides with: all participants have voted yes. */
@@ -102,7 +103,7 @@ function decide(
   const answered = (): TransactReply => {
     if (results === null) return { replies };
     const { partition } = replica.identity;
-    return { replies: [...replies, { partition, reply: replica.encodeBatch(results) }] };
+    return { replies: [...replies, { partition, reply: encodeBatch(replica, results) }] };
   };
   if (idempotency !== undefined) recordReply(replica.port, idempotency, JSON.stringify(answered()));
   let commitTimestamp: Timestamp | null = null;

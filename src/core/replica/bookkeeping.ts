@@ -50,7 +50,8 @@ export const IMPORTS = internalTable(2, '_atoll_imports', [
 /**
  * What this partition knows of the system partition, one row each: `system_index`, up to which its log is
  * applied here (in the system partition itself: `feed_index`, its last entry that others follow); `hold`, the
- * proposal of a schema change whose check has passed here and whose fate is not known yet.
+ * proposal of a schema change whose check has passed here and whose fate is not known yet; `log_retention_ms` and
+ * `log_retention_bytes`, settings of the database (retention.ts).
  */
 export const PROGRESS = internalTable(3, '_atoll_progress', [
   ['name', 'TEXT', 1],
@@ -115,7 +116,7 @@ export function createInternalTable(port: SqlitePort, table: Table): void {
   );
 }
 
-type Progress = 'system_index' | 'feed_index' | 'hold';
+type Progress = 'system_index' | 'feed_index' | 'hold' | 'log_retention_ms' | 'log_retention_bytes';
 
 export function readProgress(port: SqlitePort, name: Progress): number | null {
   const row = port.query('SELECT value FROM _atoll_progress WHERE name = ?', name).rows[0];

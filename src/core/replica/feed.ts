@@ -3,6 +3,7 @@ import type { CommitId, TableId, Timestamp } from '../../base/brand.ts';
 import { fromBase64, toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
+import type { LogRetention } from '../../protocol/settings.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
@@ -17,6 +18,7 @@ import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { writeRetention } from './retention.ts';
 import { recordSchema } from './schema-versions.ts';
 
 /** Entries in one message (chosen: a partition that is far behind asks again). */
@@ -25,7 +27,7 @@ const ENTRIES_MAX = 256;
 /** Payload of the system partition's entries that partitions follow; other entries have none. */
 export type FeedPayload =
   | { readonly feed: 'schema'; readonly proposal: number; readonly change: SchemaChange }
-  | { readonly feed: 'write' };
+  | { readonly feed: 'write'; readonly retention?: LogRetention };
 
 /** Of the system partition: the feed after `from`. Indexes are its commit ids. */
 export function readFeed(replica: Replica, from: number): Feed {
@@ -43,11 +45,13 @@ function readEntry(replica: Replica, index: CommitId): FeedEntry {
   if (payload.feed === 'schema') {
     return { index, kind: 'schema', proposal: payload.proposal, change: payload.change };
   }
+  const { retention } = payload;
   return {
     index,
     kind: 'write',
     changes: toBase64(encodeChanges(commit.changes.filter(isOfReferenceTable))),
     timestamp: commit.header.commitTimestamp ?? commit.header.timestamp,
+    ...(retention !== undefined && { retention }),
   };
 }
 
@@ -116,7 +120,8 @@ function countsFrom({ clock }: Replica, entry: FeedEntry, now: number): Timestam
 }
 
 function payloadOf(entry: FeedEntry): string {
-  return entry.kind === 'schema' ? JSON.stringify(entry.change) : `{"system":${entry.index}}`;
+  if (entry.kind === 'schema') return JSON.stringify(entry.change);
+  return JSON.stringify({ system: entry.index, retention: entry.retention });
 }
 
 function applyEntry(replica: Replica, entry: FeedEntry): void {
@@ -124,6 +129,7 @@ function applyEntry(replica: Replica, entry: FeedEntry): void {
   if (entry.kind === 'write') {
     const bytes = present(fromBase64(entry.changes), 'a feed entry is base64');
     applyChanges(port, inOwnLayouts(port, decodeChanges(bytes)));
+    if (entry.retention !== undefined) writeRetention(port, entry.retention);
     return;
   }
   const change = entry.change as SchemaChange;

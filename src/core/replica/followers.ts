@@ -1,4 +1,5 @@
 import type { CommitId } from '../../base/brand.ts';
+import type { LogRetention } from '../../protocol/settings.ts';
 import { oldestSeqWithin, RETENTION_BYTES, RETENTION_MS } from '../log/purge.ts';
 import { newestSeq, readHead } from '../log/tables.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
@@ -26,6 +27,9 @@ export interface FollowerNote {
 
 /** What the log may take while a follower lags (chosen: a tenth of a Durable Object's 10 GB). */
 export const FOLLOWER_BYTES_MAX = 4 * RETENTION_BYTES;
+
+/** Where settings do not say more. */
+const WAITED_FOR: LogRetention = { milliseconds: RETENTION_MS, bytes: FOLLOWER_BYTES_MAX };
 
 /** How old a note may get while nothing but `matched` changes (chosen: each costs the leader a write). */
 const NOTE_MS = 2000;
@@ -70,13 +74,13 @@ function readFollower(port: SqlitePort, host: string): FollowerNote | null {
 }
 
 /** Marks those that are away, or behind, by more than the log can wait for; gives their hosts. */
-export function markLost(port: SqlitePort, now: number, bytesMax: number = FOLLOWER_BYTES_MAX): string[] {
+export function markLost(port: SqlitePort, now: number, atMost: LogRetention = WAITED_FOR): string[] {
   const waitedFor = readFollowers(port).filter(({ state }) => state !== 'resync');
   if (waitedFor.length === 0) return [];
   const { lastCommitId } = readHead(port);
-  const keepSeq = oldestSeqWithin(port, bytesMax);
+  const keepSeq = oldestSeqWithin(port, atMost.bytes);
   const lost = waitedFor.filter(({ matched, seenMs }) => {
-    if (now - seenMs > RETENTION_MS) return true;
+    if (now - seenMs > atMost.milliseconds) return true;
     return matched < lastCommitId && nextSeq(port, matched) < keepSeq;
   });
   for (const { host } of lost)

@@ -18,6 +18,7 @@ import { act, actionLocks, movedByActions } from './reference-actions.ts';
 import { type Consequences, consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { encodeBatch } from './reply.ts';
 import { tokenOfEntry, uniqueViolation } from './unique-entries.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
@@ -62,7 +63,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];
   deletePrepared(port, transaction);
   const preparedAt = promise(replica, request, locks, changes, now);
-  const reply = replica.encodeBatch([]);
+  const reply = encodeBatch(replica, []);
   const vote: Vote = {
     vote: 'yes',
     preparedAt,

@@ -8,6 +8,7 @@ import { keyColumns } from '../schema/placement.ts';
 import { bindExact, selectExact } from '../sqlite/exact.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
+import { encodeBatch } from './reply.ts';
 
 /** Finds an entry of an index over partitions; `body` of the outcome is a {@link LookupReply}. */
 export function lookUp(replica: Replica, request: LookupRequest): ExecuteOutcome {
@@ -37,7 +38,7 @@ export function lookUp(replica: Replica, request: LookupRequest): ExecuteOutcome
   );
   const reply: LookupReply = {
     entry: entry === undefined ? null : encodeRow(entry),
-    seen: replica.encodeBatch([]),
+    seen: encodeBatch(replica, []),
   };
   return { kind: 'done', body: JSON.stringify(reply) };
 }

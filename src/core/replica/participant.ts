@@ -25,6 +25,7 @@ import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.
 import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { encodeBatch } from './reply.ts';
 import { forgetLastRowid } from './script-execution.ts';
 import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
 
@@ -62,7 +63,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
   const preparedAt = promise(replica, request, locks, changes, now);
   // Behind the entry: a session that has seen this waits for what becomes of it, at any replica.
-  const reply = done === null ? replica.encodeBatch(results) : JSON.stringify(done);
+  const reply = done === null ? encodeBatch(replica, results) : JSON.stringify(done);
   const vote: Vote = {
     vote: 'yes',
     preparedAt,

@@ -2,6 +2,7 @@ import { assert, present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
 import { fromBase64, toBase64 } from '../../protocol/base64.ts';
 import type { FeedEntry } from '../../protocol/feed.ts';
+import type { LogRetention } from '../../protocol/settings.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Commit } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
@@ -13,6 +14,7 @@ import { PROGRESS } from './bookkeeping.ts';
 import { applyFeed, inOwnLayouts, readFeed } from './feed.ts';
 import { withdrawUndecided } from './recovery.ts';
 import type { Replica } from './replica.ts';
+import { writeRetention } from './retention.ts';
 import type { System } from './system.ts';
 
 /**
@@ -90,7 +92,14 @@ function readStep({ header, changes }: Commit): Step {
     };
   }
   const rows = changes.filter(({ tableId }) => tableId >= FIRST_USER_TABLE_ID);
-  return { entry: { index, kind: 'write', changes: toBase64(encodeChanges(rows)) }, before };
+  const { retention } = JSON.parse(String(header.payload)) as { retention?: LogRetention };
+  const entry: FeedEntry = {
+    index,
+    kind: 'write',
+    changes: toBase64(encodeChanges(rows)),
+    ...(retention !== undefined && { retention }),
+  };
+  return { entry, before };
 }
 
 /** All entries after `from` up to `upTo`, from whichever runs have them; or the first place that none of them has. */
@@ -138,7 +147,9 @@ export function catchUpSystem(system: System, entries: readonly FeedEntry[], now
       replica.port.transaction(() => {
         const bytes = present(fromBase64(entry.changes), 'changes are base64');
         applyChanges(replica.port, inOwnLayouts(replica.port, decodeChanges(bytes)));
-        replica.appendFeed('write', { feed: 'write' }, now);
+        const { retention } = entry;
+        if (retention !== undefined) writeRetention(replica.port, retention);
+        replica.appendFeed('write', { feed: 'write', ...(retention !== undefined && { retention }) }, now);
       });
     } finally {
       replica.reload();

@@ -34,10 +34,11 @@ import { insertChunk } from './import.ts';
 import { type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import { type Addressed, obstacleOf } from './obstacle.ts';
+import { OpenReads } from './open-reads.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeAnswer, withSession, withToken } from './reply.ts';
+import { encodeAnswer, withSession } from './reply.ts';
 import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
 import { readCatalogue } from './schema-versions.ts';
 
@@ -45,7 +46,8 @@ import { readCatalogue } from './schema-versions.ts';
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 type ChunkHead = ImportChunkHead | RestoreChunkHead;
-type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax'>;
+type Statements = Pick<ExecuteRequest, 'statements' | 'answerBytesMax' | 'pageBytes'>;
+
 /**
  * One replica of a partition: its rows, its log and what it knows, over one SQLite file. Pure: requests and the
  * time come in, outcomes go out; everything that must survive is in the file when a call returns.
@@ -69,6 +71,8 @@ export class Replica {
   seal = new SessionSeal(null);
   /** Of interactive transactions: in memory alone. */
   readonly scripts = new Scripts();
+  /** Whose pages may go on: likewise. */
+  readonly openReads = new OpenReads();
   readonly #context: ExecutionContext & Pick<Issuing, 'giveUpIdentifiers'>;
   readonly #group: GroupMember;
   /** Of the transactions that are prepared here: follows the file. */
@@ -208,7 +212,8 @@ export class Replica {
     if (answered !== null) return { kind: 'done', body: answered };
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
-    const { read, statements, asOf } = request;
+    const { read, statements, asOf, pageBytes } = request;
+    if (pageBytes !== undefined) this.openReads.note(asOf ?? this.last.time, now);
     if (asOf !== undefined)
       return serveAsOf(this, asOf, now, this.#ready(request), () => this.#read(request));
     // Nearly always nothing is prepared: whoever works in one partition pays nothing for those who do not.
@@ -296,7 +301,7 @@ export class Replica {
     if (statements.some(({ ready }) => ready.access === 'write')) {
       throw new AtollError('bad-request', 'a request that says it reads has a statement that writes');
     }
-    return this.#run(statements, request.answerBytesMax);
+    return this.#run(statements, request.answerBytesMax, this.#context, request.pageBytes);
   }
 
   /** How a statement would be planned here; null where that cannot be told. */
@@ -345,19 +350,15 @@ export class Replica {
     statements: readonly { ready: Ready; args: unknown }[],
     bytesMax = ANSWER_BYTES_MAX,
     identifiers: IdentifierSource = this.#context,
+    pageBytes?: number,
   ): StatementResult[] {
     let left = Math.min(bytesMax, ANSWER_BYTES_MAX);
     return statements.map(({ ready, args }) => {
-      const context = { ...identifiers, port: this.port, answerBytesMax: left };
+      const context = { ...identifiers, port: this.port, answerBytesMax: left, pageBytes };
       const result = run(context, ready, readArguments(ready.parsed, args));
       left = Math.max(0, left - result.rows.length);
       return result;
     });
-  }
-
-  /** The answer to a batch, JSON text, for a router that makes its own of it. */
-  encodeBatch(results: readonly StatementResult[]): string {
-    return withToken(this, encodeAnswer(this, { shape: 'batch' }, results));
   }
 
   /** Of the system partition: commit id of its last entry that partitions follow. */

@@ -17,7 +17,8 @@ export function encodeAnswer(
   { shape, asOf }: Answered,
   results: readonly StatementResult[],
 ): string {
-  const moment = asOf === undefined ? '' : `"asOf":"${asOf}",`;
+  const more = results.some((result) => result.more) ? '"more":true,' : '';
+  const moment = `${more}${asOf === undefined ? '' : `"asOf":"${asOf}",`}`;
   const plan = `${moment}"plan":{"kind":"route","partition":${identity.partition}},`;
   if (shape === 'batch')
     return `{"results":[${results.map((result) => `{${encodeResult(result)}}`).join(',')}],${plan}`;
@@ -33,8 +34,13 @@ export function withSession(replica: Replica, answer: string, sent?: string): st
 }
 
 /** As {@link withSession}, for hosts alone: the token is not sealed. */
-export function withToken(replica: Replica, answer: string): string {
+function withToken(replica: Replica, answer: string): string {
   return `${answer}"session":"${tokenOf(replica)}"}`;
+}
+
+/** The answer to a batch, JSON text, for a router that makes its own of it. */
+export function encodeBatch(replica: Replica, results: readonly StatementResult[]): string {
+  return withToken(replica, encodeAnswer(replica, { shape: 'batch' }, results));
 }
 
 function tokenOf(replica: Replica, sent?: string): string {

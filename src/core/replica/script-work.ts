@@ -21,6 +21,7 @@ import { decodeIncoming } from './incoming.ts';
 import type { Addressed } from './obstacle.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
+import { encodeBatch } from './reply.ts';
 import { evaluate, evaluateIncoming } from './script.ts';
 import { replay } from './script-replay.ts';
 
@@ -57,7 +58,7 @@ function runStatement(replica: Replica, script: Script, request: ScriptRun, now:
   replica.append('write', null, now);
   replica.scripts.keep(script, entry, now);
   if (answer instanceof AtollError) return answered(script, failed(answer));
-  return answered(script, { kind: 'answer', reply: replica.encodeBatch([answer]), ...escapes });
+  return answered(script, { kind: 'answer', reply: encodeBatch(replica, [answer]), ...escapes });
 }
 
 /** What the statement has made in other partitions for this one. */
@@ -76,7 +77,7 @@ function takeIncoming(
   replica.scripts.keep(script, entry, now);
   return answered(
     script,
-    error === null ? { kind: 'answer', reply: replica.encodeBatch([]) } : failed(error),
+    error === null ? { kind: 'answer', reply: encodeBatch(replica, []) } : failed(error),
   );
 }
 
@@ -158,7 +159,7 @@ function commit(replica: Replica, request: ScriptCommit, now: number): ExecuteOu
     if (!replica.locks.isEmpty) replica.checkCaptured(readCaptured(replica.port));
     replica.append('write', null, now, { transactionId: request.transaction, commitTimestamp: null });
   }
-  return { kind: 'done', body: replica.encodeBatch([]) };
+  return { kind: 'done', body: encodeBatch(replica, []) };
 }
 
 const FATE =
@@ -171,7 +172,7 @@ const FATE =
 export function scriptFate(replica: Replica, { name, begunMs }: ScriptFateRequest): ScriptFate {
   replica.scripts.remove(name);
   const { port } = replica;
-  const reply = replica.encodeBatch([]);
+  const reply = encodeBatch(replica, []);
   if (port.query(FATE, name.length, name).rows.length > 0) return { committed: true, reply };
   // Log time is not behind the clock of who began the transaction by more than the clocks may differ.
   const oldest = parseTimestamp(readHead(port).baseTimestamp)?.milliseconds ?? 0;

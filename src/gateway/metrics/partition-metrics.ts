@@ -26,6 +26,7 @@ export async function partitionMetrics(database: Database, context: CallContext)
   const now = Date.now();
   return (
     gauge('atoll_partition_bytes', 'Size of the file, log included.', present, ({ sizeBytes }) => sizeBytes) +
+    logMetrics(present, now) +
     gauge(
       'atoll_transactions_in_doubt',
       'Transactions over several partitions that are prepared and not decided, or decided and not applied by all.',
@@ -41,11 +42,31 @@ export async function partitionMetrics(database: Database, context: CallContext)
   );
 }
 
-function gauge(
+/** Of the log; of hosts that measure it. */
+function logMetrics(statuses: readonly PartitionStatus[], now: number): string {
+  const logs = statuses.flatMap((status) =>
+    status.log === undefined ? [] : [{ ...status, log: status.log }],
+  );
+  const held = logs.flatMap(({ partition, log }) =>
+    Object.entries(log.held).map(
+      ([by, entries]) => `atoll_log_held_entries{partition="${partition}",by="${by}"} ${entries}\n`,
+    ),
+  );
+  return (
+    gauge('atoll_log_bytes', 'Row images in the log, about.', logs, ({ log }) => log.bytes) +
+    gauge('atoll_log_oldest_seconds', 'Age of the oldest moment that can be read.', logs, ({ log }) =>
+      log.oldestAt === null ? 0 : Math.max(0, (now - Date.parse(log.oldestAt)) / 1000),
+    ) +
+    '# HELP atoll_log_held_entries Entries of the log that are kept past the retention, by what needs them.\n' +
+    `# TYPE atoll_log_held_entries gauge\n${held.join('')}`
+  );
+}
+
+function gauge<Status extends PartitionStatus>(
   name: string,
   help: string,
-  statuses: readonly PartitionStatus[],
-  value: (status: PartitionStatus) => number,
+  statuses: readonly Status[],
+  value: (status: Status) => number,
 ): string {
   const lines = statuses.map((status) => `${name}{partition="${status.partition}"} ${value(status)}\n`);
   return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`;

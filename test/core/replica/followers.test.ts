@@ -122,7 +122,7 @@ describe('a host that is away too long', () => {
   test('is one that lacks more than the log may take', () => {
     note('behind', 2);
     note('close', 9);
-    expect(markLost(port, LATER, 100)).toEqual(['behind']);
+    expect(markLost(port, LATER, { milliseconds: RETENTION_MS, bytes: 100 })).toEqual(['behind']);
   });
 });
 

@@ -1,0 +1,34 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { runLoad } from './http/load.ts';
+const dir = process.argv[2]!; const ROUNDS = Number(process.argv[3] ?? 4); const N = Number(process.argv[4] ?? 3000);
+const { query, startAgent, startEdge, TOKEN } = await import(`${dir}/bench/agents/processes.ts`);
+const d = await mkdtemp('/tmp/work/agents-');
+const edge = await startEdge(`${d}/edge`, 4);
+await query(edge.url, 'CREATE TABLE users (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER) PARTITION BY (tenant)');
+await query(edge.url, 'CREATE INDEX users_tenant ON users (tenant)');
+const agents = [await startAgent(edge.url, `${d}/a1`), await startAgent(edge.url, `${d}/a2`)];
+const stat = (pid: number) => { const s = readFileSync(`/proc/${pid}/stat`, 'utf8'); return s.slice(s.lastIndexOf(')') + 2).split(' '); };
+const cpu1 = (pid: number) => { const f = stat(pid); return [Number(f[11]) * 1e4, Number(f[12]) * 1e4]; };
+const tree = (pid: number): number[] => { const kids = readdirSync('/proc').filter((p) => /^\d+$/.test(p)).map(Number).filter((p) => { try { return Number(stat(p)[1]) === pid; } catch { return false; } }); return [pid, ...kids.flatMap(tree)]; };
+const cpu = (pids: number[]) => pids.reduce((a, p) => { const [u, s] = cpu1(p) as [number, number]; return [a[0]! + u, a[1]! + s]; }, [0, 0]);
+const sides = { edge: tree(edge.process.pid), a1: tree(agents[0].process.pid), a2: tree(agents[1].process.pid), load: [process.pid] };
+let at = 0;
+const load = async () => { const from = at; at += N; return runLoad({ url: new URL(`${edge.url}/v1/query`), connections: 64, requests: N, token: TOKEN, body: (i) => JSON.stringify({ sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)', args: [`u${from + i}`, `n ${i}`, i % 90] }) }); };
+const count = async (u: string, f: object) => (await query(u, 'SELECT count(*) FROM users', f)).rows[0][0];
+const caught = async () => { const n = await count(edge.url, {}); for (const a of agents) while (await count(a.url, { consistency: 'eventual' }) !== n) await new Promise((r) => setTimeout(r, 50)); };
+await load(); await caught();
+const sums: Record<string, number[][]> = {};
+const measured = async (name: string, work: () => Promise<any>) => { const b = Object.entries(sides).map(([k, p]) => [k, cpu(p)] as const); const r = await work(); const out = [r.requestsPerSecond]; for (const [k, [u, s]] of b as any) { const [u2, s2] = cpu((sides as any)[k]) as any; out.push((u2 - u) / N, (s2 - s) / N); } (sums[name] ??= []).push(out); };
+for (let r = 0; r < ROUNDS; r++) {
+  await measured('with', async () => { const x = await load(); await caught(); return x; });
+  for (const a of agents) a.process.signal('SIGSTOP');
+  await measured('without', load);
+  for (const a of agents) a.process.signal('SIGCONT');
+  await caught();
+}
+const med = (x: number[]) => [...x].sort((a, b) => a - b)[x.length >> 1]!;
+console.log('        rate  edge u/s   a1 u/s   a2 u/s  load u/s (us per insert)');
+for (const [k, v] of Object.entries(sums)) console.log(k.padEnd(8), v[0]!.map((_, i) => med(v.map((x) => x[i]!)).toFixed(0)).join(' '));
+console.log('ratio', (med(sums.with!.map((x) => x[0]!)) / med(sums.without!.map((x) => x[0]!))).toFixed(2));
+for (const a of agents) await a.process.stop(); await edge.process.stop(); process.exit(0);
