@@ -4,12 +4,13 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
+ * - 4: ids that clients give are claimed in every partition, by parts of transactions that name them.
  * - 3: reference tables are frozen before they are written, session tokens are sealed, foreign keys over partitions, upserts by values that are unique
  *   over partitions, imports of such, unique indexes that are built over rows, ends of transactions that go together.
  * - 2: transactions over partitions, reads of the past, idempotency keys.
  * - 1: first version.
  */
-export const RPC_VERSION = 3;
+export const RPC_VERSION = 4;
 
 /** Carries {@link RPC_VERSION} on every request between hosts. */
 export const RPC_HEADER = 'atoll-rpc';

@@ -37,14 +37,14 @@ const MESSAGES = [
  * write its line of history, the upgrade, and the new hash here.
  */
 describe('formats', () => {
-  test('messages between hosts are those of RPC version 3', () => {
+  test('messages between hosts are those of RPC version 4', () => {
     expect({
       version: RPC_VERSION,
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "1ac540e32ac5d16a",
-        "version": 3,
+        "hash": "ae99a796e44a62fb",
+        "version": 4,
       }
     `);
   });
