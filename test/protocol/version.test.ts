@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "1ac540e32ac5d16a",
+        "hash": "425fb23f492e4a9d",
         "version": 3,
       }
     `);
