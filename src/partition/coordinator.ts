@@ -14,6 +14,7 @@ import type {
   SchemaChangeReply,
   SchemaChangeRequest,
   SchemaCheckReply,
+  SchemaFate,
 } from '../protocol/schema.ts';
 import type { RetentionReply, RetentionRequest } from '../protocol/settings.ts';
 import { IndexBuilder } from './index-builder.ts';
@@ -102,6 +103,10 @@ export class Coordinator {
     if (set !== undefined) setRetention(replica, set, Date.now());
     const pending = set === undefined ? [] : await this.deliver();
     return { ...readRetention(replica.port), pending };
+  }
+
+  fateOf(proposal: number): SchemaFate {
+    return { proposal, state: this.#system.stateOf(proposal) };
   }
 
   builds(): { builds: IndexBuildView[] } {

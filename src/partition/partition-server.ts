@@ -137,10 +137,7 @@ export class PartitionServer {
       'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
       'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
-      'schema-state': (body: { proposal: number }) => ({
-        proposal: body.proposal,
-        state: this.#asSystem.stateOf(body.proposal),
-      }),
+      'schema-state': (body: { proposal: number }) => this.#coordinating.fateOf(body.proposal),
       'index-builds': () => this.#coordinating.builds(),
       found: (body: FoundRequest) => this.#found(body),
       network: () => networkReply(this.#asSystem),
