@@ -1,5 +1,10 @@
 import type { Heartbeat, ReplicaReport, ReplicaState } from '../network/heartbeat.ts';
-import type { Reliability, ReliabilityRun } from '../network/reliability.ts';
+import {
+  freshReliability,
+  type Reliability,
+  type ReliabilityRun,
+  UNAVAILABLE_SCORE,
+} from '../network/reliability.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { isoOf, numberOf, timeOf } from './hosts-rows.ts';
 
@@ -61,7 +66,9 @@ export function readReliability(port: SqlitePort, host: string, unavailable: boo
     host,
   ).rows;
   const atMs = timeOf(at);
-  if (atMs === null) return null;
+  // What made it unavailable may not have been written down before the monitor ended: then its next answer is enough.
+  if (atMs === null)
+    return unavailable ? { ...freshReliability(0), score: UNAVAILABLE_SCORE, unavailable } : null;
   const { rows } = port.query(
     'SELECT outcome, since_at, last_at, count, score FROM atoll_reliability WHERE host = ? ORDER BY since_at',
     host,

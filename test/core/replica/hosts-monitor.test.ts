@@ -205,6 +205,16 @@ test('calls that fail make a host unavailable, calls that succeed bring it back'
   expect(cluster.status(A)).toBe('read');
 });
 
+test('a host whose failures were not written down before a restart comes back with its next answer', () => {
+  const cluster = joined(A);
+  for (let failed = 0; failed < 4; failed++) cluster.monitor.called(A, false, cluster.now, 0.5);
+  expect(cluster.status(A)).toBe('unavailable');
+  cluster.restart();
+  cluster.beatInSync(A);
+  cluster.beatInSync(A);
+  expect(cluster.status(A)).toBe('read');
+});
+
 test('runs of answered and unanswered calls are kept, and outlive a restart', () => {
   const cluster = joined(A);
   for (const answered of [false, false, true, false, true]) {
