@@ -1,5 +1,5 @@
 import type { Epoch, PartitionId, SchemaVersion } from '../base/brand.ts';
-import type { ErrorCode, ErrorDetail } from './error.ts';
+import type { AtollError, ErrorCode, ErrorDetail } from './error.ts';
 import type { WireStatement } from './execute.ts';
 import type { Escapes, RingRange } from './transaction.ts';
 
@@ -16,6 +16,10 @@ export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly detail?: ErrorDetail;
+}
+
+export function wireError({ code, message, detail }: AtollError): WireError {
+  return { code, message, ...(detail !== null && { detail }) };
 }
 
 // --- Router → keeper ------------------------------------------------------------------------------------------------
@@ -131,6 +135,8 @@ export type ScriptAnswer = { readonly script: string } & (
       readonly reply: string;
       /** What belongs elsewhere. */
       readonly escapes?: Escapes;
+      /** A foreign key over partitions does not hold here so far; a later answer of this partition to the same statement may take that back. */
+      readonly violated?: boolean;
     }
   | { readonly kind: 'failed'; readonly error: WireError }
 );

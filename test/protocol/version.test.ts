@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "ae99a796e44a62fb",
+        "hash": "7cb100302f84bea6",
         "version": 4,
       }
     `);

@@ -13,13 +13,14 @@ import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
 import { Claims } from './claims.ts';
-import { type Escape, encodeEscapes, reachOfStatements, type Split, splitChanges } from './escapes.ts';
+import { type Escape, reachOfStatements, type Split, splitChanges } from './escapes.ts';
 import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { chunkIds, runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
+import { open } from './open.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { consequencesOf } from './references.ts';
@@ -87,14 +88,6 @@ export function promise(
   replica.append('prepare', null, now, { transactionId: transaction, commitTimestamp: null });
   replica.locks.add({ transaction, anchor, startedMs }, locks);
   return preparedAt;
-}
-
-/** What a vote says to be left to do. */
-export function open(
-  escaped: readonly Escape[],
-  violated: boolean,
-): Pick<Vote & { vote: 'yes' }, 'escapes' | 'violated'> {
-  return { ...(escaped.length > 0 && { escapes: encodeEscapes(escaped) }), ...(violated && { violated }) };
 }
 
 interface Executed {

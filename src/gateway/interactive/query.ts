@@ -2,15 +2,14 @@ import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
-import type { Plan } from '../../core/plan/plan.ts';
-import { isKeyOver } from '../../core/schema/reference-index.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
-import type {
-  InteractiveAnswer,
-  InteractivePart,
-  InteractiveStatement,
-  InteractiveStep,
+import {
+  type InteractiveAnswer,
+  type InteractivePart,
+  type InteractiveStatement,
+  type InteractiveStep,
+  wireError,
 } from '../../protocol/interactive.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
@@ -120,8 +119,7 @@ function planStep(
 
 function refused(error: unknown): InteractiveStep {
   if (!(error instanceof AtollError)) throw error;
-  const { code, message, detail } = error;
-  return { kind: 'refused', error: { code, message, ...(detail !== null && { detail }) } };
+  return { kind: 'refused', error: wireError(error) };
 }
 
 function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep | null {
@@ -160,7 +158,6 @@ function placesOf(
   const { plan, args, statement, asOf } = planned;
   const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
-  if (refersOver(plan)) throw unsupported('rows are written that foreign keys over partitions concern,');
   if (stagedPlan(planned) !== null)
     throw unsupported(
       'ON CONFLICT, OR IGNORE and REPLACE look for rows with a value that is unique over partitions',
@@ -186,12 +183,6 @@ function placesOf(
     default:
       throw unsupported(`${plan.kind} statements run`);
   }
-}
-
-/** They are judged in the end, and act then: not as the transaction goes. */
-function refersOver(plan: Plan): boolean {
-  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
-  return plan.acts !== undefined || plan.indexes?.some(isKeyOver) === true;
 }
 
 function unsupported(what: string): AtollError {
