@@ -125,7 +125,7 @@ function execute(
   if (part.read)
     return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
-  if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
+  if (staged.size > 0 && visitors === null) throw notStaged();
   const plain = movable.size === 0 && !indexes && claims === null;
   if (visitors !== null) receive(replica, visitors, now);
   claims?.claim(now);
@@ -133,9 +133,14 @@ function execute(
   if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
   const split: Splitting =
-    staged === null
+    staged.size === 0
       ? movingOf(replica, movable)
-      : (rows, layouts) => splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
+      : (rows, layouts) =>
+          splitStaged(rows, layouts, schema, identity, {
+            staged,
+            movable,
+            visitors: visitors?.foreign ?? [],
+          });
   return { ...takeApart(replica, request, split, claims), results, done: null };
 }
 
@@ -168,14 +173,9 @@ function takeApart(
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;
 
-const NOBODY = { foreign: [] };
-
 /** Rows in its way that are not here would be overlooked. */
 function notStaged(): AtollError {
-  return new AtollError(
-    'bad-request',
-    'an INSERT with a conflict clause comes alone, with the rows in its way',
-  );
+  return new AtollError('bad-request', 'an INSERT with a conflict clause comes with the rows in its way');
 }
 
 /** Its keys are not all locked before. */

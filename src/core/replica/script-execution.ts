@@ -80,7 +80,7 @@ export function answerOf(thrown: unknown): AtollError {
 /** Null: nothing that the statement writes may belong elsewhere. */
 export function spreadOf(replica: Replica, statement: WireStatement): Reach | null {
   const reach = reachOfStatements(replica, [statement]);
-  if (reach.staged !== null)
+  if (reach.staged.size > 0)
     throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
   return reach.indexes || reach.movable.size > 0 ? reach : null;
 }

@@ -24,7 +24,7 @@ import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
 import { ringFor } from '../spread.ts';
-import { stagedPlan } from '../staged.ts';
+import { stagedPlan } from '../staged-together.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
