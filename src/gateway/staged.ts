@@ -113,7 +113,7 @@ function changed(): AtollError {
 // --- Where it runs ---------------------------------------------------------------------------------------------------
 
 /** The home of its first row that has one. The same for a repeat under the same key. */
-function placeOfStage(
+export function placeOfStage(
   known: KnownNetwork,
   { args }: Planned,
   plan: StagedPlan,
@@ -153,7 +153,7 @@ function bind(tuple: KeyTuple, args: Planned['args']): SqlValue[] {
 // --- What may be in its way ------------------------------------------------------------------------------------------
 
 /** @throws PlanRefusal */
-function soughtBy(
+export function soughtBy(
   known: KnownNetwork,
   { args }: Planned,
   plan: StagedPlan,
@@ -276,17 +276,26 @@ function placeOf(
 
 /** The row's image, in the order of its layout. */
 function selectOf(table: Table, names: readonly string[], values: readonly SqlValue[]): WireStatement {
-  const { columns, hiddenRowid } = definitionOf(table);
-  const list = columns.map((column, i) => (hiddenRowid && i === 0 ? column : quoteName(column)));
-  const where = names.map((column, i) => {
-    const isHidden = !table.columns.some(({ name }) => asciiLower(name) === asciiLower(column));
-    return `${isHidden ? column : quoteName(column)} = ?${i + 1}`;
-  });
-  const sql = `SELECT ${list.join(', ')} FROM ${quoteName(table.name)} WHERE ${where.join(' AND ')}`;
-  return { sql, args: parseJson(encodeRow([...values])) };
+  return selectAny(table, [{ columns: names, values }]);
 }
 
-function visitorsOf(visits: readonly Visit[]): Escapes {
+/** The images of rows that have any of these values. */
+export function selectAny(table: Table, any: readonly Pick<Sought, 'columns' | 'values'>[]): WireStatement {
+  const { columns, hiddenRowid } = definitionOf(table);
+  const list = columns.map((column, i) => (hiddenRowid && i === 0 ? column : quoteName(column)));
+  let parameter = 0;
+  const terms = any.map((each) => {
+    const equal = each.columns.map((column) => {
+      const isHidden = !table.columns.some(({ name }) => asciiLower(name) === asciiLower(column));
+      return `${isHidden ? column : quoteName(column)} = ?${++parameter}`;
+    });
+    return `(${equal.join(' AND ')})`;
+  });
+  const sql = `SELECT ${list.join(', ')} FROM ${quoteName(table.name)} WHERE ${terms.join(' OR ')}`;
+  return { sql, args: parseJson(encodeRow(any.flatMap(({ values }) => values))) };
+}
+
+export function visitorsOf(visits: readonly Visit[]): Escapes {
   const changes = visits.map(
     ({ table, image }): Change => ({
       type: 'create',

@@ -74,6 +74,8 @@ export interface InteractivePart {
   /** The statement cannot write. */
   readonly read: boolean;
   readonly statement: WireStatement;
+  /** As of a part of a batch: rows in the way of the statement, as the transaction has read them. */
+  readonly visitors?: Escapes;
   readonly answerBytesMax?: number;
 }
 

@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "7cb100302f84bea6",
+        "hash": "19cabe1747eff48c",
         "version": 4,
       }
     `);

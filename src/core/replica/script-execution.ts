@@ -20,6 +20,7 @@ import { checkOwnership } from './ownership.ts';
 import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { splitStaged } from './visitors.ts';
 
 /**
  * Executing the statements of interactive transactions: first each on top of those before it, and undone (script.ts); at the
@@ -77,10 +78,10 @@ export function answerOf(thrown: unknown): AtollError {
 
 // --- What belongs elsewhere ------------------------------------------------------------------------------------------
 
-/** Null: nothing that the statement writes may belong elsewhere. */
-export function spreadOf(replica: Replica, statement: WireStatement): Reach | null {
+/** Null: nothing that the statement writes may belong elsewhere. `looked`: the rows in its way are known. */
+export function spreadOf(replica: Replica, statement: WireStatement, looked = false): Reach | null {
   const reach = reachOfStatements(replica, [statement]);
-  if (reach.staged.size > 0)
+  if (reach.staged.size > 0 && !looked)
     throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
   return reach.indexes || reach.movable.size > 0 ? reach : null;
 }
@@ -96,11 +97,19 @@ export interface Parted {
 }
 
 /** What belongs here of what a statement has changed, and what elsewhere. */
-export function takenApart(replica: Replica, reach: Reach | null, rows: readonly Change[]): Parted {
+export function takenApart(
+  replica: Replica,
+  reach: Reach | null,
+  rows: readonly Change[],
+  visitors: readonly Change[] = [],
+): Parted {
   if (reach === null) return { changes: rows, escaped: [], violated: false };
   const { port, schema, identity } = replica;
   const layouts = readLayouts(port);
-  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, reach.movable);
+  const { kept, escaped } =
+    reach.staged.size > 0
+      ? splitStaged(rows, layouts, schema, identity, { ...reach, visitors })
+      : splitChanges(rows, layouts, schema, identity, reach.movable);
   const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
   return { changes: kept, escaped: [...escaped, ...more.escaped], violated: more.violated };
 }

@@ -42,6 +42,7 @@ import {
   takenApart,
 } from './script-execution.ts';
 import { uniqueViolation } from './unique-entries.ts';
+import { readVisitors, receive } from './visitors.ts';
 
 export interface Evaluation {
   readonly entry: ScriptEntry;
@@ -77,15 +78,19 @@ export function evaluate(
   const room = SCRIPT_BYTES_MAX - script.bytes - statementBytes(statement);
   if (room < 0) throw tooLarge();
   const taken: number[][] = [];
-  const reach = spreads && !read ? spreadOf(replica, statement) : null;
-  const run = () => attempt(replica, parsed, { ...part, reach }, recording(replica, taken), room);
+  const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
+  const reach = spreads && !read ? spreadOf(replica, statement, visitors !== null) : null;
+  const run = () =>
+    attempt(replica, parsed, { ...part, reach }, visitors?.foreign ?? [], recording(replica, taken), room);
   const tried =
     read && script.read
       ? run()
       : rehearse(replica.port, () => {
           applyEarlier(replica, script, number, now);
+          if (visitors !== null) receive(replica, visitors, now);
           return run();
         });
+  const access = accessOf(parsed.statement, plan, args, replica.schema);
   const entry: ScriptEntry = {
     number,
     statement,
@@ -99,9 +104,14 @@ export function evaluate(
     changes: tried.changes,
     escaped: digestOf(tried.escaped),
     violated: tried.violated,
-    access: accessOf(parsed.statement, plan, args, replica.schema),
+    access: {
+      ...access,
+      // The rows in its way would have to be looked for once more.
+      volatile: access.volatile || visitors !== null,
+    },
     locks: [
       ...replica.footprint([statement], read),
+      ...(visitors?.locks ?? []),
       ...locksOfFailure(reach, tried.answer),
       // Whether a row may go is told by what refers to its key.
       ...(reach === null ? [] : changedLocks(tried.changes, readLayouts(replica.port), replica.schema)),
@@ -208,6 +218,7 @@ function attempt(
   replica: Replica,
   parsed: ParsedStatement,
   part: Run,
+  visitors: readonly Change[],
   identifiers: IdentifierSource,
   room: number,
 ): Tried {
@@ -216,7 +227,7 @@ function attempt(
     return replica.attempt(() => {
       const answer = runOnce(replica, parsed, part, identifiers);
       const { changes, marks } = captured(replica.port, room);
-      return { answer, marks, ...takenApart(replica, part.reach, changes) };
+      return { answer, marks, ...takenApart(replica, part.reach, changes, visitors) };
     });
   } catch (thrown) {
     if (part.reach !== null) waitForFree(replica, thrown);

@@ -57,7 +57,6 @@ function upsert(random: Random, row: number): Operation<UniqueStep> {
   return {
     path: '/v1/query',
     body: { sql, args: [row, random.pick(TENANTS), value] },
-    alone: true,
     steps: (results) => {
       const inserted = results === null || results[0]?.some(([number]) => Number(number) === row) === true;
       return inserted ? [{ kind: 'insert', row, value }] : [];
@@ -74,7 +73,6 @@ function upsertTwo(random: Random, ...rows: readonly number[]): Operation<Unique
   return {
     path: '/v1/batch',
     body: { statements: users.map(({ row, value }) => ({ sql, args: [row, tenant, value] })) },
-    alone: true,
     steps: (results) =>
       users.flatMap(({ row, value }, i): UniqueStep[] => {
         const inserted = results === null || results[i]?.some(([number]) => Number(number) === row) === true;
