@@ -54,14 +54,8 @@ async function write(
   const { database, context } = session;
   if (spreads(planned.plan)) {
     const both = [planClientStatement(check, known), planned];
-    const response = await executeTransaction(
-      session,
-      known,
-      { shape: 'batch', demand },
-      both,
-      null,
-      partition,
-    );
+    const stage = { places: new Map(both.map((each) => [each, partition])), visitors: new Map() };
+    const response = await executeTransaction(session, known, { shape: 'batch', demand }, both, null, stage);
     return response.text();
   }
   const statements = [check, planned.statement];

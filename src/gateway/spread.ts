@@ -45,10 +45,21 @@ export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Pla
 
 /** Lower-case names of the tables that a statement reads or writes, and of those that rows which it writes refer to. */
 function usedBy(plan: Plan, schema: Schema): string[] {
+  return [...tablesOf(plan), ...parentsOf(plan, schema)];
+}
+
+/** Lower-case names of the tables that a statement reads or writes. */
+export function tablesOf(plan: Plan): string[] {
   if (!('tables' in plan) || plan.kind === 'system') return [];
-  const written = 'reaches' in plan ? [...plan.tables.partitioned, ...plan.reaches] : [];
-  const parents = written.flatMap(
-    (name) => schema.table(name)?.foreignKeys.map(({ parent }) => parent) ?? [],
+  const reached = 'reaches' in plan ? plan.reaches : [];
+  return [...plan.tables.partitioned, ...reached].map(asciiLower);
+}
+
+/** Lower-case names of the tables that rows which it writes refer to, as SQLite looks for them. */
+export function parentsOf(plan: Plan, schema: Schema): string[] {
+  if (!('reaches' in plan)) return [];
+  const written = [...plan.tables.partitioned, ...plan.reaches];
+  return written.flatMap(
+    (name) => schema.table(name)?.foreignKeys.map(({ parent }) => asciiLower(parent)) ?? [],
   );
-  return [...plan.tables.partitioned, ...written, ...parents].map(asciiLower);
 }

@@ -7,7 +7,7 @@ import { encodeChanges } from '../core/log/encoding.ts';
 import { definitionOf } from '../core/log/layout.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import { keyOfEntry } from '../core/plan/lookup.ts';
-import type { KeyTuple, RoutePlan, ScatterWritePlan, Staged } from '../core/plan/plan.ts';
+import type { KeyTuple, ScatterWritePlan, Staged } from '../core/plan/plan.ts';
 import { tokenOfKey } from '../core/schema/partition-key.ts';
 import { keyColumns } from '../core/schema/placement.ts';
 import type { Table } from '../core/schema/table.ts';
@@ -27,6 +27,17 @@ import { lostAnswer, READ } from './lost.ts';
 import type { PartResult } from './parts.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 import type { ClientRequest } from './request.ts';
+import {
+  type Looking,
+  refuseMeeting,
+  refuseSharedVisitor,
+  refuseUseOfStaged,
+  rowText,
+  type Sought,
+  type StagedPlan,
+  stagedPlan,
+  type Visit,
+} from './staged-together.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction } from './transact.ts';
 import { conflictPauseMs } from './wait-die.ts';
@@ -38,40 +49,41 @@ const SOUGHT_MAX = 1_000;
 /** How often the rows in the way are looked for in all, when others keep changing them (chosen). */
 const ATTEMPTS_MAX = 20;
 
-type StagedPlan = (RoutePlan | ScatterWritePlan) & { readonly staged: Staged };
-
-export function stagedPlan({ plan }: Planned): StagedPlan | null {
-  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return null;
-  return plan.staged === undefined ? null : (plan as StagedPlan);
-}
-
 /**
- * Runs an INSERT with a clause for rows in its way: reads these, wherever they are, and has one partition run the statement as
- * it is, with them. Their owners see to it that they were still the same; and where there was none, that none has come. If
- * not, all is tried again.
+ * Runs statements some of which are INSERTs with a clause for rows in their way: reads these, wherever they are, and has one
+ * partition run such a statement as it is, with them. Their owners see to it that they were still the same; and where there was
+ * none, that none has come. If not, all is tried again.
  */
 export async function executeStaged(
   session: Session,
   known: KnownNetwork,
   request: Pick<ClientRequest, 'shape' | 'demand'>,
-  planned: Planned,
-  plan: StagedPlan,
+  planned: readonly Planned[],
   keyed: KeyedRequest | null,
 ): Promise<Response> {
   const { database, context } = session;
-  const stage = stageOf(known, planned, plan, keyed);
-  const sought = soughtBy(known, planned, plan, stage);
+  refuseUseOfStaged(known, planned);
+  const turn = Date.now();
+  const looking = planned.flatMap((each): Looking[] => {
+    const plan = stagedPlan(each);
+    if (plan === null) return [];
+    const place = placeOfStage(known, each, plan, keyed, turn);
+    return [{ each, plan, place, sought: soughtBy(known, each, plan, place) }];
+  });
+  refuseMeeting(looking);
+  const places = new Map(looking.map(({ each, place }) => [each, place]));
   /** What was there when a value was found taken. */
   let violated: string | null = null;
   for (let attempt = 1; ; attempt++) {
     try {
-      const visitors = await rowsInTheWay(session, known, request, plan.staged, sought);
+      const visitors = await visitorsTo(session, known, request, looking);
       try {
-        return await executeTransaction(session, known, request, [planned], keyed, stage, visitors);
+        return await executeTransaction(session, known, request, planned, keyed, { places, visitors });
       } catch (error) {
         // It may be that somebody's row has come meanwhile: then it is found now.
-        if (!isUniqueViolation(error) || violated === visitors.changes) throw error;
-        violated = visitors.changes;
+        const met = JSON.stringify([...visitors]);
+        if (!isUniqueViolation(error) || violated === met) throw error;
+        violated = met;
         if (attempt === ATTEMPTS_MAX) throw error;
       }
     } catch (error) {
@@ -101,11 +113,12 @@ function changed(): AtollError {
 // --- Where it runs ---------------------------------------------------------------------------------------------------
 
 /** The home of its first row that has one. The same for a repeat under the same key. */
-function stageOf(
+export function placeOfStage(
   known: KnownNetwork,
   { args }: Planned,
   plan: StagedPlan,
   keyed: KeyedRequest | null,
+  turn: number,
 ): PartitionId {
   if (plan.kind === 'route') {
     const bound = bindPin(plan.pin, args, known.tokens);
@@ -116,7 +129,7 @@ function stageOf(
   }
   if (keyed !== null) return known.tokens.partitionOf(keyed.token);
   const partitions = known.tokens.partitions();
-  return partitions[Date.now() % partitions.length] as PartitionId;
+  return partitions[turn % partitions.length] as PartitionId;
 }
 
 /** Of each row; null: its key is generated. */
@@ -139,17 +152,8 @@ function bind(tuple: KeyTuple, args: Planned['args']): SqlValue[] {
 
 // --- What may be in its way ------------------------------------------------------------------------------------------
 
-/** Values of one constraint: rows with them are in the way. */
-interface Sought {
-  /** Of the hidden table that says where; null: `home` has them. */
-  readonly index: NonNullable<Staged['constraints'][number]['index']> | null;
-  readonly home: PartitionId;
-  readonly columns: readonly string[];
-  readonly values: readonly SqlValue[];
-}
-
 /** @throws PlanRefusal */
-function soughtBy(
+export function soughtBy(
   known: KnownNetwork,
   { args }: Planned,
   plan: StagedPlan,
@@ -165,10 +169,11 @@ function soughtBy(
       const token = tokenOfKey(bound, classes);
       if (seen.has(token) && !staged.rowsMayMeet) throw meeting(row, staged, columns);
       seen.add(token);
-      if (index !== null) return [{ index, home: known.tokens.partitionOf(token), columns, values: bound }];
+      if (index !== null)
+        return [{ index, home: known.tokens.partitionOf(token), columns, classes, values: bound }];
       // What the stage has of its own is there anyway.
       const home = homes[row] ?? stage;
-      return home === stage ? [] : [{ index, home, columns, values: bound }];
+      return home === stage ? [] : [{ index, home, columns, classes, values: bound }];
     });
   });
   if (all.length <= SOUGHT_MAX) return all;
@@ -186,15 +191,35 @@ function meeting(row: number, { table }: Staged, columns: readonly string[]): Pl
   );
 }
 
-/** Reads them, by the indexes and then where they are. @throws AtollError `conflict` if one has gone meanwhile */
+/** The rows in the way, by where the statements run. @throws AtollError `conflict` if one has gone meanwhile */
+async function visitorsTo(
+  session: Session,
+  known: KnownNetwork,
+  request: Pick<ClientRequest, 'demand'>,
+  looking: readonly Looking[],
+): Promise<ReadonlyMap<PartitionId, Escapes>> {
+  const visits: Visit[] = [];
+  for (const [name, own] of Map.groupBy(looking, ({ plan }) => plan.staged.table)) {
+    const table = present(known.schema.table(name), 'a plan is of a table of its schema');
+    for (const [place, together] of Map.groupBy(own, (each) => each.place)) {
+      const sought = together.flatMap((each) => each.sought);
+      const images = await rowsInTheWay(session, known, request, table, sought);
+      visits.push(...images.map((image) => ({ place, table, image })));
+    }
+  }
+  refuseSharedVisitor(visits);
+  const places = [...new Set(looking.map(({ place }) => place))];
+  return new Map(places.map((place) => [place, visitorsOf(visits.filter((visit) => visit.place === place))]));
+}
+
+/** Reads them, by the indexes and then where they are; each once. @throws AtollError `conflict` if one has gone meanwhile */
 async function rowsInTheWay(
   session: Session,
   known: KnownNetwork,
   { demand }: Pick<ClientRequest, 'demand'>,
-  { table: name }: Staged,
+  table: Table,
   sought: readonly Sought[],
-): Promise<Escapes> {
-  const table = present(known.schema.table(name), 'a plan is of a table of its schema');
+): Promise<readonly Image[]> {
   const strong = { ...demand, consistency: 'strong', past: null } as const;
   const places = await fanOut(sought, PARALLEL_MAX, async (each, signal) => {
     const { index, home, columns, values } = each;
@@ -223,7 +248,8 @@ async function rowsInTheWay(
       return rows.map((row) => decodeRow(row));
     });
   });
-  return visitorsOf(table, found.flat());
+  const distinct = new Map(found.flat().map((image) => [rowText(table, image), image]));
+  return [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, image]) => image);
 }
 
 interface Place {
@@ -250,34 +276,44 @@ function placeOf(
 
 /** The row's image, in the order of its layout. */
 function selectOf(table: Table, names: readonly string[], values: readonly SqlValue[]): WireStatement {
-  const { columns, hiddenRowid } = definitionOf(table);
-  const list = columns.map((column, i) => (hiddenRowid && i === 0 ? column : quoteName(column)));
-  const where = names.map((column, i) => {
-    const isHidden = !table.columns.some(({ name }) => asciiLower(name) === asciiLower(column));
-    return `${isHidden ? column : quoteName(column)} = ?${i + 1}`;
-  });
-  const sql = `SELECT ${list.join(', ')} FROM ${quoteName(table.name)} WHERE ${where.join(' AND ')}`;
-  return { sql, args: parseJson(encodeRow([...values])) };
+  return selectAny(table, [{ columns: names, values }]);
 }
 
-/** Each once. */
-function visitorsOf(table: Table, images: readonly Image[]): Escapes {
-  const { columns, key } = definitionOf(table);
-  const lower = columns.map(asciiLower);
-  const placement = table.placement.kind === 'partitioned' ? table.placement.key : [];
-  const places = placement.map((name) => lower.indexOf(asciiLower(name)));
-  const distinct = new Map(images.map((image) => [encodeRow(key.map((at) => image[at] ?? null)), image]));
-  const rows = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, image]) => image);
-  const changes = rows.map(
-    (after): Change => ({ type: 'create', tableId: table.id, layout: 0, before: null, after }),
+/** The images of rows that have any of these values. */
+export function selectAny(table: Table, any: readonly Pick<Sought, 'columns' | 'values'>[]): WireStatement {
+  const { columns, hiddenRowid } = definitionOf(table);
+  const list = columns.map((column, i) => (hiddenRowid && i === 0 ? column : quoteName(column)));
+  let parameter = 0;
+  const terms = any.map((each) => {
+    const equal = each.columns.map((column) => {
+      const isHidden = !table.columns.some(({ name }) => asciiLower(name) === asciiLower(column));
+      return `${isHidden ? column : quoteName(column)} = ?${++parameter}`;
+    });
+    return `(${equal.join(' AND ')})`;
+  });
+  const sql = `SELECT ${list.join(', ')} FROM ${quoteName(table.name)} WHERE ${terms.join(' OR ')}`;
+  return { sql, args: parseJson(encodeRow(any.flatMap(({ values }) => values))) };
+}
+
+export function visitorsOf(visits: readonly Visit[]): Escapes {
+  const changes = visits.map(
+    ({ table, image }): Change => ({
+      type: 'create',
+      tableId: table.id,
+      layout: 0,
+      before: null,
+      after: image,
+    }),
   );
   return {
-    tokens: rows.map((image) =>
-      tokenOfKey(
-        places.map((place) => image[place] ?? null),
+    tokens: visits.map(({ table, image }) => {
+      const lower = definitionOf(table).columns.map(asciiLower);
+      const key = table.placement.kind === 'partitioned' ? table.placement.key : [];
+      return tokenOfKey(
+        key.map((name) => image[lower.indexOf(asciiLower(name))] ?? null),
         keyColumns(table),
-      ),
-    ),
+      );
+    }),
     changes: toBase64(encodeChanges(changes)),
   };
 }

@@ -22,7 +22,8 @@ import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
 import { changeSchema } from './schema-change.ts';
 import { spreads } from './spread.ts';
-import { executeStaged, stagedPlan } from './staged.ts';
+import { executeStaged } from './staged.ts';
+import { stagedPlan } from './staged-together.ts';
 import { executeTransaction } from './transact.ts';
 
 /** How often one request is planned anew because the network has changed under it (chosen: a migration of as many steps goes by). */
@@ -159,9 +160,10 @@ async function dispatch(
   }
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
-  const staged = planned.findIndex((each) => stagedPlan(each) !== null);
-  if (staged >= 0 && request.atomicity !== 'partition')
-    return dispatchStaged(session, known, request, keyed, planned, staged);
+  if (planned.some((each) => stagedPlan(each) !== null) && request.atomicity !== 'partition') {
+    const run = () => executeStaged(session, known, request, planned, keyed);
+    return keyed === null ? run() : keyed.settle(session.database, session.context, run);
+  }
   if (request.shape === 'query' && only !== undefined) {
     if (only.plan.kind === 'scatter') {
       const found = await executeLookup(session, known, request.demand, only, only.plan);
@@ -194,27 +196,6 @@ async function dispatch(
 
 const CLAIMS =
   'rows are given ids in a table whose partition key is another one: all partitions are asked for them, so leave atomicity out';
-
-/** An INSERT that looks first for the rows in its way: what others of a batch do before it would not be seen. */
-function dispatchStaged(
-  session: Session,
-  known: KnownNetwork,
-  request: ClientRequest,
-  keyed: KeyedRequest | null,
-  planned: readonly Planned[],
-  at: number,
-): Promise<Response> {
-  const each = planned[at] as Planned;
-  const plan = stagedPlan(each);
-  if (planned.length > 1 || plan === null) {
-    throw new PlanRefusal(
-      'needs-global-index',
-      `statements[${at}]: rows in its way may be in other partitions, and are looked for before: send it by itself`,
-    );
-  }
-  const run = () => executeStaged(session, known, request, each, plan, keyed);
-  return keyed === null ? run() : keyed.settle(session.database, session.context, run);
-}
 
 /** What has no one partition to keep its record: a key would promise what is not kept. */
 function refuseUnkept({ atomicity }: ClientRequest, planned: readonly Planned[]): void {

@@ -37,10 +37,18 @@ import { attemptId, untilItWins } from './wait-die.ts';
 /** Partitions asked at a time (chosen: as for other reads). */
 const PARALLEL_MAX = 32;
 
+/** Where statements run, and what is to be there besides. */
+export interface Stage {
+  readonly places: ReadonlyMap<Planned, PartitionId>;
+  /** Rows of other partitions. */
+  readonly visitors: ReadonlyMap<PartitionId, Escapes>;
+}
+
+const NO_STAGE: Stage = { places: new Map(), visitors: new Map() };
+
 /**
  * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
- * that is written coordinates; nothing of it is in this router. `at`: where all rows are known to be that they are about;
- * `visitors`: rows of others that are to be there too.
+ * that is written coordinates; nothing of it is in this router. `stage`: where some of them run whatever their plans say.
  */
 export async function executeTransaction(
   session: Session,
@@ -48,8 +56,7 @@ export async function executeTransaction(
   request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
-  at: PartitionId | null = null,
-  visitors: Escapes | null = null,
+  stage: Stage = NO_STAGE,
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
@@ -57,14 +64,18 @@ export async function executeTransaction(
   const claims = claimsOf(known, planned);
   const ring = claims === null ? ringFor(known, planned) : ringOf(known);
   const work = [
-    ...partsByPartition(planned, (each) =>
-      at === null ? partsOf(known, each, planned, startedMs) : [[at, each.statement]],
-    ),
+    ...partsByPartition(planned, (each) => {
+      const at = stage.places.get(each);
+      return at === undefined ? partsOf(known, each, planned, startedMs) : [[at, each.statement]];
+    }),
   ];
-  const own = work.map(([partition, each]) => ({
-    ...transactionPart(known, planned, partition, each),
-    ...(visitors !== null && { visitors }),
-  }));
+  const own = work.map(([partition, each]) => {
+    const visitors = stage.visitors.get(partition);
+    return {
+      ...transactionPart(known, planned, partition, each),
+      ...(visitors !== undefined && { visitors }),
+    };
+  });
   const parts = claims === null ? own : withClaims(known, own, claims);
   // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
   const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;

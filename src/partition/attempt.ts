@@ -5,10 +5,10 @@ import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { RingRange, TransactionPart, Vote } from '../protocol/transaction.ts';
 
 /**
- * Waves of prepares in one attempt (chosen: each follows from what the one before has written, and takes a few milliseconds. A
+ * Waves of prepares in one attempt, and of one statement of an interactive transaction (chosen: each follows from what the one before has written, and takes a few milliseconds. A
  * tree whose rows are deleted with their parents takes one for each level, or two where an index knows the parents).
  */
-const WAVES_MAX = 64;
+export const WAVES_MAX = 64;
 
 /** What one prepare asks for: a part; or, of a later wave, changes. */
 export interface Asked {
@@ -46,15 +46,11 @@ export class Attempt {
       const ruling = await this.#wave(asked);
       if (ruling.kind !== 'commit') return ruling;
       const escapes = this.coordination.takeEscapes();
-      if (escapes.length === 0) return this.coordination.violated ? VIOLATED : ruling;
-      if (wave === WAVES_MAX) {
-        return refused(
-          `foreign keys still act on rows of other partitions after ${WAVES_MAX} steps: change the rows that refer to others first`,
-        );
-      }
+      if (escapes.length === 0) return this.coordination.violated ? abort(violation()) : ruling;
+      if (wave === WAVES_MAX) return abort(tooDeep());
       // Whoever plans as the partitions do has sent one.
       if (this.#ring.length === 0)
-        return refused('it changes rows of partitions that its plan does not name');
+        return abort(refused('it changes rows of partitions that its plan does not name'));
       asked = errandsOf(escapes, this.#ring).map(({ partition, epoch, changes }) => ({
         part: { partition, epoch, read: false, statements: [] },
         changes,
@@ -89,13 +85,22 @@ export class Attempt {
 }
 
 /** As SQLite says it. */
-const VIOLATED: Extract<Ruling, { kind: 'abort' }> = {
-  kind: 'abort',
-  reason: new AtollError('constraint', 'FOREIGN KEY constraint failed', 'none', {
+export function violation(): AtollError {
+  return new AtollError('constraint', 'FOREIGN KEY constraint failed', 'none', {
     sqlite: 'SQLITE_CONSTRAINT_FOREIGNKEY',
-  }),
-};
+  });
+}
 
-function refused(message: string): Extract<Ruling, { kind: 'abort' }> {
-  return { kind: 'abort', reason: new AtollError('multi-partition-write', message, 'none') };
+export function tooDeep(): AtollError {
+  return refused(
+    `foreign keys still act on rows of other partitions after ${WAVES_MAX} steps: change the rows that refer to others first`,
+  );
+}
+
+function refused(message: string): AtollError {
+  return new AtollError('multi-partition-write', message, 'none');
+}
+
+function abort(reason: AtollError): Extract<Ruling, { kind: 'abort' }> {
+  return { kind: 'abort', reason };
 }

@@ -3,16 +3,17 @@ import { ended, Interactive, LIFE_MS } from '../core/transaction/interactive.ts'
 import { attemptName, parseInteractiveId } from '../core/transaction/interactive-id.ts';
 import { conflictPauseMs, lostToOlder, WAIT_DIE_ATTEMPTS_MAX } from '../gateway/wait-die.ts';
 import { AtollError, type ErrorCode } from '../protocol/error.ts';
-import type {
-  InteractiveAnswer,
-  InteractiveBegin,
-  InteractiveBegun,
-  InteractiveCommitted,
-  InteractiveMessage,
-  InteractiveStatement,
-  InteractiveStep,
-  ScriptFate,
-  ScriptFateRequest,
+import {
+  type InteractiveAnswer,
+  type InteractiveBegin,
+  type InteractiveBegun,
+  type InteractiveCommitted,
+  type InteractiveMessage,
+  type InteractiveStatement,
+  type InteractiveStep,
+  type ScriptFate,
+  type ScriptFateRequest,
+  wireError,
 } from '../protocol/interactive.ts';
 import type { TransactReply, TransactRequest } from '../protocol/transaction.ts';
 import type { ScriptDesk } from './script-desk.ts';
@@ -103,7 +104,7 @@ export class Keeper {
       default: {
         const error = transaction.savepoint(step.kind, step.name);
         if (error === null) return { kind: 'answers', replies: [] };
-        return { kind: 'error', error: { code: error.code, message: error.message } };
+        return { kind: 'error', error: wireError(error) };
       }
     }
   }

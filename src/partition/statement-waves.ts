@@ -1,14 +1,17 @@
+import type { PartitionId } from '../base/brand.ts';
 import type { Interactive } from '../core/transaction/interactive.ts';
-import { errandsOf } from '../core/transaction/owners.ts';
+import { type Errand, errandsOf } from '../core/transaction/owners.ts';
 import { AtollError, type ErrorCode } from '../protocol/error.ts';
-import type {
-  InteractiveAnswer,
-  InteractiveMessage,
-  InteractiveStep,
-  ScriptAnswer,
-  ScriptRun,
+import {
+  type InteractiveAnswer,
+  type InteractiveMessage,
+  type InteractiveStep,
+  type ScriptAnswer,
+  type ScriptRun,
+  wireError,
 } from '../protocol/interactive.ts';
-import type { Escapes } from '../protocol/transaction.ts';
+import type { Escapes, RingRange } from '../protocol/transaction.ts';
+import { tooDeep, violation, WAVES_MAX } from './attempt.ts';
 import type { ScriptPeers } from './script-peers.ts';
 
 export type StatementRun = Pick<InteractiveMessage, 'schema'> & Extract<InteractiveStep, { kind: 'run' }>;
@@ -17,8 +20,8 @@ export type StatementRun = Pick<InteractiveMessage, 'schema'> & Extract<Interact
 type Asked = Pick<ScriptRun, 'part' | 'changes'>;
 
 /**
- * Has a statement of an interactive transaction evaluated by its partitions, and what they make for others by those. Where
- * it fails in one of them, it is taken back in all.
+ * Has a statement of an interactive transaction evaluated by its partitions, and what they make for others by those, wave after
+ * wave; then foreign keys over partitions are judged. Where it fails in one of them, it is taken back in all.
  *
  * @throws AtollError that is no answer; `endsIt`: after these codes the transaction cannot go on
  */
@@ -54,31 +57,51 @@ export async function runInWaves(
       throw error;
     }
   };
+  /** By what they have answered last: partitions where a foreign key over partitions does not hold. */
+  const violated = new Set<PartitionId>();
   const wave = async (asked: readonly Asked[]): Promise<readonly (ScriptAnswer | AtollError)[]> => {
     const outcomes = await Promise.all(asked.map(ask));
     asked.forEach(({ part }, index) => {
       const outcome = outcomes[index];
-      if (outcome !== undefined && !(outcome instanceof AtollError))
-        transaction.evaluated(part, outcome.script);
+      if (outcome === undefined || outcome instanceof AtollError) return;
+      transaction.evaluated(part, outcome.script);
+      if ('violated' in outcome && outcome.violated === true) violated.add(part.partition);
+      else violated.delete(part.partition);
     });
     return outcomes;
   };
   const first = await wave(parts.map((part) => ({ part })));
-  const errands = first.every(isAnswer) ? errandsOf(escapesOf(first), ring ?? []) : [];
-  const later = await wave(
-    errands.map(({ partition, epoch, changes }) => ({
-      part: { partition, epoch, read: false, statement: { sql: '' } },
-      changes,
-    })),
-  );
-  const outcomes = [...first, ...later];
+  const outcomes = [...first];
+  let newest = first;
+  let errands = errandsAfter(newest, ring);
+  for (let waves = 1; errands.length > 0 && waves < WAVES_MAX; waves++) {
+    newest = await wave(
+      errands.map(({ partition, epoch, changes }) => ({
+        part: { partition, epoch, read: false, statement: { sql: '' } },
+        changes,
+      })),
+    );
+    outcomes.push(...newest);
+    errands = errandsAfter(newest, ring);
+  }
   const errors = outcomes.filter((outcome) => outcome instanceof AtollError);
   const worst = errors.find(({ code }) => endsIt.has(code)) ?? errors[0];
   const failed = outcomes.find((outcome) => !(outcome instanceof AtollError) && outcome.kind === 'failed');
-  if (outcomes.length > 1 && (worst !== undefined || failed !== undefined)) transaction.undoNewest();
+  const broken = errands.length > 0 ? tooDeep() : violated.size > 0 ? violation() : null;
+  const isKept = outcomes.length > 1 || broken !== null;
+  if (isKept && (worst !== undefined || failed !== undefined || broken !== null)) transaction.undoNewest();
   if (worst !== undefined) throw worst;
   if (failed !== undefined && 'error' in failed) return { kind: 'error', error: failed.error };
+  if (broken !== null) return { kind: 'error', error: wireError(broken) };
   return { kind: 'answers', replies: first.map((outcome) => ('reply' in outcome ? outcome.reply : '')) };
+}
+
+/** What is left to do, where nothing has failed. */
+function errandsAfter(
+  outcomes: readonly (ScriptAnswer | AtollError)[],
+  ring: readonly RingRange[] | undefined,
+): readonly Errand[] {
+  return outcomes.every(isAnswer) ? errandsOf(escapesOf(outcomes), ring ?? []) : [];
 }
 
 function isAnswer(outcome: ScriptAnswer | AtollError): boolean {

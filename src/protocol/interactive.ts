@@ -1,5 +1,5 @@
 import type { Epoch, PartitionId, SchemaVersion } from '../base/brand.ts';
-import type { ErrorCode, ErrorDetail } from './error.ts';
+import type { AtollError, ErrorCode, ErrorDetail } from './error.ts';
 import type { WireStatement } from './execute.ts';
 import type { Escapes, RingRange } from './transaction.ts';
 
@@ -16,6 +16,10 @@ export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly detail?: ErrorDetail;
+}
+
+export function wireError({ code, message, detail }: AtollError): WireError {
+  return { code, message, ...(detail !== null && { detail }) };
 }
 
 // --- Router → keeper ------------------------------------------------------------------------------------------------
@@ -70,6 +74,8 @@ export interface InteractivePart {
   /** The statement cannot write. */
   readonly read: boolean;
   readonly statement: WireStatement;
+  /** As of a part of a batch: rows in the way of the statement, as the transaction has read them. */
+  readonly visitors?: Escapes;
   readonly answerBytesMax?: number;
 }
 
@@ -131,6 +137,8 @@ export type ScriptAnswer = { readonly script: string } & (
       readonly reply: string;
       /** What belongs elsewhere. */
       readonly escapes?: Escapes;
+      /** A foreign key over partitions does not hold here so far; a later answer of this partition to the same statement may take that back. */
+      readonly violated?: boolean;
     }
   | { readonly kind: 'failed'; readonly error: WireError }
 );

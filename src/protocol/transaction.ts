@@ -18,8 +18,8 @@ export interface TransactionPart {
   /** A page of rows that get entries in an index, in place of statements. Likewise the anchor's own. */
   readonly fill?: IndexPage;
   /**
-   * Of one INSERT that says what to do with rows in its way: those rows, creates as they were read, wherever they live. They are
-   * there while it runs, and nothing is done if one is otherwise by then.
+   * Of INSERTs that say what to do with rows in their way: those rows, creates as they were read, wherever they live. They are there
+   * while the part runs, and nothing is done if one is otherwise by then. No other statement uses their tables.
    */
   readonly visitors?: Escapes;
   /** Ids that the transaction's statements give: in every part, those of all parts. */

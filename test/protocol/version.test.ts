@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "ae99a796e44a62fb",
+        "hash": "19cabe1747eff48c",
         "version": 4,
       }
     `);

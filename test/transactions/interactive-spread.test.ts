@@ -38,6 +38,8 @@ function statementOf(random: Random): Statement {
     () => ['INSERT INTO people (name, town, nick) VALUES (?, ?, ?)', name(), town(), nick()],
     () => ['INSERT INTO people (name, town) VALUES (?1, ?2), (?1, ?3)', name(), town(), town()],
     () => ['UPDATE people SET nick = ? WHERE town = ? AND name = ?', nick(), town(), name()],
+    () => [upsert(random), name(), town(), nick()],
+    () => [upsert(random), name(), town(), nick()],
     () => ['UPDATE people SET nick = NULL WHERE name = ?', name()],
     () => ['UPDATE people SET town = ? WHERE town = ? AND name = ?', town(), town(), name()],
     () => [
@@ -55,6 +57,17 @@ function statementOf(random: Random): Statement {
   ];
   const [sql, ...args] = random.pick(statements)();
   return { sql, args };
+}
+
+function upsert(random: Random): string {
+  const [verb, clause] = random.pick([
+    ['INSERT OR IGNORE', ''],
+    ['REPLACE', ''],
+    ['INSERT', 'ON CONFLICT (nick) DO UPDATE SET n = n + 1'],
+    ['INSERT', 'ON CONFLICT (nick) DO UPDATE SET nick = NULL, n = n + 1'],
+    ['INSERT', 'ON CONFLICT DO NOTHING'],
+  ]);
+  return `${verb} INTO people (name, town, nick) VALUES (?, ?, ?) ${clause}`;
 }
 
 type Seen = { readonly rows: unknown[][]; readonly rowsAffected: number } | { readonly error: string };

@@ -1,228 +1,8 @@
-import { DatabaseSync } from 'node:sqlite';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Random } from '../harness/random.ts';
 import { QuietCluster } from '../simulation/quiet-cluster.ts';
 
-/**
- * Upserts, OR IGNORE and REPLACE on tables whose UNIQUE and PRIMARY KEY do not contain the partition key: the row in the way may be
- * anywhere. Against plain SQLite, statement by statement.
- */
-
-const TABLES = [
-  {
-    name: 'users',
-    sql: 'CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT COLLATE NOCASE UNIQUE, name TEXT NOT NULL, n INTEGER DEFAULT 7 CHECK (n < 100))',
-    place: '',
-  },
-  {
-    name: 'members',
-    sql: `CREATE TABLE members (tenant TEXT, number INTEGER, email TEXT DEFAULT 'none', handle INTEGER, code TEXT, n REAL DEFAULT 1,
-      twice AS (n * 2), PRIMARY KEY (tenant, number), UNIQUE (email), UNIQUE (handle, code), UNIQUE (tenant, n))`,
-    place: ' PARTITION BY (tenant)',
-  },
-  {
-    name: 'pages',
-    sql: 'CREATE TABLE pages (tenant TEXT, slug TEXT PRIMARY KEY, body TEXT, n INTEGER) WITHOUT ROWID',
-    place: ' PARTITION BY (tenant)',
-  },
-  {
-    name: 'bare',
-    sql: 'CREATE TABLE bare (owner TEXT, code NUMERIC UNIQUE, v)',
-    place: ' PARTITION BY (owner)',
-  },
-] as const;
-
-type Value = string | number | null;
-
-interface Statement {
-  readonly sql: string;
-  readonly args: Value[];
-}
-
-const TENANTS = ['ash', 'bell', 'corn', 'dune', 'elm', 'fir'];
-
-function statementOf(random: Random): Statement {
-  const args: Value[] = [];
-  const value = (each: Value): string => {
-    if (each === null && random.chance(0.5)) return 'NULL';
-    args.push(each);
-    return '?';
-  };
-  const rows = (row: () => string) =>
-    Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, () => `(${row()})`).join(', ');
-  const email = () => value(random.pick(['a@x', 'b@x', 'c@x', 'A@X', 'd@x', null]));
-  const n = () => value(random.pick([1, 2, 3, 4, 100]));
-  const returning = random.chance(0.6);
-  const what = random.below(8);
-  const head = random.pick(['INSERT OR IGNORE INTO', 'INSERT OR REPLACE INTO', 'REPLACE INTO']);
-  const tail = (columns: string) => (returning ? ` RETURNING ${columns}` : '');
-  const upserts = (target: string, sets: readonly string[]) =>
-    random.pick([
-      ' ON CONFLICT DO NOTHING',
-      ` ON CONFLICT (${target}) DO NOTHING`,
-      ...sets.flatMap((set) => [
-        ` ON CONFLICT (${target}) DO UPDATE SET ${set}`,
-        ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE excluded.n >= 2`,
-      ]),
-    ]);
-  const insert = (
-    into: string,
-    values: string,
-    target: string,
-    sets: readonly string[],
-    shown: string,
-  ): string => {
-    const plain = random.chance(0.5);
-    const body = `${into} VALUES ${values}`;
-    return plain
-      ? `${head} ${body}${tail(shown)}`
-      : `INSERT INTO ${body}${upserts(target, sets)}${tail(shown)}`;
-  };
-  const id = () => value(1 + random.below(8));
-  if (what < 3) {
-    const name = () => value(random.pick(['ann', 'bob', null]));
-    const values = rows(() => `${id()}, ${email()}, ${name()}, ${n()}`);
-    const sets = [
-      'name = excluded.name, n = users.n + excluded.n',
-      "n = n + 1, name = name || '+' || excluded.email",
-      'email = excluded.name',
-      "n = (excluded.email = 'A@x') + (users.email = excluded.email)",
-    ];
-    return { sql: insert('users (id, email, name, n)', values, 'email', sets, '*'), args };
-  }
-  if (what < 5) {
-    const tenant = () => value(random.pick(TENANTS));
-    const handle = () => value(random.pick([1, 2, '3', null]));
-    const values = rows(
-      () =>
-        `${tenant()}, ${value(random.below(3))}, ${email()}, ${handle()}, ${value(random.pick(['x', 'y', 1]))}, ${n()}`,
-    );
-    const target = random.pick(['email', 'handle, code', 'code, handle']);
-    const sets = [
-      'n = members.n + excluded.n + 0.5',
-      'handle = excluded.handle, code = excluded.code',
-      'email = excluded.email, n = excluded.n',
-      'code = excluded.code || typeof(excluded.n) || typeof(excluded.handle), n = coalesce(excluded.n, 0) + excluded.twice',
-    ];
-    return {
-      sql: insert(
-        'members (tenant, number, email, handle, code, n)',
-        values,
-        target,
-        sets,
-        'tenant, number, email, handle, code, n, twice',
-      ),
-      args,
-    };
-  }
-  if (what === 5) {
-    const values = rows(
-      () => `${value(random.pick(TENANTS))}, ${value(random.pick(['s', 't', 'u']))}, ${n()}`,
-    );
-    const sets = ['body = excluded.tenant || pages.tenant, n = excluded.n', 'slug = slug || excluded.n'];
-    return { sql: insert('pages (tenant, slug, n)', values, 'slug', sets, 'slug, tenant AS t, n + 1'), args };
-  }
-  if (what === 6) {
-    const values = rows(
-      () => `${value(random.pick(TENANTS))}, ${value(random.pick(['1', 1, 2, 2.5, 'x']))}, 1`,
-    );
-    const sets = ['v = v + 1', "v = excluded.code || '/' || bare.code, code = bare.code + 10"];
-    const sql = insert('bare (owner, code, v)', values, 'code', sets, 'owner, code, typeof(code), v');
-    return { sql: sql.replaceAll('excluded.n >= 2', 'excluded.v = 1'), args };
-  }
-  const others: (() => string)[] = [
-    () => `DELETE FROM users WHERE id = ${id()}`,
-    () => `UPDATE users SET n = n + 1 WHERE email = ${email()}`,
-    () => `DELETE FROM members WHERE tenant = ${value(random.pick(TENANTS))}`,
-    () => `DELETE FROM bare WHERE owner = ${value(random.pick(TENANTS))}`,
-    () =>
-      `UPDATE pages SET tenant = ${value(random.pick(TENANTS))} WHERE slug = ${value(random.pick(['s', 't']))}`,
-  ];
-  return { sql: random.pick(others)(), args };
-}
-
-interface Seen {
-  readonly code: string;
-  readonly rows: unknown[][];
-  readonly rowsAffected: number;
-}
-
-function runPlain(plain: DatabaseSync, { sql, args }: Statement): Seen {
-  try {
-    const statement = plain.prepare(sql);
-    statement.setReturnArrays(true);
-    // As Atoll takes the JSON: a whole number is an INTEGER.
-    const bound = args.map((each) => (Number.isInteger(each) ? BigInt(each as number) : each));
-    const rows = statement.all(...bound) as unknown as unknown[][];
-    const [[changes] = []] = plain
-      .prepare('SELECT changes() AS n')
-      .all()
-      .map((row) => Object.values(row));
-    return { code: 'ok', rows: /RETURNING/.test(sql) ? rows : [], rowsAffected: Number(changes) };
-  } catch (error) {
-    if (!/constraint/.test(String(error))) throw error;
-    return { code: 'constraint', rows: [], rowsAffected: 0 };
-  }
-}
-
-const columnsOf = (name: string): string =>
-  ({
-    users: 'id, email, name, n, typeof(n)',
-    members: 'tenant, number, email, handle, typeof(handle), code, n, twice',
-    pages: 'tenant, slug, body, n',
-    bare: 'owner, code, typeof(code), v',
-  })[name] ?? '*';
-
-describe('random statements do what SQLite does', () => {
-  const seeds = Number(process.env.ATOLL_SEEDS ?? 3);
-  const met = new Map<string, number>();
-  for (let seed = 1; seed <= seeds; seed++) {
-    test(`seed ${seed}`, async () => {
-      const random = new Random(seed);
-      const cluster = await QuietCluster.open(
-        seed,
-        4,
-        TABLES.map(({ sql, place }) => sql + place),
-      );
-      const plain = new DatabaseSync(':memory:');
-      for (const { sql } of TABLES) plain.exec(sql);
-      for (let i = 0; i < 100; i++) {
-        const statement = statementOf(random);
-        const { status, json } = await cluster.post('/v1/query', statement);
-        const code = status === 200 ? 'ok' : json.error.code;
-        met.set(code, (met.get(code) ?? 0) + 1);
-        // Two rows of one statement that meet: it says so, and is nothing for this test.
-        if (code === 'unsupported') {
-          expect(json.error.message).toMatch(/as a row before it/);
-          continue;
-        }
-        const seen =
-          status === 200
-            ? { code, rows: json.rows, rowsAffected: json.rowsAffected }
-            : { code, rows: [], rowsAffected: 0 };
-        expect(seen, `${JSON.stringify(statement)} ${JSON.stringify(json)}`).toEqual(
-          runPlain(plain, statement),
-        );
-        for (const { name } of TABLES) {
-          if (!statement.sql.includes(name)) continue;
-          const sql = `SELECT ${columnsOf(name)} FROM ${name}`;
-          const expected = runPlain(plain, { sql: `${sql} WHERE 1 /* RETURNING */`, args: [] }).rows;
-          const sorted = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
-          expect(sorted((await cluster.query(sql)).rows), JSON.stringify(statement)).toEqual(
-            sorted(expected),
-          );
-        }
-      }
-      await cluster.checkIndexes();
-    });
-  }
-
-  test('they do, fail and are refused', () => {
-    for (const code of ['ok', 'constraint', 'unsupported'])
-      expect(met.get(code) ?? 0, code).toBeGreaterThan(seeds);
-    expect([...met.keys()].sort()).toEqual(['constraint', 'ok', 'unsupported']);
-  });
-});
+const USERS =
+  'CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT COLLATE NOCASE UNIQUE, name TEXT NOT NULL, n INTEGER DEFAULT 7 CHECK (n < 100))';
 
 describe('an upsert by a value that is unique over partitions', () => {
   let cluster: QuietCluster;
@@ -231,7 +11,7 @@ describe('an upsert by a value that is unique over partitions', () => {
 
   beforeAll(async () => {
     cluster = await QuietCluster.open(7, 4, [
-      TABLES[0].sql,
+      USERS,
       'CREATE TABLE kinds (kind TEXT PRIMARY KEY) REFERENCE',
       'CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER REFERENCES users ON DELETE CASCADE, slug TEXT UNIQUE) PARTITION BY (author)',
       'CREATE TABLE logged (k TEXT PRIMARY KEY, v TEXT UNIQUE)',
@@ -289,6 +69,98 @@ describe('an upsert by a value that is unique over partitions', () => {
     expect((await cluster.query('SELECT author, slug FROM posts')).rows).toEqual([[1, 's']]);
     expect((await cluster.query("DELETE FROM users WHERE email = 'ann@x'")).rowsAffected).toBe(1);
     expect((await cluster.query('SELECT * FROM posts')).rows).toEqual([]);
+  });
+
+  test('goes with other statements, all or nothing, and children find their parents', async () => {
+    const child = ['INSERT INTO posts (author, slug) VALUES (?, ?)', [1, 's']] as const;
+    const coded = [
+      "INSERT INTO coded VALUES ('k', 'a', 'b', 1) ON CONFLICT (a) DO UPDATE SET n = n + 1",
+    ] as const;
+    await cluster.query(UPSERT, [9, 'bob@x', 'Bob']);
+    const first = await cluster.batch(
+      [UPSERT, [1, 'ann@x', 'Ann']],
+      child,
+      coded,
+      [UPSERT, [2, 'BOB@x', 'Bobby']],
+      [UPSERT, [3, 'ann@X', 'Anna']],
+    );
+    expect([first.status, first.json.error]).toEqual([400, expect.objectContaining({ code: 'unsupported' })]);
+    expect(await users()).toEqual([[9, 'bob@x', 'Bob', 1]]);
+    const second = await cluster.batch([UPSERT, [1, 'ann@x', 'Ann']], child, coded, [
+      UPSERT,
+      [2, 'BOB@x', 'Bobby'],
+    ]);
+    expect([second.status, second.json.error]).toEqual([200, undefined]);
+    const third = await cluster.batch(coded, [UPSERT, [5, 'ann@x', 'Anna']], child);
+    expect([third.status, third.json.error.message]).toEqual([409, 'UNIQUE constraint failed: posts.slug']);
+    expect(await users()).toEqual([
+      [1, 'ann@x', 'Ann', 1],
+      [9, 'bob@x', 'Bobby', 2],
+    ]);
+    expect((await cluster.query('SELECT author, slug FROM posts')).rows).toEqual([[1, 's']]);
+    expect((await cluster.query('SELECT n FROM coded')).rows).toEqual([[1]]);
+    await cluster.checkIndexes();
+  });
+
+  test('in a transaction sees what that has done, and conflicts where others change the row in its way', async () => {
+    await cluster.query(UPSERT, [9, 'bob@x', 'Bob']);
+    const begin = async () => {
+      const { id } = (await cluster.post('/v1/transactions', {})).json;
+      return {
+        send: (sql: string, args: readonly unknown[] = [], seq?: number) =>
+          cluster.post(`/v1/transactions/${id}/query`, { sql, args, ...(seq !== undefined && { seq }) }),
+        commit: () => cluster.post(`/v1/transactions/${id}/commit`, {}),
+      };
+    };
+    const one = await begin();
+    const returning = `${UPSERT} RETURNING id, name, n`;
+    const first = await one.send(returning, [1, 'ann@x', 'Ann'], 1);
+    expect(first.json).toMatchObject({ rows: [[1, 'Ann', 1]], rowsAffected: 1, lastInsertRowid: 1 });
+    expect((await one.send(returning, [1, 'ann@x', 'Ann'], 1)).json.rows).toEqual([[1, 'Ann', 1]]);
+    expect((await one.send(returning, [2, 'ANN@x', 'Anna'], 2)).json.rows).toEqual([[1, 'Anna', 2]]);
+    await one.send("UPDATE users SET email = 'bo@x' WHERE id = 9");
+    expect((await one.send(returning, [3, 'bob@x', 'Bobby'])).json.rows).toEqual([[3, 'Bobby', 1]]);
+    expect(await users()).toEqual([[9, 'bob@x', 'Bob', 1]]);
+    expect((await one.commit()).status).toBe(200);
+    const all = [
+      [1, 'ann@x', 'Anna', 2],
+      [3, 'bob@x', 'Bobby', 1],
+      [9, 'bo@x', 'Bob', 1],
+    ];
+    expect(await users()).toEqual(all);
+
+    for (const other of [
+      'UPDATE users SET n = n + 1 WHERE id = 1',
+      'DELETE FROM users WHERE id = 1',
+      "INSERT INTO users VALUES (5, 'eve@x', 'Eve', 1)",
+    ]) {
+      const two = await begin();
+      expect((await two.send(UPSERT, [4, 'ann@x', 'Two'])).status).toBe(200);
+      expect((await two.send(UPSERT, [6, 'eve@x', 'Two'])).status).toBe(200);
+      await cluster.query(other);
+      expect([other, await two.commit()]).toMatchObject([
+        other,
+        { status: 409, json: { error: { code: 'conflict' } } },
+      ]);
+      await cluster.query('DELETE FROM users WHERE id = 5');
+    }
+    await cluster.checkIndexes();
+  });
+
+  test('counts every one of many batches at the same time', async () => {
+    const requests = Array.from({ length: 12 }, (_, i) => {
+      const statements = ['ab', 'ba'][i % 2]?.split('').map((name) => ({
+        sql: UPSERT,
+        args: [null, `${name}@x`, `name ${i}`],
+      }));
+      return ['/v1/batch', { statements, timeoutMs: 20_000 }] as const;
+    });
+    for (const { status, json } of await cluster.together(requests))
+      expect([status, json.error]).toEqual([200, undefined]);
+    expect((await users()).map(([, email, , n]: unknown[]) => [email, n]).sort()).toEqual([
+      ['a@x', 12],
+      ['b@x', 12],
+    ]);
   });
 
   test('a violation of what it does not speak of is one, and nothing is done', async () => {
@@ -367,20 +239,15 @@ describe('an upsert by a value that is unique over partitions', () => {
       expect(json.error.message).toMatch(message);
     }
     const statement = { sql: UPSERT, args: [1, 'a@x', 'A'] };
-    const batch = await cluster.post('/v1/batch', { statements: [{ sql: 'SELECT 1' }, statement] });
-    expect([batch.status, batch.json.error]).toMatchObject([
-      400,
-      { code: 'needs-global-index', message: expect.stringMatching(/^statements\[1\]/) },
-    ]);
+    for (const other of ['SELECT name FROM users', "UPDATE users SET n = 1 WHERE email = 'a@x'"]) {
+      const batch = await cluster.post('/v1/batch', { statements: [{ sql: other }, statement] });
+      expect([batch.status, batch.json.error]).toMatchObject([
+        400,
+        { code: 'needs-global-index', message: expect.stringMatching(/^statements\[0\] uses "users"/) },
+      ]);
+    }
     const apart = await cluster.post('/v1/query', { ...statement, atomicity: 'partition' });
     expect([apart.status, apart.json.error.code]).toEqual([400, 'multi-partition-write']);
-    const { json } = await cluster.post('/v1/transactions', {});
-    const within = await cluster.post(`/v1/transactions/${json.id}/query`, statement);
-    expect([within.status, within.json.error.code, within.json.error.detail.transaction]).toEqual([
-      400,
-      'unsupported',
-      'open',
-    ]);
     expect(await users()).toEqual([]);
   });
 });

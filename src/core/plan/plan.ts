@@ -80,6 +80,8 @@ export interface Staged {
   readonly constraints: readonly StagedConstraint[];
   /** Two rows may have equal values of a constraint. */
   readonly rowsMayMeet: boolean;
+  /** Rows that are there, or come, keep their values of all constraints: so may others of the same transaction. */
+  readonly keeps: boolean;
   /** The rows may belong to several partitions. */
   readonly apart: boolean;
 }

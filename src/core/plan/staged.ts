@@ -42,11 +42,11 @@ export function stagedOf(
     );
   }
   refuseRelatives(schema, table, ast, sets);
-  const rowsMayMeet =
-    rows.length === 1 ||
-    (ast.or === 'REPLACE'
+  const keeps =
+    ast.or === 'REPLACE'
       ? unique.length === 1
-      : !unique.some((columns) => columns.some((column) => sets.has(asciiLower(column)))));
+      : !unique.some((columns) => columns.some((column) => sets.has(asciiLower(column))));
+  const rowsMayMeet = rows.length === 1 || keeps;
   if (apart) refuseParents(schema, table, ast);
   const all = apart || !rowsMayMeet;
   if (all) refuseExpressions(table, ast);
@@ -63,6 +63,7 @@ export function stagedOf(
       ...local.map((columns) => constraint(columns, null)),
     ],
     rowsMayMeet,
+    keeps,
     apart,
   };
 }

@@ -25,20 +25,20 @@ export interface Reach {
   readonly movable: ReadonlySet<string>;
   /** Whether entries of indexes over partitions may change. */
   readonly indexes: boolean;
-  /** The table whose rows may be in its way wherever they are: such a statement is alone. */
-  readonly staged: string | null;
+  /** Lower-case names of the tables whose rows may be in its way wherever they are: nothing else of the part uses them. */
+  readonly staged: ReadonlySet<string>;
 }
 
 export function reachOfStatements(replica: Replica, statements: readonly WireStatement[]): Reach {
   const movable = new Set<string>();
   let indexes = false;
-  let staged: string | null = null;
+  const staged = new Set<string>();
   for (const { sql } of statements) {
     const plan = replica.planOf(sql);
     if (plan?.kind !== 'route' && plan?.kind !== 'scatter-write') continue;
     for (const name of plan.moves ?? []) movable.add(asciiLower(name));
     indexes ||= plan.indexes !== undefined;
-    staged ??= plan.staged?.table ?? null;
+    if (plan.staged !== undefined) staged.add(asciiLower(plan.staged.table));
   }
   return { movable, indexes, staged };
 }

@@ -2,24 +2,22 @@ import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
 import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
-import { readCaptured } from '../log/read.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
-import { splitChanges } from './escapes.ts';
+import { errandLocks, runErrand } from './errand.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { applyIncoming, decodeIncoming } from './incoming.ts';
-import { type Incoming, sortIncoming } from './key-changes.ts';
+import { sortIncoming } from './key-changes.ts';
+import { open } from './open.ts';
 import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
-import { open, promise, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
+import { promise, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
-import { act, actionLocks, movedByActions } from './reference-actions.ts';
-import { type Consequences, consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
-import { tokenOfEntry, uniqueViolation } from './unique-entries.ts';
+import { uniqueViolation } from './unique-entries.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
 
@@ -42,12 +40,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   // All keys are known: what others hold is waited for before it is looked at.
   const needed = [
     ...changedLocks(incoming.rows, readLayouts(port), replica.schema),
-    ...incoming.keys.map(({ index, from }) => ({
-      table: null,
-      token: tokenOfEntry(index, from),
-      exclusive: true,
-    })),
-    ...actionLocks(incoming.actions, replica.schema),
+    ...errandLocks(incoming, replica.schema),
   ];
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
@@ -58,7 +51,10 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     const creates = incoming.rows.filter(({ type }) => type === 'create');
     asStatements(replica, request, () => applyIncoming(replica, incoming.rows), creates);
     checkOwnership(port, replica.schema, replica.identity);
-    return doMore(replica, request, incoming);
+    const { there, kept, ...left } = runErrand(replica, incoming, (actions) =>
+      asStatements(replica, request, actions),
+    );
+    return { changes: [...there, ...kept], ...left };
   });
   const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];
   deletePrepared(port, transaction);
@@ -72,29 +68,6 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     ...open(escaped, violated),
   };
   return { kind: 'done', body: JSON.stringify(vote) };
-}
-
-/** What foreign keys over partitions want to be done, and what follows from it. */
-function doMore(
-  replica: Replica,
-  request: PrepareRequest,
-  { actions, keys }: Incoming,
-): Consequences & { readonly changes: readonly Change[] } {
-  const { port, schema, identity } = replica;
-  const layouts = readLayouts(port);
-  const there = readCaptured(port);
-  asStatements(replica, request, () => {
-    for (const action of actions) act(port, schema, layouts, action);
-  });
-  const all = actions.length === 0 ? there : readCaptured(port);
-  const fresh = all.slice(there.length);
-  const { kept, escaped } = splitChanges(fresh, layouts, schema, identity, movedByActions(actions, schema));
-  const more = consequencesOf(replica, { fresh, all, keys }, layouts);
-  return {
-    changes: [...there, ...kept],
-    escaped: [...escaped, ...more.escaped],
-    violated: more.violated,
-  };
 }
 
 /**

@@ -12,9 +12,9 @@ export function overtaken(): AtollError {
 }
 
 /** A row that is not as it was means that somebody has changed it. */
-export function fitting(apply: () => void): void {
+export function fitting<T>(apply: () => T): T {
   try {
-    apply();
+    return apply();
   } catch (error) {
     throw error instanceof MisfitError ? overtaken() : error;
   }

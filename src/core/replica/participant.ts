@@ -13,13 +13,14 @@ import type { Holder } from '../transaction/lock-table.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { MARKS } from './bookkeeping.ts';
 import { Claims } from './claims.ts';
-import { type Escape, encodeEscapes, reachOfStatements, type Split, splitChanges } from './escapes.ts';
+import { type Escape, reachOfStatements, type Split, splitChanges } from './escapes.ts';
 import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { chunkIds, runChunk } from './import-part.ts';
 import { LockedError } from './locked.ts';
+import { open } from './open.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { consequencesOf } from './references.ts';
@@ -89,14 +90,6 @@ export function promise(
   return preparedAt;
 }
 
-/** What a vote says to be left to do. */
-export function open(
-  escaped: readonly Escape[],
-  violated: boolean,
-): Pick<Vote & { vote: 'yes' }, 'escapes' | 'violated'> {
-  return { ...(escaped.length > 0 && { escapes: encodeEscapes(escaped) }), ...(violated && { violated }) };
-}
-
 interface Executed {
   readonly changes: readonly Change[];
   /** Changes of the marks of issued ids. */
@@ -132,7 +125,7 @@ function execute(
   if (part.read)
     return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
-  if (staged !== null && (visitors === null || part.statements.length > 1)) throw notStaged();
+  if (staged.size > 0 && visitors === null) throw notStaged();
   const plain = movable.size === 0 && !indexes && claims === null;
   if (visitors !== null) receive(replica, visitors, now);
   claims?.claim(now);
@@ -140,9 +133,14 @@ function execute(
   if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
   const split: Splitting =
-    staged === null
+    staged.size === 0
       ? movingOf(replica, movable)
-      : (rows, layouts) => splitStaged(rows, layouts, schema, identity, staged, visitors ?? NOBODY);
+      : (rows, layouts) =>
+          splitStaged(rows, layouts, schema, identity, {
+            staged,
+            movable,
+            visitors: visitors?.foreign ?? [],
+          });
   return { ...takeApart(replica, request, split, claims), results, done: null };
 }
 
@@ -175,14 +173,9 @@ function takeApart(
 
 const NOTHING_OPEN = { escaped: [], violated: false } as const;
 
-const NOBODY = { foreign: [] };
-
 /** Rows in its way that are not here would be overlooked. */
 function notStaged(): AtollError {
-  return new AtollError(
-    'bad-request',
-    'an INSERT with a conflict clause comes alone, with the rows in its way',
-  );
+  return new AtollError('bad-request', 'an INSERT with a conflict clause comes with the rows in its way');
 }
 
 /** Its keys are not all locked before. */

@@ -24,11 +24,23 @@ export function actionLocks(actions: readonly ReferenceAction[], schema: Schema)
   return [...Map.groupBy(actions, ({ index }) => index)].flatMap(([index, own]) => {
     const child = childOf(schema, index);
     const tokens = new Set(own.map(({ entry }) => tokenOfRow(index, child, entry)));
-    const reaches = own.some(({ to }) => to === null)
-      ? reachOf(schema, child, eventsOf(index.onDelete), null)
-      : reachOf(schema, child, ['UPDATE'], null);
-    return writtenLocks(child, reaches, [...tokens], schema);
+    return writtenLocks(child, reachesOf(own, child, schema), [...tokens], schema);
   });
+}
+
+/** The tables whose rows the actions may change in this partition. */
+export function tablesOfActions(actions: readonly ReferenceAction[], schema: Schema): readonly Table[] {
+  return [...Map.groupBy(actions, ({ index }) => index)].flatMap(([index, own]) => {
+    const child = childOf(schema, index);
+    return [child, ...reachesOf(own, child, schema).flatMap((name) => schema.table(name) ?? [])];
+  });
+}
+
+/** `actions`: of one foreign key. */
+function reachesOf(actions: readonly ReferenceAction[], child: Table, schema: Schema): readonly string[] {
+  const { onDelete } = present(actions[0], 'a foreign key acts').index;
+  const deletes = actions.some(({ to }) => to === null);
+  return reachOf(schema, child, deletes ? eventsOf(onDelete) : ['UPDATE'], null);
 }
 
 function eventsOf(onDelete: string): readonly WriteEvent[] {

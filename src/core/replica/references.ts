@@ -140,7 +140,12 @@ export function childOf(schema: Schema, { of, table }: ReferenceIndex): Table {
  * Whether an entry here lacks its parent: one that the transaction has made, or one of a key that it has taken away. It may
  * yet come right in a later wave, which then changes something here.
  */
-function isViolated(port: SqlitePort, schema: Schema, all: readonly Change[], layouts: Layouts): boolean {
+export function isViolated(
+  port: SqlitePort,
+  schema: Schema,
+  all: readonly Change[],
+  layouts: Layouts,
+): boolean {
   const suspects = new Map<string, { index: ReferenceIndex; key: Image }>();
   const suspect = (index: ReferenceIndex, key: Image): void => {
     if (!key.includes(null)) suspects.set(`${index.table.id}:${valuesText(index, key)}`, { index, key });

@@ -10,12 +10,17 @@ import type { ParsedStatement } from '../sql/ast.ts';
 import { SqliteError, type SqlitePort } from '../sqlite/port.ts';
 import { fingerprintOfError, fingerprintOfResult } from '../transaction/answer-fingerprint.ts';
 import type { ScriptEntry } from '../transaction/script.ts';
+import { type Done, runErrand } from './errand.ts';
 import { type Escape, type Reach, reachOfStatements, splitChanges } from './escapes.ts';
 import { ENDS_TRANSACTION } from './group.ts';
 import type { IdentifierSource } from './identifiers.ts';
+import { applyIncoming } from './incoming.ts';
+import type { Incoming } from './key-changes.ts';
+import { checkOwnership } from './ownership.ts';
+import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
-import { entryChanges } from './unique-entries.ts';
+import { splitStaged } from './visitors.ts';
 
 /**
  * Executing the statements of interactive transactions: first each on top of those before it, and undone (script.ts); at the
@@ -73,10 +78,10 @@ export function answerOf(thrown: unknown): AtollError {
 
 // --- What belongs elsewhere ------------------------------------------------------------------------------------------
 
-/** Null: nothing that the statement writes may belong elsewhere. */
-export function spreadOf(replica: Replica, statement: WireStatement): Reach | null {
+/** Null: nothing that the statement writes may belong elsewhere. `looked`: the rows in its way are known. */
+export function spreadOf(replica: Replica, statement: WireStatement, looked = false): Reach | null {
   const reach = reachOfStatements(replica, [statement]);
-  if (reach.staged !== null)
+  if (reach.staged.size > 0 && !looked)
     throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
   return reach.indexes || reach.movable.size > 0 ? reach : null;
 }
@@ -87,15 +92,38 @@ export interface Parted {
   readonly changes: readonly Change[];
   /** What it has made for other partitions. */
   readonly escaped: readonly Escape[];
+  /** A foreign key over partitions does not hold so far. */
+  readonly violated: boolean;
 }
 
 /** What belongs here of what a statement has changed, and what elsewhere. */
-export function takenApart(replica: Replica, reach: Reach | null, rows: readonly Change[]): Parted {
-  if (reach === null) return { changes: rows, escaped: [] };
+export function takenApart(
+  replica: Replica,
+  reach: Reach | null,
+  rows: readonly Change[],
+  visitors: readonly Change[] = [],
+): Parted {
+  if (reach === null) return { changes: rows, escaped: [], violated: false };
   const { port, schema, identity } = replica;
   const layouts = readLayouts(port);
-  const { kept, escaped } = splitChanges(rows, layouts, schema, identity, reach.movable);
-  return { changes: kept, escaped: [...escaped, ...entryChanges(rows, layouts, schema)] };
+  const { kept, escaped } =
+    reach.staged.size > 0
+      ? splitStaged(rows, layouts, schema, identity, { ...reach, visitors })
+      : splitChanges(rows, layouts, schema, identity, reach.movable);
+  const more = consequencesOf(replica, { fresh: rows, all: rows, keys: [] }, layouts);
+  return { changes: kept, escaped: [...escaped, ...more.escaped], violated: more.violated };
+}
+
+/**
+ * What a statement has made in other partitions for this one, where the statement's own changes here are in place. Only where
+ * that is so again can it be done again.
+ *
+ * @throws SqliteError of a constraint that a row violates; MisfitError if a row that goes is not there
+ */
+export function takeIncoming(replica: Replica, { rows, keys, actions }: Incoming): Done {
+  applyIncoming(replica, rows);
+  checkOwnership(replica.port, replica.schema, replica.identity);
+  return runErrand(replica, { keys, actions }, (act) => act());
 }
 
 export function digestOf(escaped: readonly Escape[]): string | null {

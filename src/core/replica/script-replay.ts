@@ -4,13 +4,16 @@ import type { WireStatement } from '../../protocol/execute.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
+import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Script, ScriptEntry } from '../transaction/script.ts';
 import type { IdentifierSource } from './identifiers.ts';
 import { applyIncoming } from './incoming.ts';
+import { sortIncoming } from './key-changes.ts';
 import { LaterChanges } from './later-changes.ts';
 import { fitting, overtaken } from './overtaken.ts';
+import { consequencesOf, isViolated } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import {
@@ -36,33 +39,53 @@ import {
  * @throws AtollError `conflict`
  */
 export function replay(replica: Replica, script: Script): void {
+  const { port, schema } = replica;
   /** Tables that executions changed: perhaps otherwise than the first ones, whose effects the later statements saw. */
   const dirty = new Set<TableId>();
   const later = new LaterChanges(replica, script.entries);
-  for (const entry of script.entries) {
-    const { touched, written, volatile } = entry.access;
-    const { statement, changes } = entry;
-    const live = script.isLive(entry);
-    const stands = !intersect(touched, dirty) && !later.concern(entry);
-    if (stands || (live && statement === null)) {
-      if (!live || changes.length === 0) continue;
-      // What was made elsewhere is the same however often it is done: only that nothing is in its way must be seen.
-      fitting(() => (stands ? applyChanges(replica.port, changes) : addAgain(replica, changes)));
-      continue;
+  for (const entries of Map.groupBy(script.entries, ({ number }) => number).values()) {
+    /** What the statement has changed here. */
+    const done: Change[] = [];
+    for (const entry of entries) {
+      const { touched, written, volatile } = entry.access;
+      const { statement } = entry;
+      const stands = !intersect(touched, dirty) && !later.concern(entry);
+      const live = script.isLive(entry);
+      if (!live && stands) continue;
+      if (!stands && (volatile || !live)) throw overtaken();
+      if (stands) {
+        fitting(() => applyChanges(port, entry.changes));
+        done.push(...entry.changes);
+      } else if (statement === null) {
+        done.push(...takeAgain(replica, entry, done));
+      } else {
+        done.push(...executeAgain(replica, { ...entry, statement }, script.spreads));
+        for (const table of written) dirty.add(table);
+      }
     }
-    if (volatile || !live || statement === null) throw overtaken();
-    executeAgain(replica, { ...entry, statement }, script.spreads);
-    for (const table of written) dirty.add(table);
+    if (isViolated(port, schema, done, readLayouts(port))) throw overtaken();
   }
 }
 
-/** Constraints hold: somebody else's row may be where one of these was to be, or its parent gone. */
-function addAgain(replica: Replica, incoming: readonly Change[]): void {
+/**
+ * What was made elsewhere is the same however often it is done; what is here may not be: somebody else's row may be where one of
+ * these was to be, or its parent gone. `done`: what the same statement has changed here.
+ */
+function takeAgain(
+  replica: Replica,
+  { incoming, changes, escaped, violated }: ScriptEntry,
+  done: readonly Change[],
+): readonly Change[] {
+  const { rows, keys } = sortIncoming(incoming, replica.schema);
   try {
-    applyIncoming(replica, incoming);
+    fitting(() => applyIncoming(replica, rows));
   } catch (error) {
     throw error instanceof SqliteError && error.kind === 'constraint' ? overtaken() : error;
   }
+  const all = [...done, ...changes];
+  const more = consequencesOf(replica, { fresh: [], all, keys }, readLayouts(replica.port));
+  if (digestOf(more.escaped) !== escaped || more.violated !== violated) throw overtaken();
+  return changes;
 }
 
 function intersect(left: ReadonlySet<TableId>, right: ReadonlySet<TableId>): boolean {
@@ -74,15 +97,15 @@ function executeAgain(
   replica: Replica,
   entry: ScriptEntry & { readonly statement: WireStatement },
   spreads: boolean,
-): void {
+): readonly Change[] {
   const { port } = replica;
   const { parsed } = replica.analyse(entry.statement);
-  const reach = spreads && !entry.read ? spreadOf(replica, entry.statement) : null;
+  const reach = entry.spreads ? spreadOf(replica, entry.statement) : null;
   // Of a script that spreads there are changes of indexes already: those are not the statement's.
   const before = spreads ? readCaptured(port).length : 0;
   const run = () => runOnce(replica, parsed, { ...entry, reach }, repeating(entry.identifiers), before);
   let answer: StatementResult | AtollError;
-  let apart: Parted = { changes: [], escaped: [] };
+  let apart: Parted = { changes: [], escaped: [], violated: false };
   try {
     if (reach === null) answer = port.transaction(run);
     else {
@@ -97,7 +120,9 @@ function executeAgain(
   }
   if (fingerprintOf(answer) !== entry.fingerprint || digestOf(apart.escaped) !== entry.escaped)
     throw overtaken();
+  if (apart.violated !== entry.violated) throw overtaken();
   if (reach !== null) fitting(() => applyChanges(port, apart.changes));
+  return apart.changes;
 }
 
 /** The ids of the first execution, which were issued then. One that takes others is not the same any more. */

@@ -1,12 +1,13 @@
 import type { Epoch, SchemaVersion } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
-import type {
-  ScriptAnswer,
-  ScriptCommit,
-  ScriptFate,
-  ScriptFateRequest,
-  ScriptReference,
-  ScriptRun,
+import {
+  type ScriptAnswer,
+  type ScriptCommit,
+  type ScriptFate,
+  type ScriptFateRequest,
+  type ScriptReference,
+  type ScriptRun,
+  wireError,
 } from '../../protocol/interactive.ts';
 import { parseTimestamp } from '../clock/timestamp.ts';
 import { readLayouts } from '../log/layout.ts';
@@ -14,11 +15,13 @@ import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { incomingLocks } from '../transaction/footprint.ts';
 import { Script } from '../transaction/script.ts';
-import { encodeEscapes } from './escapes.ts';
+import { errandLocks } from './errand.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
 import { decodeIncoming } from './incoming.ts';
+import { sortIncoming } from './key-changes.ts';
 import type { Addressed } from './obstacle.ts';
+import { open } from './open.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
@@ -51,14 +54,17 @@ function runStatement(replica: Replica, script: Script, request: ScriptRun, now:
   if (request.changes !== undefined) return takeIncoming(replica, script, number, request.changes, now);
   const holders = replica.locks.blockers(replica.footprint([part.statement], part.read));
   if (holders.length > 0) return { kind: 'locked', holders };
-  const { entry, marks, answer, escaped } = evaluate(replica, script, request, now);
-  const escapes = escaped.length === 0 ? {} : { escapes: encodeEscapes(escaped) };
+  const { entry, marks, answer, escaped, violated } = evaluate(replica, script, request, now);
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   replica.append('write', null, now);
   replica.scripts.keep(script, entry, now);
   if (answer instanceof AtollError) return answered(script, failed(answer));
-  return answered(script, { kind: 'answer', reply: encodeBatch(replica, [answer]), ...escapes });
+  return answered(script, {
+    kind: 'answer',
+    reply: encodeBatch(replica, [answer]),
+    ...open(escaped, violated),
+  });
 }
 
 /** What the statement has made in other partitions for this one. */
@@ -71,18 +77,18 @@ function takeIncoming(
 ): ExecuteOutcome {
   const { port, schema, locks } = replica;
   const incoming = decodeIncoming(port, changes);
-  const holders = locks.blockers(incomingLocks(incoming, readLayouts(port), schema));
+  const sorted = sortIncoming(incoming, schema);
+  const needed = [...incomingLocks(sorted.rows, readLayouts(port), schema), ...errandLocks(sorted, schema)];
+  const holders = locks.blockers(needed);
   if (holders.length > 0) return { kind: 'locked', holders };
-  const { entry, error } = evaluateIncoming(replica, script, number, incoming, now);
+  const { entry, error, escaped, violated } = evaluateIncoming(replica, script, number, incoming, now);
   replica.scripts.keep(script, entry, now);
-  return answered(
-    script,
-    error === null ? { kind: 'answer', reply: encodeBatch(replica, []) } : failed(error),
-  );
+  if (error !== null) return answered(script, failed(error));
+  return answered(script, { kind: 'answer', reply: encodeBatch(replica, []), ...open(escaped, violated) });
 }
 
-function failed({ code, message, detail }: AtollError): Answer {
-  return { kind: 'failed', error: { code, message, ...(detail !== null && { detail }) } };
+function failed(error: AtollError): Answer {
+  return { kind: 'failed', error: wireError(error) };
 }
 
 type Answer = ScriptAnswer extends infer Each

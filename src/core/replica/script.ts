@@ -4,12 +4,12 @@ import type { StatementResult } from '../execution/run.ts';
 import { applyChanges, MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
-import { readCapturedPages } from '../log/read.ts';
+import { readCaptured, readCapturedPages } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import type { ParsedStatement } from '../sql/ast.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
-import { accessOf, accessOfRows } from '../transaction/access.ts';
-import { incomingLocks } from '../transaction/footprint.ts';
+import { accessOf, accessOfIncoming } from '../transaction/access.ts';
+import { changedLocks, incomingLocks } from '../transaction/footprint.ts';
 import { type Lock, WHOLE_SHARED } from '../transaction/lock.ts';
 import {
   changesBytes,
@@ -19,14 +19,15 @@ import {
   statementBytes,
 } from '../transaction/script.ts';
 import { MARKS } from './bookkeeping.ts';
+import { errandLocks } from './errand.ts';
 import type { Escape, Reach } from './escapes.ts';
 import { refuseFilling } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { IdentifierSource } from './identifiers.ts';
-import { applyIncoming } from './incoming.ts';
+import { sortIncoming } from './key-changes.ts';
 import { LockedError } from './locked.ts';
 import { fitting } from './overtaken.ts';
-import { checkOwnership } from './ownership.ts';
+import { tablesOfActions } from './reference-actions.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import {
@@ -37,9 +38,11 @@ import {
   type Run,
   runOnce,
   spreadOf,
+  takeIncoming,
   takenApart,
 } from './script-execution.ts';
 import { uniqueViolation } from './unique-entries.ts';
+import { readVisitors, receive } from './visitors.ts';
 
 export interface Evaluation {
   readonly entry: ScriptEntry;
@@ -49,7 +52,14 @@ export interface Evaluation {
   readonly answer: StatementResult | AtollError;
   /** What the statement has made for other partitions. */
   readonly escaped: readonly Escape[];
+  /** A foreign key over partitions does not hold, unless what is made for this partition yet puts that right. */
+  readonly violated: boolean;
 }
+
+/** The same of what others have made. */
+export type Taken = Pick<Evaluation, 'entry' | 'escaped' | 'violated'> & {
+  readonly error: AtollError | null;
+};
 
 /**
  * Runs a statement on top of the script's, and undoes everything. `spreads`: somebody sees to what it makes for other
@@ -68,18 +78,24 @@ export function evaluate(
   const room = SCRIPT_BYTES_MAX - script.bytes - statementBytes(statement);
   if (room < 0) throw tooLarge();
   const taken: number[][] = [];
-  const reach = spreads && !read ? spreadOf(replica, statement) : null;
-  const run = () => attempt(replica, parsed, { ...part, reach }, recording(replica, taken), room);
+  const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
+  const reach = spreads && !read ? spreadOf(replica, statement, visitors !== null) : null;
+  const run = () =>
+    attempt(replica, parsed, { ...part, reach }, visitors?.foreign ?? [], recording(replica, taken), room);
   const tried =
     read && script.read
       ? run()
       : rehearse(replica.port, () => {
-          applyEarlier(replica, script, now);
+          applyEarlier(replica, script, number, now);
+          if (visitors !== null) receive(replica, visitors, now);
           return run();
         });
+  const access = accessOf(parsed.statement, plan, args, replica.schema);
   const entry: ScriptEntry = {
     number,
     statement,
+    incoming: [],
+    spreads: reach !== null,
     read,
     answerBytesMax,
     since: readHead(replica.port).lastCommitId,
@@ -87,14 +103,27 @@ export function evaluate(
     identifiers: taken,
     changes: tried.changes,
     escaped: digestOf(tried.escaped),
-    access: accessOf(parsed.statement, plan, args, replica.schema),
-    locks: [...replica.footprint([statement], read), ...locksOfFailure(reach, tried.answer)],
+    violated: tried.violated,
+    access: {
+      ...access,
+      // The rows in its way would have to be looked for once more.
+      volatile: access.volatile || visitors !== null,
+    },
+    locks: [
+      ...replica.footprint([statement], read),
+      ...(visitors?.locks ?? []),
+      ...locksOfFailure(reach, tried.answer),
+      // Whether a row may go is told by what refers to its key.
+      ...(reach === null ? [] : changedLocks(tried.changes, readLayouts(replica.port), replica.schema)),
+    ],
   };
-  return { entry, marks: tried.marks, answer: tried.answer, escaped: tried.escaped };
+  const { marks, answer, escaped, violated } = tried;
+  return { entry, marks, answer, escaped, violated };
 }
 
 /**
- * Takes what a statement has made in other partitions for this one on top of the script's, and undoes everything.
+ * Takes what a statement has made in other partitions for this one on top of the script's, does what foreign keys over partitions
+ * ask for, and undoes everything.
  *
  * @throws AtollError that is no answer
  */
@@ -104,37 +133,53 @@ export function evaluateIncoming(
   number: number,
   incoming: readonly Change[],
   now: number,
-): { readonly entry: ScriptEntry; readonly error: AtollError | null } {
-  const { port, schema, identity } = replica;
-  if (changesBytes(incoming) > SCRIPT_BYTES_MAX - script.bytes) throw tooLarge();
-  refuseFilling(schema, incoming);
-  const error = rehearse(port, () => {
-    applyEarlier(replica, script, now);
+): Taken {
+  const { port, schema } = replica;
+  const room = SCRIPT_BYTES_MAX - script.bytes;
+  if (changesBytes(incoming) > room) throw tooLarge();
+  const { rows, keys, actions } = sortIncoming(incoming, schema);
+  refuseFilling(schema, rows);
+  const { changes, escaped, violated, error } = rehearse(port, () => {
+    applyEarlier(replica, script, number, now);
+    fitting(() => applyChanges(port, script.changesOf(number)));
+    const before = readCaptured(port).length;
     try {
-      fitting(() => replica.attempt(() => applyIncoming(replica, incoming)));
+      const done = fitting(() => replica.attempt(() => takeIncoming(replica, { rows, keys, actions })));
+      // Rows as they came: the next time their constraints are looked at again.
+      const own = actions.length === 0 ? rows : [...done.there.slice(before), ...done.kept];
+      return { ...done, changes: own, error: null };
     } catch (thrown) {
       waitForFree(replica, thrown);
-      return answerOf(uniqueViolation(replica, thrown));
+      return { ...NOTHING, error: answerOf(uniqueViolation(replica, thrown)) };
     }
-    checkOwnership(port, schema, identity);
-    return null;
   });
+  if (changesBytes(changes) > room) throw tooLarge();
   const layouts = readLayouts(port);
-  const tables = new Set(incoming.flatMap(({ tableId }) => schema.stored.get(tableId) ?? []));
+  const tables = new Set([
+    ...rows.flatMap(({ tableId }) => schema.stored.get(tableId) ?? []),
+    ...keys.map(({ index }) => index.table),
+  ]);
   const entry: ScriptEntry = {
     number,
     statement: null,
+    incoming,
+    spreads: true,
     read: false,
     answerBytesMax: undefined,
     since: readHead(port).lastCommitId,
     fingerprint: '',
     identifiers: [],
-    changes: error === null ? incoming : [],
-    escaped: null,
-    access: accessOfRows([...tables], schema),
-    locks: incomingLocks(incoming, layouts, schema),
+    changes,
+    escaped: digestOf(escaped),
+    violated,
+    access: accessOfIncoming([...tables], tablesOfActions(actions, schema), schema),
+    locks: [
+      ...incomingLocks(rows, layouts, schema),
+      ...errandLocks({ keys, actions }, schema),
+      ...changedLocks(changes, layouts, schema),
+    ],
   };
-  return { entry, error };
+  return { entry, error, escaped, violated };
 }
 
 /** A value that is unique over partitions may have met any row here: whether it still does depends on all of them. */
@@ -149,20 +194,22 @@ function waitForFree(replica: Replica, error: unknown): void {
 }
 
 /** As an entry of the log, which is undone with the rest: what is captured afterwards is the statement's own. */
-function applyEarlier(replica: Replica, script: Script, now: number): void {
+function applyEarlier(replica: Replica, script: Script, number: number, now: number): void {
   const { port } = replica;
-  const net = script.net(readLayouts(port));
+  const net = script.net(number, readLayouts(port));
   if (net.length === 0) return;
   fitting(() => {
     try {
       port.transaction(() => applyChanges(port, net));
     } catch (error) {
       if (!(error instanceof MisfitError)) throw error;
-      applyChanges(port, script.liveChanges());
+      applyChanges(port, script.liveChanges(number));
     }
   });
   replica.append('write', null, now);
 }
+
+const NOTHING: Parted = { changes: [], escaped: [], violated: false };
 
 type Tried = Pick<Evaluation, 'marks' | 'answer'> & Parted;
 
@@ -171,20 +218,20 @@ function attempt(
   replica: Replica,
   parsed: ParsedStatement,
   part: Run,
+  visitors: readonly Change[],
   identifiers: IdentifierSource,
   room: number,
 ): Tried {
-  const nothing = { changes: [], marks: [], escaped: [] };
   try {
-    if (part.read) return { answer: runOnce(replica, parsed, part, identifiers), ...nothing };
+    if (part.read) return { answer: runOnce(replica, parsed, part, identifiers), marks: [], ...NOTHING };
     return replica.attempt(() => {
       const answer = runOnce(replica, parsed, part, identifiers);
       const { changes, marks } = captured(replica.port, room);
-      return { answer, marks, ...takenApart(replica, part.reach, changes) };
+      return { answer, marks, ...takenApart(replica, part.reach, changes, visitors) };
     });
   } catch (thrown) {
     if (part.reach !== null) waitForFree(replica, thrown);
-    return { answer: answerOf(thrown), ...nothing };
+    return { answer: answerOf(thrown), marks: [], ...NOTHING };
   }
 }
 

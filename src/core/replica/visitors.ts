@@ -11,11 +11,11 @@ import { readRow } from '../log/rows.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { covers } from '../schema/token-map.ts';
 import type { Lock } from '../transaction/lock.ts';
-import type { Escape, Split } from './escapes.ts';
+import { type Escape, type Reach, type Split, splitChanges } from './escapes.ts';
 import type { Identity } from './identity.ts';
 import { decodeIncoming } from './incoming.ts';
 import { fitting, overtaken } from './overtaken.ts';
-import { foreignRow, referenceRow, tokenOfImage } from './ownership.ts';
+import { tokenOfImage } from './ownership.ts';
 import type { Replica } from './replica.ts';
 
 /**
@@ -24,7 +24,6 @@ import type { Replica } from './replica.ts';
  * not, each in the place of the row as it was: if it is otherwise by now, nothing of the transaction is done.
  */
 export interface Visitors {
-  readonly table: string;
   /** As creates. */
   readonly foreign: readonly Change[];
   readonly own: readonly Change[];
@@ -40,9 +39,7 @@ export function readVisitors({ port, identity }: Replica, { tokens, changes }: E
   const locks = tokens
     .filter((token) => covers(identity.ranges, token as Token))
     .map((token) => ({ table: null, token: token as Token, exclusive: true }));
-  const [first] = all;
-  const table = first === undefined ? '' : layoutOf(readLayouts(port), first).table;
-  return { table, foreign, own, locks };
+  return { foreign, own, locks };
 }
 
 /**
@@ -64,8 +61,8 @@ export function receive(replica: Replica, { foreign, own }: Visitors, now: numbe
 }
 
 /**
- * Takes what the statement has changed apart: what belongs here, and what its rows and visitors are in the end elsewhere, a
- * delete of each as it was and a create of each as it is.
+ * Takes what statements have changed apart. Of the tables `staged`: what belongs here, and what their rows and visitors are in the
+ * end elsewhere, a delete of each as it was and a create of each as it is. Of others, as {@link splitChanges} does.
  *
  * @throws AtollError `multi-partition-write` for a row of another partition whose table is another one
  */
@@ -74,26 +71,22 @@ export function splitStaged(
   layouts: Layouts,
   schema: Schema,
   identity: Identity,
-  table: string,
-  { foreign: visitors }: Pick<Visitors, 'foreign'>,
+  { staged, movable, visitors }: Pick<Reach, 'staged' | 'movable'> & { readonly visitors: readonly Change[] },
 ): Split {
-  const kept: Change[] = [];
+  const isStaged = ({ tableId }: Change): boolean =>
+    staged.has(asciiLower(schema.stored.get(tableId)?.name ?? ''));
+  const others = changes.filter((change) => !isStaged(change));
+  const rest = splitChanges(others, layouts, schema, identity, movable);
+  const kept: Change[] = [...rest.kept];
   const elsewhere = new NetChanges();
-  for (const change of changes) {
-    const own = schema.stored.get(change.tableId);
-    if (own?.placement.kind === 'reference') throw referenceRow(own);
-    if (own === undefined) {
-      kept.push(change);
-      continue;
-    }
+  for (const change of changes.filter(isStaged)) {
+    const own = present(schema.stored.get(change.tableId), 'a row has a table');
     const layout = layoutOf(layouts, change);
     const isHere = (image: Image) => covers(identity.ranges, tokenOfImage(own, layout, image));
     const here = sideOf(change, isHere);
     const there = sideOf(change, (image) => !isHere(image));
     if (here !== null) kept.push(here);
-    if (there === null) continue;
-    if (asciiLower(own.name) !== asciiLower(table)) throw foreignRow(own);
-    elsewhere.add([there], layouts);
+    if (there !== null) elsewhere.add([there], layouts);
   }
   // One that came to be as it was is not among the net changes; its owner is to see that it is still so.
   const net = elsewhere.list();
@@ -127,6 +120,7 @@ export function splitStaged(
   return {
     kept,
     escaped: [
+      ...rest.escaped,
       ...net.flatMap((change) => escapesOf(change, change.before, change.after)),
       ...back.flatMap((change) => escapesOf(change, change.after, change.after)),
     ],

@@ -25,18 +25,37 @@ export function accessOf(
   schema: Schema,
 ): Access {
   const written = writtenTables(statement, plan, schema);
-  const touched = touchedTables(plan, written, schema);
+  const touched = touchedTables(plan, written, schema) ?? schema.catalogue.tables;
   return {
-    touched: idsOf(touched ?? schema.catalogue.tables),
+    touched: idsOf([...touched, ...judgedWith(written, schema)]),
     written: idsOf(written),
     volatile: isVolatile(statement, args, written, schema),
   };
 }
 
-/** Of rows of these tables that others have made for this partition. */
-export function accessOfRows(tables: readonly Table[], schema: Schema): Access {
-  const touched = [...tables, ...tables.flatMap((table) => relatives(table, schema))];
-  return { touched: idsOf(touched), written: idsOf(tables), volatile: false };
+/**
+ * Of what others have made for this partition: rows of `tables` come and go, silently, and foreign keys act on rows of `acted`.
+ * What actions do is not done a second time: their triggers and defaults may read anything.
+ */
+export function accessOfIncoming(tables: readonly Table[], acted: readonly Table[], schema: Schema): Access {
+  const written = [...tables, ...acted];
+  const fires = acted.some(({ name }) => schema.triggersOn(name).length > 0);
+  const touched = fires ? schema.catalogue.tables : written.flatMap((table) => relatives(table, schema));
+  return {
+    touched: idsOf([...written, ...touched, ...judgedWith(written, schema)]),
+    written: idsOf(written),
+    volatile: acted.length > 0,
+  };
+}
+
+/** What tells whether foreign keys over partitions hold: the entries of rows that refer, and who knows the keys that they refer to. */
+function judgedWith(written: readonly Table[], schema: Schema): readonly Table[] {
+  const ids = new Set(written.map(({ id }) => id));
+  return (schema.catalogue.references ?? []).flatMap(({ table, unique, parent }) => {
+    const authority = schema.stored.get(unique ?? parent);
+    if (authority === undefined || !(ids.has(table.id) || ids.has(authority.id))) return [];
+    return [table, authority];
+  });
 }
 
 /** The statement's own target first; all tables where it is not known which. */

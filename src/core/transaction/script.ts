@@ -21,8 +21,12 @@ const LOCKS_MAX = 5_000;
 export interface ScriptEntry {
   /** Among the transaction's statements, in all partitions; rises. */
   readonly number: number;
-  /** Null: changes that others have made. */
+  /** Null: it is what others have made, `incoming`. */
   readonly statement: WireStatement | null;
+  /** As it came: what foreign keys over partitions ask for too. */
+  readonly incoming: readonly Change[];
+  /** Others see to what it makes for them: entries that come after it in their scripts, and here. */
+  readonly spreads: boolean;
   readonly read: boolean;
   readonly answerBytesMax: number | undefined;
   /** The partition's last commit when it was evaluated. */
@@ -35,6 +39,8 @@ export interface ScriptEntry {
   readonly changes: readonly Change[];
   /** Stands for what it has made for other partitions, which is in their scripts; null: nothing. */
   readonly escaped: string | null;
+  /** A foreign key over partitions did not hold when it had been done; a later entry of the same number may have put that right. */
+  readonly violated: boolean;
   readonly access: Access;
   /** That it needs where it must hold while others are prepared. */
   readonly locks: readonly Lock[];
@@ -81,7 +87,7 @@ export class Script {
 
   /** What it does here is not all of what its statements do, or not all theirs. */
   get spreads(): boolean {
-    return this.#entries.some(({ statement, escaped }) => statement === null || escaped !== null);
+    return this.#entries.some(({ statement, spreads }) => statement === null || spreads);
   }
 
   /** Each once; of very many, those of whole tables. */
@@ -113,18 +119,26 @@ export class Script {
     return !this.#undone.has(number);
   }
 
-  /** What its statements have done, without those undone, as one change for each row. */
-  net(layouts: Layouts): Change[] {
-    const { changes, entries } = this.#net;
-    for (const entry of this.#entries.slice(entries))
-      if (this.isLive(entry)) changes.add(entry.changes, layouts);
-    this.#net = { changes, entries: this.#entries.length };
+  /** What its statements before one have done, without those undone, as one change for each row. */
+  net(before: number, layouts: Layouts): Change[] {
+    const { changes } = this.#net;
+    let { entries } = this.#net;
+    for (; (this.#entries[entries]?.number ?? before) < before; entries++) {
+      const entry = this.#entries[entries];
+      if (entry !== undefined && this.isLive(entry)) changes.add(entry.changes, layouts);
+    }
+    this.#net = { changes, entries };
     return changes.list();
   }
 
-  /** What its statements have done, without those undone, change by change. */
-  *liveChanges(): Generator<Change> {
-    for (const entry of this.#entries) if (this.isLive(entry)) yield* entry.changes;
+  /** The same, change by change. */
+  *liveChanges(before: number): Generator<Change> {
+    for (const entry of this.#entries) if (entry.number < before && this.isLive(entry)) yield* entry.changes;
+  }
+
+  /** What a statement has done so far, and others for it. */
+  changesOf(number: number): Change[] {
+    return this.#entries.flatMap((entry) => (entry.number === number ? entry.changes : []));
   }
 }
 

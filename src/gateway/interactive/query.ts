@@ -2,15 +2,14 @@ import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
-import type { Plan } from '../../core/plan/plan.ts';
-import { isKeyOver } from '../../core/schema/reference-index.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
-import type {
-  InteractiveAnswer,
-  InteractivePart,
-  InteractiveStatement,
-  InteractiveStep,
+import {
+  type InteractiveAnswer,
+  type InteractivePart,
+  type InteractiveStatement,
+  type InteractiveStep,
+  wireError,
 } from '../../protocol/interactive.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
@@ -18,6 +17,7 @@ import { authorize } from '../auth/principal.ts';
 import { readBody } from '../body.ts';
 import type { Call } from '../call.ts';
 import { refuseForeignSession } from '../foreign-session.ts';
+import type { KnownNetwork } from '../known-network.ts';
 import { READ } from '../lost.ts';
 import { writeParts } from '../parts.ts';
 import { neededRole, type Planned, planClientStatement } from '../planned.ts';
@@ -25,10 +25,12 @@ import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
 import { ringFor } from '../spread.ts';
-import { stagedPlan } from '../staged.ts';
+import { placeOfStage, soughtBy } from '../staged.ts';
+import { type Looking, stagedPlan } from '../staged-together.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
+import { visitorsWithin } from './visitors.ts';
 
 /** `POST /v1/transactions/{id}/query` */
 export async function queryInteractive(call: Call): Promise<Response> {
@@ -45,12 +47,19 @@ export async function queryInteractive(call: Call): Promise<Response> {
 async function runStatement(addressee: Addressed, request: StatementRequest): Promise<Response> {
   refuseForeignSession(addressee.known, request.demand);
   let transaction = addressee;
-  let { planned, step } = planStep(transaction, request);
+  let { planned, step, looking } = planStep(transaction, request);
   if (step.kind === 'refused' && planned !== null) {
     // Another router may have changed the schema since. If so, the transaction must be begun anew with that.
     const { database, context } = transaction.session;
     transaction = { ...transaction, known: await database.refresh(context) };
-    ({ planned, step } = planStep(transaction, request));
+    ({ planned, step, looking } = planStep(transaction, request));
+  }
+  if (step.kind === 'run' && looking !== undefined) {
+    const { seq: _, ...rest } = request;
+    const visitors = await visitorsWithin(transaction.known, looking, (statement) =>
+      runStatement(transaction, { ...rest, seq: undefined, statement }),
+    );
+    step = { ...step, parts: step.parts.map((part) => ({ ...part, visitors })) };
   }
   const { known } = transaction;
   const { seq, statement, demand } = request;
@@ -91,11 +100,15 @@ const DONE = {
   plan: { kind: 'transaction', partitions: [] },
 };
 
+interface Step {
+  readonly planned: Planned | null;
+  readonly step: InteractiveStep;
+  /** The rows in its way are to be looked for before. */
+  readonly looking?: Looking;
+}
+
 /** What the keeper is asked to do. A refusal is one of the transaction's answers, and goes by the keeper too. */
-function planStep(
-  transaction: Addressed,
-  { statement, demand }: StatementRequest,
-): { readonly planned: Planned | null; readonly step: InteractiveStep } {
+function planStep(transaction: Addressed, { statement, demand }: StatementRequest): Step {
   const { session, known } = transaction;
   const { database, principal } = session;
   let planned: Planned | null = null;
@@ -109,10 +122,12 @@ function planStep(
   try {
     const savepoint = savepointOf(planned);
     if (savepoint !== null) return { planned, step: savepoint };
-    const parts = partsOf(transaction, planned);
+    const looking = lookingOf(known, planned);
+    const parts = partsOf(transaction, planned, looking);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
     const ring = ringFor(known, [planned]);
-    return { planned, step: { kind: 'run', system, parts, ...(ring !== undefined && { ring }) } };
+    const step: InteractiveStep = { kind: 'run', system, parts, ...(ring !== undefined && { ring }) };
+    return { planned, step, ...(looking !== undefined && { looking }) };
   } catch (error) {
     return { planned, step: refused(error) };
   }
@@ -120,8 +135,7 @@ function planStep(
 
 function refused(error: unknown): InteractiveStep {
   if (!(error instanceof AtollError)) throw error;
-  const { code, message, detail } = error;
-  return { kind: 'refused', error: { code, message, ...(detail !== null && { detail }) } };
+  return { kind: 'refused', error: wireError(error) };
 }
 
 function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep | null {
@@ -138,9 +152,18 @@ function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep 
   throw new AtollError('unsupported', instead[plan.action as keyof typeof instead]);
 }
 
-function partsOf(transaction: Addressed, planned: Planned): InteractivePart[] {
+/** @throws PlanRefusal */
+function lookingOf(known: KnownNetwork, each: Planned): Looking | undefined {
+  const plan = stagedPlan(each);
+  if (plan === null) return undefined;
+  const place = placeOfStage(known, each, plan, null, Date.now());
+  return { each, plan, place, sought: soughtBy(known, each, plan, place) };
+}
+
+function partsOf(transaction: Addressed, planned: Planned, looking: Looking | undefined): InteractivePart[] {
   const { known } = transaction;
-  const placed = placesOf(transaction, planned);
+  const placed =
+    looking === undefined ? placesOf(transaction, planned) : ([[looking.place, planned.statement]] as const);
   const read = neededRole(planned.plan) === 'read';
   const share = Math.floor(ANSWERS_BYTES_MAX / placed.length);
   return placed.map(([partition, statement]) => ({
@@ -160,11 +183,6 @@ function placesOf(
   const { plan, args, statement, asOf } = planned;
   const instant = Date.now();
   if (asOf !== null) throw unsupported('the past is read');
-  if (refersOver(plan)) throw unsupported('rows are written that foreign keys over partitions concern,');
-  if (stagedPlan(planned) !== null)
-    throw unsupported(
-      'ON CONFLICT, OR IGNORE and REPLACE look for rows with a value that is unique over partitions',
-    );
   switch (plan.kind) {
     case 'scatter': {
       const { partitions, statement: part } = scatterParts(known, planned, plan, instant);
@@ -186,12 +204,6 @@ function placesOf(
     default:
       throw unsupported(`${plan.kind} statements run`);
   }
-}
-
-/** They are judged in the end, and act then: not as the transaction goes. */
-function refersOver(plan: Plan): boolean {
-  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
-  return plan.acts !== undefined || plan.indexes?.some(isKeyOver) === true;
 }
 
 function unsupported(what: string): AtollError {

@@ -19,7 +19,7 @@ export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): 
   const action = onDelete === 'cascade' ? 'ON DELETE CASCADE' : '';
   return {
     name: `foreign keys (${onDelete}, by ${by})`,
-    interactive: false,
+    interactive: true,
     setUp: [
       [{ sql: `CREATE TABLE parents (parent TEXT PRIMARY KEY, town TEXT) PARTITION BY (${key})` }],
       [
@@ -48,22 +48,26 @@ export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): 
   };
 }
 
-/** Children before their parents: keys are looked at when all is there. */
+/** Of a batch keys are looked at when all is there; of an interactive transaction after each statement. */
 function insert(
   random: Random,
   parents: readonly string[],
   children: readonly (readonly [string, string])[],
 ): Operation<ForeignStep> {
-  const statements: Statement[] = [
-    ...children.map((row) => ({ sql: 'INSERT INTO children (child, parent) VALUES (?, ?)', args: row })),
-    ...parents.map((parent) => ({
-      sql: 'INSERT INTO parents VALUES (?, ?)',
-      args: [parent, random.pick(TOWNS)],
-    })),
-  ];
+  const ofChildren = children.map((row) => ({
+    sql: 'INSERT INTO children (child, parent) VALUES (?, ?)',
+    args: row,
+  }));
+  const ofParents = parents.map((parent) => ({
+    sql: 'INSERT INTO parents VALUES (?, ?)',
+    args: [parent, random.pick(TOWNS)],
+  }));
+  const isLate = parents.length > 0 && children.length > 0 && random.chance(0.5);
+  const statements: Statement[] = isLate ? [...ofChildren, ...ofParents] : [...ofParents, ...ofChildren];
   return {
     path: '/v1/batch',
     body: { statements },
+    alone: isLate,
     steps: () => [
       ...parents.map((parent) => ({ kind: 'insert-parent', parent }) as const),
       ...children.map(([child, parent]) => ({ kind: 'insert-child', child, parent }) as const),

@@ -27,7 +27,8 @@ export function unique(): RequestWorkload<UniqueStep> {
     next: (random) => {
       const what = random.next();
       if (what < 0.3 || inserted === 0) return insert(random, ++inserted);
-      if (what < 0.45) return upsert(random, ++inserted);
+      if (what < 0.4) return upsert(random, ++inserted);
+      if (what < 0.5) return upsertTwo(random, ++inserted, ++inserted);
       const row = 1 + random.below(inserted);
       if (what < 0.7) return leave(row);
       if (what < 0.85) return move(row, random.pick(TENANTS));
@@ -56,11 +57,27 @@ function upsert(random: Random, row: number): Operation<UniqueStep> {
   return {
     path: '/v1/query',
     body: { sql, args: [row, random.pick(TENANTS), value] },
-    alone: true,
     steps: (results) => {
       const inserted = results === null || results[0]?.some(([number]) => Number(number) === row) === true;
       return inserted ? [{ kind: 'insert', row, value }] : [];
     },
+  };
+}
+
+/** In one batch; of one tenant, where they may be about the same user. */
+function upsertTwo(random: Random, ...rows: readonly number[]): Operation<UniqueStep> {
+  const tenant = random.pick(TENANTS);
+  const users = rows.map((row) => ({ row, value: `user ${random.below(EMAILS)}` }));
+  const clause = random.pick(['(email) DO NOTHING', '(email) DO UPDATE SET met = met + 1']);
+  const sql = `INSERT INTO users (number, tenant, email) VALUES (?, ?, ?) ON CONFLICT ${clause} RETURNING number`;
+  return {
+    path: '/v1/batch',
+    body: { statements: users.map(({ row, value }) => ({ sql, args: [row, tenant, value] })) },
+    steps: (results) =>
+      users.flatMap(({ row, value }, i): UniqueStep[] => {
+        const inserted = results === null || results[i]?.some(([number]) => Number(number) === row) === true;
+        return inserted ? [{ kind: 'insert', row, value }] : [];
+      }),
   };
 }
 

@@ -13,7 +13,7 @@ export interface Workload<Step> {
   readonly schemaChanges: readonly string[];
   /** Between two attempts; a run has one of them. */
   readonly schemaPausesMs: readonly number[];
-  /** Its operations may also run in interactive transactions: those cannot write unique values yet. */
+  /** Its operations may also run in interactive transactions. */
   readonly interactive: boolean;
   /** One more operation of a client. */
   next(random: Random, process: number): Task<Step>;
