@@ -95,7 +95,7 @@ export class LinkSockets {
   }
 
   #open(socket: WebSocket, accepted: Accepted, woken: boolean): void {
-    const { host, publicKey } = accepted;
+    const { host, publicKey, version } = accepted;
     const link: Link = new Link(
       {
         send: (bytes) => socket.send(bytes),
@@ -104,7 +104,7 @@ export class LinkSockets {
           end(socket, code, reason);
         },
       },
-      { host, publicKey },
+      { host, publicKey, version },
       this.#hosts.handlers(accepted),
       {
         failed: (thrown, type) => console.error(`'${type}' of host ${host}: defect`, thrown),

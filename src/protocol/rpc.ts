@@ -4,7 +4,8 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
- * - 4: ids that clients give are claimed in every partition, by parts of transactions that name them.
+ * - 4: ids that clients give are claimed in every partition, by parts of transactions that name them; foreign keys over partitions are judged in
+ *   interactive transactions; upserts beside other statements.
  * - 3: reference tables are frozen before they are written, session tokens are sealed, foreign keys over partitions, upserts by values that are unique
  *   over partitions, imports of such, unique indexes that are built over rows, ends of transactions that go together.
  * - 2: transactions over partitions, reads of the past, idempotency keys.

@@ -19,6 +19,8 @@ export interface LinkPeer {
   readonly host: string;
   /** Raw Ed25519 in base64url; null for the edge. */
   readonly publicKey: string | null;
+  /** The newest version of the protocol that both sides speak. */
+  readonly version: number;
 }
 
 export interface Message {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { OpenLink } from '../../src/node-agent/links/open-link.ts';
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import type { Message } from '../../src/rpc/link.ts';
 
 const PING_MS = 5_000;
@@ -27,7 +28,7 @@ afterEach(() => {
 
 function linkOver(socket: WebSocket, pingEveryMs: number, calls = {}): OpenLink {
   const handlers = { calls, events: {} };
-  const peer = { host: 'edge', publicKey: null };
+  const peer = { host: 'edge', publicKey: null, version: RPC_VERSION };
   return new OpenLink(socket, peer, { handlers, pingEveryMs, early: [], log: () => undefined });
 }
 

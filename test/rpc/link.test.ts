@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { AtollError } from '../../src/protocol/error.ts';
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from '../../src/protocol/frame.ts';
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import { ANSWERED_MAX } from '../../src/rpc/answered.ts';
 import { readErrorHead } from '../../src/rpc/error-head.ts';
 import type { Message } from '../../src/rpc/link.ts';
@@ -82,7 +83,12 @@ describe('a call', () => {
     ];
     await carry(left, right);
     await Promise.all(answers);
-    expect(seen).toEqual([{ host: 'edge', publicKey: null }, 700, { host: 'edge', publicKey: null }, 30_000]);
+    expect(seen).toEqual([
+      { host: 'edge', publicKey: null, version: RPC_VERSION },
+      700,
+      { host: 'edge', publicKey: null, version: RPC_VERSION },
+      30_000,
+    ]);
   });
 
   test('that fails is refused with the same error', async () => {

@@ -56,7 +56,7 @@ describe('inside workerd', () => {
     const linkOf = (socket: WebSocket, host: string) => {
       const link = new Link(
         socket,
-        { host, publicKey: null },
+        { host, publicKey: null, version: RPC_VERSION },
         {
           calls: { double: ({ data }) => ({ head: 'twice', data: new Uint8Array(2 * data.length) }) },
           events: {},

@@ -1,3 +1,4 @@
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import type { LinkClock } from '../../src/rpc/clock.ts';
 import { Link, type LinkHandlers, type LinkOptions } from '../../src/rpc/link.ts';
 
@@ -49,7 +50,7 @@ export function sideOf(
   const ends: string[] = [];
   const link = new Link(
     { send: (bytes) => sent.push(bytes), close: (code, reason) => closes.push({ code, reason }) },
-    { host, publicKey: null },
+    { host, publicKey: null, version: RPC_VERSION },
     { calls: {}, events: {}, ...handlers },
     {
       failed: (thrown, type) => failures.push({ thrown, type }),

@@ -74,7 +74,7 @@ export class OutsideLink {
     );
     this.link = new Link(
       socket,
-      { host: 'edge', publicKey: null },
+      { host: 'edge', publicKey: null, version: RPC_VERSION },
       { calls: {}, events },
       {
         failed: (thrown) => {
