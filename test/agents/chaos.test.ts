@@ -32,8 +32,8 @@ test('agents and workerd that are killed and cut off lose nothing, and end as th
     // What did not happen was not shown.
     const { agentKills, workerdKills, cuts, freezes, wipes } = report.faults;
     expect(Math.min(agentKills, workerdKills, cuts, freezes, wipes)).toBeGreaterThan(0);
-    expect(report.requests.get('session read ok')).toBeGreaterThan(50);
-    expect(report.writes.acknowledged).toBeGreaterThan(100);
+    expect(report.requests.get('session read ok')).toBeGreaterThan(10);
+    expect(report.writes.acknowledged).toBeGreaterThan(30);
   } finally {
     directory.remove();
   }

@@ -35,6 +35,8 @@ export interface FaultCounts {
 /** Most time between two faults, ms, and most time that one lasts. */
 const GAP_MS = 2_000;
 const LAST_MS = 4_000;
+/** How much longer a slow machine has until every kind has happened, ms. */
+const EXTRA_MS = 60_000;
 
 type Fault =
   | 'kill-agent'
@@ -99,7 +101,7 @@ export class Faults {
     const { random, until } = this.#options;
     const half = this.#startedAt + (until - this.#startedAt) / 2;
     let deck: Fault[] = [];
-    while (Date.now() < until) {
+    while (Date.now() < until || (this.#isMissing && Date.now() < until + EXTRA_MS)) {
       await pause(random.below(GAP_MS));
       const lastsMs = random.below(LAST_MS);
       const isDue = this.counts.wipes === 0 && Date.now() >= half;
@@ -110,6 +112,12 @@ export class Faults {
       if (stations.length > 0) this.#begin(fault, random.pick(stations), lastsMs);
     }
     await Promise.all(this.#pending);
+  }
+
+  /** A kind of fault that nothing would be shown without has not happened yet. */
+  get #isMissing(): boolean {
+    const { agentKills, workerdKills, cuts, freezes, wipes } = this.counts;
+    return Math.min(agentKills, workerdKills, cuts, freezes, wipes) === 0;
   }
 
   #begin(fault: Fault, station: Station, lastsMs: number): void {
