@@ -1,4 +1,5 @@
 import { SYSTEM_PARTITION } from '../base/system-partition.ts';
+import { AtollError } from '../protocol/error.ts';
 import type { AnsweredReply, AnsweredRequest } from '../protocol/execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { KeyedRequest } from './keyed-request.ts';
@@ -28,8 +29,18 @@ export async function earlierAnswer(
   };
   const partitions = [SYSTEM_PARTITION, ...known.tokens.partitions()];
   const replies = await fanOut(partitions, PARALLEL_MAX, (partition, signal) =>
-    database.ask<AnsweredReply>(partition, 'answered', message, { ...context, signal }, READ),
+    database
+      .ask<AnsweredReply>(partition, 'answered', message, { ...context, signal }, READ)
+      .catch((error: unknown) => {
+        throw told(error);
+      }),
   );
   const answer = replies.find((reply) => reply.answer !== null)?.answer ?? null;
   return answer === null ? null : new Response(answer, { headers: { 'content-type': 'application/json' } });
+}
+
+/** The question has changed nothing; what it was about may have. */
+function told(error: unknown): unknown {
+  if (!(error instanceof AtollError) || error.detail?.committed !== true) return error;
+  return new AtollError(error.code, error.message, 'unknown', error.detail);
 }

@@ -59,9 +59,12 @@ export class IndexBuilder {
     const { system, wantAlarm } = this.#options;
     if (buildsUnderWay(system).length === 0) return;
     wantAlarm(Date.now() + LOOK_MS);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#run()
+      // Outside of a build it only reads; the next alarm tries again.
+      .catch((error: unknown) => console.error('which indexes are to be built cannot be read', error))
+      .finally(() => {
+        this.#running = null;
+      });
   }
 
   /** How the build ends; `building`, when that is not known by then (Unix ms). */

@@ -15,7 +15,7 @@ export interface Operation<Step> {
   readonly body: Record<string, unknown>;
   /** Nothing for an interactive transaction. */
   readonly alone?: boolean;
-  /** A read of the past, as of so long before it is sent, ms. */
+  /** A read of the past, as of so long before it is sent, ms; see AGO_MS. */
   readonly agoMs?: number;
   /** A read that needs only see what its session has seen. */
   readonly session?: true;
@@ -64,8 +64,12 @@ export class Client<Step> implements Actor {
   #bornMs = 0;
   /** What it has seen, as its last answer says. */
   #session: string | null = null;
+  /** Only reads that need it say so: else what it has seen itself it would never see otherwise, whatever went wrong. */
+  readonly #forgetful: boolean;
   /** What it has read of the past. */
   readonly #past: { readonly path: string; readonly body: object; readonly rows: string }[] = [];
+  /** Writes under a key that were answered. */
+  readonly #answered: { readonly path: string; readonly body: object; readonly rows: string }[] = [];
   readonly history: Transaction<Step>[] = [];
   /** Of the errors that it was answered, and `ok`. */
   readonly codes = new Set<string>();
@@ -78,6 +82,7 @@ export class Client<Step> implements Actor {
     this.name = `client ${process}`;
     this.choices = loop.stream(`choices of ${this.name}`);
     this.#random = loop.stream(this.name);
+    this.#forgetful = this.#random.chance(0.5);
   }
 
   /** From now on there is something to read. */
@@ -92,7 +97,7 @@ export class Client<Step> implements Actor {
       this.#coverage.sessionReads++;
       // Long enough for a copy to have what the session has seen, or too short.
       await this.pause(this.#random.next() * this.#random.pick([20, 200]));
-      return this.#note(steps, () => this.#ask(path, { ...body, consistency: 'session' }));
+      return this.#note(steps, () => this.#ask(path, { ...this.#seen, ...body, consistency: 'session' }));
     }
     if (agoMs === undefined) return this.#note(steps, () => this.#ask(path, body));
     this.#coverage.pastReads++;
@@ -106,7 +111,9 @@ export class Client<Step> implements Actor {
   /** What was at a moment does not change, whoever is asked. @throws Error if it did */
   async readPastAgain(): Promise<void> {
     if (this.#past.length === 0) return;
-    const { path, body, rows } = this.#random.pick(this.#past);
+    // The last one, often: what can still change is near.
+    const last = this.#past.slice(-1);
+    const { path, body, rows } = this.#random.pick(this.#random.chance(0.5) ? last : this.#past);
     const answer = await this.#ask(path, body);
     if (answer?.status !== 200) return;
     this.#coverage.pastReadsAgain++;
@@ -118,8 +125,23 @@ export class Client<Step> implements Actor {
   /** The same under an idempotency key: sent again, by any router, until it is known what came of it. */
   async performSurely(operation: Operation<Step>): Promise<Answer | null> {
     const key = `${Math.floor(this.#loop.unixMs)}-client${this.#process}_${String(++this.#keys).padStart(6, '0')}`;
+    const { path, steps } = operation;
     const body = { ...operation.body, idempotencyKey: key };
-    return this.#note(operation.steps, () => this.#insist(() => this.#ask(operation.path, body)));
+    const answer = await this.#note(steps, () => this.#insist(() => this.#ask(path, body)));
+    if (answer?.status === 200 && statementsOf(operation.body).some(({ sql }) => !sql.startsWith('SELECT')))
+      this.#answered.push({ path, body, rows: JSON.stringify(rowsOf(answer)) });
+    return answer;
+  }
+
+  /** Whoever was answered may ask once more, having forgotten it: nothing is done again. @throws Error if the answer is another one */
+  async repeatAnswered(): Promise<void> {
+    if (this.#answered.length === 0) return;
+    const { path, body, rows } = this.#random.pick(this.#answered);
+    const answer = await this.#ask(path, body);
+    if (answer?.status !== 200) return;
+    this.#coverage.answeredAgain++;
+    const now = JSON.stringify(rowsOf(answer));
+    if (now !== rows) throw new Error(`${JSON.stringify(body)} was answered ${rows} and is answered ${now}`);
   }
 
   /** Run again as it was until it is in, at the end from its beginning. */
@@ -135,7 +157,7 @@ export class Client<Step> implements Actor {
   async #insist(ask: () => Promise<Answer | null>): Promise<Answer | null> {
     let answer = await ask();
     for (let attempt = 1; outcomeOf(answer) === 'info' && attempt < ATTEMPTS; attempt++) {
-      await this.pause(this.#random.next() * this.#random.pick([5, 300]));
+      await this.pause(this.#random.next() * this.#random.pick([5, 300, 1_200]));
       this.#coverage.retries++;
       answer = await ask();
       if (outcomeOf(answer) === 'ok') this.#coverage.settledByRetry++;
@@ -204,11 +226,15 @@ export class Client<Step> implements Actor {
 
   async #ask(path: string, body: object | string): Promise<Answer | null> {
     const router = this.#random.below(this.#cluster.routers.length);
-    const session = this.#session !== null && TAKES_SESSION.test(path) ? { session: this.#session } : {};
+    const session = TAKES_SESSION.test(path) && !this.#forgetful ? this.#seen : {};
     const sent = typeof body === 'string' ? body : { timeoutMs: 2_500, ...session, ...body };
     const answer = await this.#cluster.ask(this, router, path, sent);
     if (typeof answer?.json.session === 'string') this.#session = answer.json.session;
     return answer;
+  }
+
+  get #seen(): { session?: string } {
+    return this.#session === null ? {} : { session: this.#session };
   }
 
   async #note(steps: Operation<Step>['steps'], ask: () => Promise<Answer | null>): Promise<Answer | null> {

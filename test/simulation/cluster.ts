@@ -105,16 +105,14 @@ export class SimulatedCluster {
         });
         Promise.resolve(router.gateway.fetch(request))
           .then(async (response) => ({ status: response.status, text: await response.text() }))
-          .then(
-            ({ status, text }) => {
-              if (status === 500) this.defects.push(new Error(text));
-              settle({ status, json: JSON.parse(text) });
-            },
-            (error: unknown) => {
-              this.defects.push(error);
-              settle(null);
-            },
-          );
+          .then(({ status, text }) => {
+            if (status === 500) this.defects.push(new Error(text));
+            return { status, json: readJson(text) };
+          })
+          .then(settle, (error: unknown) => {
+            this.defects.push(error);
+            settle(null);
+          });
       });
     });
   }
@@ -153,5 +151,14 @@ export class SimulatedCluster {
   close(): void {
     for (const follower of this.followers) follower.close();
     for (const host of this.partitions) host.close();
+  }
+}
+
+/** @throws Error that shows what no client could read */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`an answer that is no JSON: ${text}`, { cause: error });
   }
 }

@@ -163,7 +163,10 @@ export class EventLoop {
     globalThis.console.warn = () => undefined;
     globalThis.console.debug = () => undefined;
     globalThis.console.error = (message: unknown, cause: unknown) => this.#said(message, cause);
+    const rejected = (cause: unknown) => this.#said('a promise was rejected, and nobody had asked', cause);
+    process.on('unhandledRejection', rejected);
     return () => {
+      process.off('unhandledRejection', rejected);
       Object.assign(globalThis.console, console);
       Date.now = real.now;
       Math.random = real.random;

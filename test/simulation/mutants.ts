@@ -1,15 +1,5 @@
-/**
- * Planted defects: a piece of unmodified source, and what stands in its place. Each is a bug that others have shipped or
- * that the design warns of; the simulator must find every one, and none of its parts knows them.
- */
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-  /** Only runs of this workload can show it: others are passed over. */
-  readonly workload?: string;
-}
+import type { Mutant } from './mutant.ts';
+import { MUTANTS_OF_SPREAD_ROWS } from './mutants-of-spread-rows.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -51,12 +41,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'local writes do not see the locks of prepared transactions',
+    workload: 'sets',
     file: 'src/core/replica/replica.ts',
     find: '    if (!this.follows && !this.locks.isEmpty) {',
     replace: '    if (!this.follows && !this.locks.isEmpty && read) {',
   },
   {
     name: 'local reads do not see the locks of prepared transactions',
+    workload: 'sets',
     file: 'src/core/replica/replica.ts',
     find: '    if (!this.follows && !this.locks.isEmpty) {',
     replace: '    if (!this.follows && !this.locks.isEmpty && !read) {',
@@ -131,6 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a schema change does not wait for what is prepared',
+    workload: 'bank',
     file: 'src/partition/feed-follower.ts',
     find: '    await this.#drain(() => this.#replica().locks.holders);',
     replace: '',
@@ -160,52 +153,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'a later wave forgets what was prepared before it',
-    file: 'src/core/replica/later-wave.ts',
-    find: '    prepareAgain(port, before);',
-    replace: '',
-  },
-  {
-    name: 'a later wave takes no locks of its own',
-    file: 'src/core/replica/later-wave.ts',
-    find: '  const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];',
-    replace: '  const locks = former?.locks ?? [];',
-  },
-  {
     name: 'the anchor decides before a later wave has voted',
     file: 'src/partition/attempt.ts',
     find: '      if (escapes.length === 0) return',
     replace: '      if (escapes.length === 0 || wave === 1) return',
-  },
-  {
-    name: 'entries of rows that go are left in the index',
-    file: 'src/core/replica/unique-entries.ts',
-    find: '    ...noted.filter(({ count }) => count < 0)',
-    replace: '    ...noted.filter(({ count }) => count < -1)',
-  },
-  {
-    name: 'a look-up believes an index whose row has moved',
-    file: 'src/gateway/lookup.ts',
-    find: '    if (exists && there?.rows.length === 0) continue;',
-    replace: '',
-  },
-  {
-    name: 'a look-up does not wait for who is about to change the entry',
-    file: 'src/core/replica/lookup.ts',
-    find: "  if (holders.length > 0) return { kind: 'locked', holders };",
-    replace: '',
-  },
-  {
-    name: 'nobody looks whether a new reference has a parent',
-    file: 'src/core/replica/references.ts',
-    find: '      if (index.table.id === tableId && after !== null) suspect(',
-    replace: '      if (index.table.id === tableId && after !== null && width === 0) suspect(',
-  },
-  {
-    name: 'nobody looks who refers to a parent that goes',
-    file: 'src/core/replica/references.ts',
-    find: '      suspect(index, keyIn(before));',
-    replace: '',
   },
   {
     name: 'copies of a reference table are not frozen before it is written',
@@ -248,9 +199,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'records of requests are forgotten while clients still ask for them',
-    file: 'src/partition/forgetting.ts',
-    find: 'forgetOldRequests(this.#replica(), now, REQUEST_ENTRIES)',
-    replace: 'forgetOldRequests(this.#replica(), now + 90_000_000, REQUEST_ENTRIES)',
+    file: 'src/core/replica/requests.ts',
+    find: 'firstRequestIdOf(oldestKept(now))',
+    replace: 'firstRequestIdOf(now)',
   },
   {
     name: "a decision counts from its anchor's clock alone",
@@ -278,12 +229,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'that a moment has passed is known in memory alone',
+    workload: 'registers',
     file: 'src/core/replica/as-of.ts',
     find: "  if (!passed) replica.append('noop', null, now);",
     replace: '',
   },
   {
     name: 'what ROLLBACK TO took back is committed',
+    workload: 'write-skew',
     file: 'src/core/replica/script-replay.ts',
     find: '      if (!live && stands) continue;',
     replace: '',
@@ -302,6 +255,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a part of an interactive transaction takes no locks',
+    workload: 'write-skew',
     file: 'src/core/replica/part.ts',
     find: '    : scriptOf(replica, part.script, now).locks;',
     replace: '    : [];',
@@ -314,6 +268,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a commit whose keeper cannot be asked is said to have failed',
+    workload: 'list-append',
     file: 'src/gateway/interactive/end.ts',
     find: '  if (!kind.retryable || detail?.transaction !== undefined) return error;',
     replace: '  if (!kind.retryable || detail !== undefined) return error;',
@@ -343,35 +298,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '    if (undecided !== null && undecided < 0) {',
   },
   {
-    name: 'partitions do not look whether a row has an id that is given elsewhere',
-    workload: 'given-ids',
-    file: 'src/core/replica/claims.ts',
-    find: '      const present = elsewhere.find((each) => hasRow(this.#replica, table, each));',
-    replace:
-      '      const present = elsewhere.find((each) => each < 0n && hasRow(this.#replica, table, each));',
-  },
-  {
-    name: 'ids that are given are generated afterwards',
-    workload: 'given-ids',
-    file: 'src/core/replica/claims.ts',
-    find: '      this.#replica.identifiers.giveUpIdentifiers(table, ids);',
-    replace: '',
-  },
-  {
-    name: 'an id is given although a row with it is about to come',
-    workload: 'given-ids',
-    file: 'src/core/transaction/footprint.ts',
-    find: '  return [...rows, ...coming];',
-    replace: '  return coming.length < 0 ? coming : rows;',
-  },
-  {
-    name: 'an id is given that an interactive transaction has generated',
-    workload: 'given-ids',
-    file: 'src/core/replica/claims.ts',
-    find: '      if (open !== undefined) {',
-    replace: '      if (open !== undefined && open < 0n) {',
-  },
-  {
     name: 'what is in doubt is asked for once',
     file: 'src/partition/transactions.ts',
     find: '      this.#settling = false;\n      if (this.#hasOpen()) this.#options.wantSettling(Date.now() + SETTLE_MS);',
@@ -385,8 +311,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'what a part has changed is not locked',
+    workload: 'bank',
     file: 'src/core/replica/participant.ts',
     find: '  const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];',
     replace: '  const locks = needed;',
   },
+  ...MUTANTS_OF_SPREAD_ROWS,
 ];

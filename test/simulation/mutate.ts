@@ -2,7 +2,8 @@ import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from '../tidy/sources.ts';
-import { MUTANTS, type Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 
 /** From now on, modules that are loaded have the defect in them. Call it before the code under test is loaded. */
 export function plant({ name, file, find, replace }: Mutant): void {

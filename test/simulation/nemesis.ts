@@ -3,7 +3,8 @@ import type { SimulatedCluster } from './cluster.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
 import { type BadLink, between } from './links.ts';
-import type { Trap } from './network.ts';
+import type { Straggler, Trap } from './network.ts';
+import type { PartitionHost } from './partition-host.ts';
 
 /** Something that will go wrong. What it takes was drawn when it was planned: without one, the others stay what they are. */
 export interface Fault {
@@ -13,11 +14,11 @@ export interface Fault {
   readonly happen: () => void;
 }
 
-/** Whose next message may be the end of whoever takes it; more often, those of transactions. */
-const TRAPPED: readonly string[] = [
+/** Messages that decide how it goes on: the next one may be late, or the end of whoever takes it. More often, those of transactions. */
+const DECISIVE: readonly string[] = [
   ...['prepare', 'prepare', 'prepare'],
   ...['transact', 'transact', 'transact'],
-  ...['transaction-end', 'transaction-end', 'transaction-end'],
+  ...['transaction-ends', 'transaction-ends', 'transaction-ends'],
   'transaction-state',
   'execute',
   'certify',
@@ -27,6 +28,15 @@ const TRAPPED: readonly string[] = [
   'script-commit',
   'interactive-commit',
   'import-chunk',
+];
+
+/** Of routers. */
+const ASKED: readonly string[] = [
+  'interactive-commit',
+  'interactive-commit',
+  'interactive-commit',
+  'transact',
+  'execute',
 ];
 
 /**
@@ -43,12 +53,20 @@ export class Nemesis implements Actor {
   readonly #cluster: SimulatedCluster;
   readonly #coverage: Coverage;
   readonly #random: Random;
+  /** Messages that decide how the workload goes on. */
+  readonly #decisive: readonly string[];
 
-  constructor(loop: EventLoop, cluster: SimulatedCluster, coverage: Coverage, troubleMs: number) {
+  constructor(
+    loop: EventLoop,
+    cluster: SimulatedCluster,
+    coverage: Coverage,
+    { troubleMs, decisive }: { readonly troubleMs: number; readonly decisive: readonly string[] },
+  ) {
     this.#loop = loop;
     this.#cluster = cluster;
     this.#coverage = coverage;
     this.#random = loop.stream('nemesis');
+    this.#decisive = decisive;
     this.plan = this.#planFor(troubleMs);
   }
 
@@ -68,6 +86,8 @@ export class Nemesis implements Actor {
     const { network, hosts, routers } = this.#cluster;
     network.links.heal();
     network.traps.clear();
+    network.stragglers.clear();
+    network.ambushes.clear();
     Object.assign(network.trouble, { lost: 0, slow: 0, repeated: 0 });
     for (const host of hosts) {
       host.clockOffsetMs = 0;
@@ -94,6 +114,9 @@ export class Nemesis implements Actor {
           happen: () => Object.assign(trouble, { [what]: rate }),
         });
     }
+    if (random.chance(0.4)) plan.push({ at: 0, ...this.#late() });
+    // With few kinds of faults more gets done in between.
+    const density = random.pick([0.2, 0.5]);
     const kinds = [
       () => this.#crash(),
       () => this.#crash(),
@@ -102,12 +125,15 @@ export class Nemesis implements Actor {
       () => this.#outage(),
       () => this.#trap(),
       () => this.#trap(),
+      () => this.#straggle(),
+      () => this.#straggle(),
+      () => this.#killRouter(),
       () => this.#killRouter(),
       () => this.#cut(),
       () => this.#swizzle(),
       () => this.#slow(),
       () => this.#jump(),
-    ].filter(() => random.chance(0.5));
+    ].filter(() => random.chance(density));
     const pauseMs = random.pick([20, 60, 200, 600]);
     for (let at = 0; kinds.length > 0; ) {
       at += random.next() * 2 * pauseMs;
@@ -146,8 +172,8 @@ export class Nemesis implements Actor {
 
   /** Whoever takes the next such message dies of it: the moments that matter are few. */
   #trap(): Omit<Fault, 'at'> {
-    const type = this.#random.pick(TRAPPED);
-    const when = this.#random.pick(['executed', 'durable'] as const);
+    const type = this.#anyDecisive();
+    const when = this.#random.pick(['executed', 'durable', 'answered'] as const);
     const trap: Trap = { type, when };
     return {
       name: `crash by '${type}', ${when}`,
@@ -155,10 +181,29 @@ export class Nemesis implements Actor {
     };
   }
 
+  /** One that begins again knows nothing, and may be unable to ask: the system partition is out of its reach for a while. */
   #killRouter(): Omit<Fault, 'at'> {
     const number = this.#random.below(this.#cluster.routers.length);
-    // Counted where it happens.
-    return { name: `death of router ${number}`, happen: () => this.#cluster.killRouter(number) };
+    const blindMs = this.#random.chance(0.3) ? 0 : this.#random.next() * 800;
+    // What it asks for was done: its client does not hear of it.
+    const type = this.#random.chance(0.7) ? this.#random.pick(ASKED) : null;
+    const kill = (dying: number): void => {
+      const { name } = this.#cluster.routers[dying] as Actor;
+      const [system] = this.#cluster.hosts as [PartitionHost];
+      // Counted where it happens.
+      this.#cluster.killRouter(dying);
+      if (blindMs > 0) this.#spoil(blindMs, ...between(name, system.actor.name, 'refused'));
+    };
+    const strike = (sender: Actor): void => {
+      const dying = this.#cluster.routers.map((router): Actor => router).indexOf(sender);
+      if (dying >= 0) kill(dying);
+    };
+    const blind = blindMs > 0 ? `, for ${Math.round(blindMs)} ms blind` : '';
+    if (type === null) return { name: `death of router ${number}${blind}`, happen: () => kill(number) };
+    return {
+      name: `death of a router by the answer to '${type}'${blind}`,
+      happen: () => void this.#cluster.network.ambushes.add({ type, strike }),
+    };
   }
 
   /** Drift is slower than what a run takes; steps are what NTP and suspended machines do. */
@@ -215,9 +260,51 @@ export class Nemesis implements Actor {
     );
   }
 
+  /** As {@link #slow}, of messages of one type: single ones, or many for a while. */
+  #straggle(): Omit<Fault, 'at'> {
+    const { stragglers } = this.#cluster.network;
+    const some = Array.from({ length: 1 + this.#random.below(3) }, () => this.#straggler());
+    const forMs = this.#random.next() * 1_500;
+    return {
+      name: some.map((each) => nameOfStraggler(each, forMs)).join(', '),
+      happen: () => {
+        for (const each of some) stragglers.add(each);
+        this.#loop.schedule(forMs, this, () => {
+          for (const each of some) stragglers.delete(each);
+        });
+      },
+    };
+  }
+
+  /** In a whole run, so that there is time between what usually comes at once: a decision, say, and its being known everywhere. */
+  #late(): Omit<Fault, 'at'> {
+    const type = this.#random.pick(['transaction-ends', ...this.#decisive]);
+    const moreMs = this.#random.pick([5, 20, 80, 300]);
+    // Votes, beside what asks for them.
+    const way = type === 'prepare' ? 'answersLost' : 'messagesLost';
+    const straggler: Straggler = { type, way, moreMs, once: false };
+    return {
+      name: nameOfStraggler(straggler, Number.POSITIVE_INFINITY),
+      happen: () => void this.#cluster.network.stragglers.add(straggler),
+    };
+  }
+
+  #straggler(): Straggler {
+    const type = this.#anyDecisive();
+    const way = this.#random.pick(['messagesLost', 'messagesLost', 'answersLost'] as const);
+    const moreMs = this.#random.pick([5, 20, 80, 300, 1_200, null]);
+    // That none arrives is what links are for.
+    return { type, way, moreMs, once: moreMs === null || this.#random.chance(0.5) };
+  }
+
   #spoil(forMs: number, ...links: readonly BadLink[]): void {
     const heal = this.#cluster.network.links.spoil(...links);
     this.#loop.schedule(forMs, this, heal);
+  }
+
+  #anyDecisive(): string {
+    const own = this.#decisive.length > 0 && this.#random.chance(0.5);
+    return this.#random.pick(own ? this.#decisive : DECISIVE);
   }
 
   #anyName(): string {
@@ -238,4 +325,10 @@ export class Nemesis implements Actor {
       },
     };
   }
+}
+
+function nameOfStraggler({ type, way, moreMs, once }: Straggler, forMs: number): string {
+  const what = way === 'messagesLost' ? `'${type}'` : `the answer to '${type}'`;
+  if (moreMs === null) return `${what} is lost`;
+  return `${what} comes ${moreMs} ms later${once || !Number.isFinite(forMs) ? '' : `, for ${Math.round(forMs)} ms`}`;
 }

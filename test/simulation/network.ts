@@ -3,6 +3,7 @@ import { readError } from '../../src/gateway/database.ts';
 import type { PartitionMessage, PartitionTransport } from '../../src/gateway/transport.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { AtollError } from '../../src/protocol/error.ts';
+import type { Freeze } from '../../src/protocol/freeze.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import type { Random } from '../harness/random.ts';
 import type { Coverage } from './coverage.ts';
@@ -25,8 +26,24 @@ export interface Trouble {
 /** The next message of that type is the end of the instance that takes it. */
 export interface Trap {
   readonly type: string;
-  /** When it has been done, and is in memory alone; or when it is durable, and the answer leaves. */
-  readonly when: 'executed' | 'durable';
+  /** When it has been done, and is in memory alone; when it is durable, and the answer would leave; or when that has left. */
+  readonly when: 'executed' | 'durable' | 'answered';
+}
+
+/** Whoever has sent the next such message hears no answer: `strike` is called with it instead, and ends it. */
+export interface Ambush {
+  readonly type: string;
+  readonly strike: (sender: Actor) => void;
+}
+
+/** Messages of that type, or their answers, come so much later than others, or not at all. */
+export interface Straggler {
+  readonly type: string;
+  readonly way: 'messagesLost' | 'answersLost';
+  /** Null: not at all. */
+  readonly moreMs: number | null;
+  /** The next one alone; else every second one. */
+  readonly once: boolean;
 }
 
 interface Message {
@@ -38,11 +55,22 @@ interface Message {
   readonly trace: string;
 }
 
+/** A message or an answer on its way. */
+interface Trip {
+  readonly from: string;
+  readonly to: Actor;
+  readonly way: 'messagesLost' | 'answersLost';
+  readonly type?: string;
+}
+
 /** Carries messages: late, not at all, twice, or until a link is cut. Calls to a host that dies fail, done or not. */
 export class Network {
   readonly links = new Links();
   readonly trouble: Trouble = { lost: 0, slow: 0, repeated: 0 };
   readonly traps = new Set<Trap>();
+  readonly stragglers = new Set<Straggler>();
+  /** For routers. */
+  readonly ambushes = new Set<Ambush>();
   readonly #loop: EventLoop;
   readonly #random: Random;
   readonly #coverage: Coverage;
@@ -54,7 +82,7 @@ export class Network {
     this.#loop = loop;
     this.#random = loop.stream('network');
     this.#coverage = coverage;
-    this.#witness = new Witness(coverage);
+    this.#witness = new Witness(coverage, (error) => loop.defects.push(error));
   }
 
   add(host: PartitionHost): void {
@@ -81,7 +109,7 @@ export class Network {
 
   /** A message by itself, one way. */
   post(from: Actor, to: Actor, arrive: () => void): void {
-    this.#carry(from.name, to, 'messagesLost', () => undefined, arrive);
+    this.#carry({ from: from.name, to, way: 'messagesLost' }, () => undefined, arrive);
   }
 
   /** For a partition: what it sends leaves by its output gate. */
@@ -136,12 +164,18 @@ export class Network {
         loop.schedule(this.#delay(), from, () => settle(() => reject(new Error('the connection was lost'))));
       };
       const back = (response: Response): void =>
-        this.#carry(`partition ${partition}`, from, 'answersLost', fail, () =>
-          settle(() => resolve(response)),
-        );
+        this.#carry({ from: `partition ${partition}`, to: from, way: 'answersLost', type }, fail, () => {
+          const ambush = [...this.ambushes].find((each) => each.type === type);
+          if (ambush === undefined) {
+            settle(() => resolve(response));
+            return;
+          }
+          this.ambushes.delete(ambush);
+          ambush.strike(from);
+        });
       const deliver = (): void => this.#deliver(host, message, back, fail);
       gate(() => {
-        this.#carry(from.name, host.actor, 'messagesLost', fail, deliver);
+        this.#carry({ from: from.name, to: host.actor, way: 'messagesLost', type }, fail, deliver);
         if (REPEATABLE.has(type) && this.#random.chance(this.trouble.repeated)) {
           this.#coverage.messagesRepeated++;
           loop.schedule(this.#delay() * 3, host.actor, deliver);
@@ -151,21 +185,26 @@ export class Network {
   }
 
   /** One way. */
-  #carry(
-    from: string,
-    to: Actor,
-    lost: 'messagesLost' | 'answersLost',
-    refused: () => void,
-    arrive: () => void,
-  ): void {
+  #carry({ from, to, way, type }: Trip, refused: () => void, arrive: () => void): void {
     const passage = this.links.passage(from, to.name);
     if (passage.kind === 'refused') {
       this.#coverage.messagesRefused++;
       refused();
       return;
     }
-    if (passage.kind === 'silent' || this.#random.chance(this.trouble.lost)) this.#coverage[lost]++;
-    else this.#loop.schedule(this.#delay() + passage.moreMs, to, arrive);
+    const straggling = this.#straggling(way, type);
+    if (passage.kind === 'silent' || straggling === null || this.#random.chance(this.trouble.lost))
+      this.#coverage[way]++;
+    else this.#loop.schedule(this.#delay() + passage.moreMs + straggling, to, arrive);
+  }
+
+  /** How much later it comes than others, ms; null: not at all. */
+  #straggling(way: Trip['way'], type: string | undefined): number | null {
+    const straggler = [...this.stragglers].find((each) => each.way === way && each.type === type);
+    if (straggler === undefined || (!straggler.once && this.#random.chance(0.5))) return 0;
+    if (straggler.once) this.stragglers.delete(straggler);
+    this.#coverage.stragglers++;
+    return straggler.moreMs;
   }
 
   #deliver(
@@ -174,7 +213,7 @@ export class Network {
     back: (response: Response) => void,
     fail: () => void,
   ): void {
-    this.#witness.sees(host, type, body);
+    const inDoubt = this.#witness.sees(host, type, body);
     const trap = [...this.traps].find((each) => each.type === type);
     if (trap !== undefined) {
       this.traps.delete(trap);
@@ -195,8 +234,11 @@ export class Network {
       body: body as string,
     });
     const answer = (response: Response): void => {
+      if (type === 'freeze' && response.ok && host.actor === actor)
+        this.#witness.hearsFrozen(host, JSON.parse(body as string) as Freeze);
       if (trap?.when === 'durable') spring();
-      else void this.#witness.hears(type, response).then(back);
+      else void this.#witness.hears(type, response, inDoubt).then(back);
+      if (trap?.when === 'answered') this.#loop.schedule(0.05, actor, spring);
     };
     host.serve(request, answer, fail);
     if (trap?.when === 'executed') this.#loop.schedule(0.05, actor, spring);
@@ -205,6 +247,7 @@ export class Network {
   /** Messages overtake each other. */
   #delay(): number {
     const usual = 0.2 + this.#random.next() * 2;
-    return this.#random.chance(this.trouble.slow) ? usual + this.#random.next() * 400 : usual;
+    // As often some milliseconds as some hundred: what is between two events differs by as much.
+    return this.#random.chance(this.trouble.slow) ? usual + 400 ** this.#random.next() : usual;
   }
 }

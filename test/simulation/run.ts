@@ -84,10 +84,11 @@ async function simulate(loop: EventLoop, run: Run): Promise<Report> {
   const workload = workloadOf(seed);
   const cluster = new SimulatedCluster(loop, coverage, random.pick([2, 3, 3, 4, 4]), 2);
   const clients = Array.from(
-    { length: Math.min(run.clients, 3 + random.below(4)) },
+    { length: Math.min(run.clients, 2 + random.below(5)) },
     (_, index) => new Client<unknown>(loop, cluster, coverage, index),
   );
-  const nemesis = new Nemesis(loop, cluster, coverage, TROUBLE_MS);
+  const { decisive = [] } = workload;
+  const nemesis = new Nemesis(loop, cluster, coverage, { troubleMs: TROUBLE_MS, decisive });
   try {
     await work(loop, run, { workload, cluster, clients, nemesis, coverage });
     const history = clients.flatMap((client) => client.history) as Transaction<unknown>[];
@@ -186,7 +187,8 @@ async function keepBusy(
       await client.performInteractively(task);
     else if (how < 0.6) await client.performSurely(task);
     else await client.perform(task);
-    if (choices.chance(0.05)) await client.readPastAgain();
+    if (choices.chance(0.4)) await client.readPastAgain();
+    if (choices.chance(0.1)) await client.repeatAnswered();
     await client.pause(choices.next() * choices.pick([2, 20, 150]));
   }
 }

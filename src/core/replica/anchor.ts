@@ -57,7 +57,7 @@ export function decidedBefore(
   now: number,
 ): TransactReply | null {
   if (idempotency === undefined) return null;
-  const recorded = recordedReply(replica.port, idempotency);
+  const recorded = recordedReply(replica.port, idempotency, 'transaction');
   if (recorded !== null) return JSON.parse(recorded) as TransactReply;
   refuseForgotten(replica, idempotency, now);
   return null;

@@ -21,18 +21,36 @@ const RECORD_BYTES_MAX = 262_144;
 const FORGET_RECORDS = 64;
 const FORGET_BYTES = 1_048_576;
 
+/** How the record of an anchor begins, a TransactReply: it is no answer for clients. */
+const OF_TRANSACTION = '{"replies":';
+
 /**
- * The answer that is recorded, up to its session token; null if nothing was executed here under the key.
+ * What is recorded: of a transaction over partitions the replies of all, else the answer up to its session token. Null if nothing
+ * was executed here under the key.
  *
- * @throws AtollError `idempotency-conflict` where the key was used for another request
+ * @throws AtollError `idempotency-conflict` where the key was used for another request; `schema-conflict` where the same one was
+ * executed in the other way, as another schema had it: nobody can make its answer of that any more
  */
-export function recordedReply(port: SqlitePort, { id, hash }: Idempotency): string | null {
+export function recordedReply(
+  port: SqlitePort,
+  { id, hash }: Idempotency,
+  by: 'transaction' | 'partition',
+): string | null {
   const [record] = port.query(
     'SELECT request_hash, reply FROM _atoll_requests WHERE request_id = ?',
     id,
   ).rows;
   if (record === undefined) return null;
-  if (record[0] === hash) return String(record[1]);
+  const reply = String(record[1]);
+  if (record[0] === hash) {
+    if (reply.startsWith(OF_TRANSACTION) === (by === 'transaction')) return reply;
+    throw new AtollError(
+      'schema-conflict',
+      'the request is committed under its key, but the schema has changed since, and its answer cannot be given any more: read what it did',
+      'unknown',
+      { committed: true },
+    );
+  }
   throw new AtollError(
     'idempotency-conflict',
     'the idempotency key was used for another request: send that one unchanged, or make a new key for this one',
@@ -44,7 +62,7 @@ export function earlierAnswer(
   replica: Replica,
   { idempotency, session }: Pick<ExecuteRequest, 'idempotency' | 'session'>,
 ): string | null {
-  const answer = idempotency === undefined ? null : recordedReply(replica.port, idempotency);
+  const answer = idempotency === undefined ? null : recordedReply(replica.port, idempotency, 'partition');
   return answer === null ? null : withSession(replica, answer, session);
 }
 

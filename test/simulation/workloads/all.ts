@@ -8,6 +8,7 @@ import { imports } from './imports.ts';
 import { listAppend } from './list-append.ts';
 import { people } from './people.ts';
 import { registers } from './registers.ts';
+import { sets } from './sets.ts';
 import { unique } from './unique.ts';
 import type { Workload } from './workload.ts';
 import { writeSkew } from './write-skew.ts';
@@ -21,6 +22,7 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   cycle,
   writeSkew,
   registers,
+  sets,
   imports,
   copies,
   () => foreign('cascade', 'index'),

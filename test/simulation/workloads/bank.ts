@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { type Bank, type BankStep, checkBank, type Transfer } from '../checkers/bank.ts';
 import type { Operation } from '../client.ts';
-import type { RequestWorkload } from './workload.ts';
+import { AGO_MS, type RequestWorkload } from './workload.ts';
 
 const ACCOUNTS = ['ann', 'bob', 'cy', 'dee', 'eve'];
 const INITIAL = 20;
@@ -13,6 +13,7 @@ export function bank(): RequestWorkload<BankStep> {
   return {
     name: 'bank',
     interactive: true,
+    decisive: ['execute', 'transaction-ends'],
     setUp: [
       [
         {
@@ -42,7 +43,7 @@ export function bank(): RequestWorkload<BankStep> {
       'ALTER TABLE accounts ADD COLUMN note TEXT',
     ],
     next: (random) => {
-      if (random.chance(0.05)) return readSum(random.pick([1, 50, 500, 1_500]));
+      if (random.chance(0.1)) return readSum(random.pick(AGO_MS));
       if (random.chance(0.2)) return readSum(null);
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },

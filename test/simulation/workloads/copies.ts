@@ -1,19 +1,23 @@
 import type { Random } from '../../harness/random.ts';
 import type { Transaction, Violation } from '../checkers/history.ts';
 import { checkLinearizable, type RegisterStep } from '../checkers/linearizable.ts';
+import { checkVisits, type VisitStep } from '../checkers/visits.ts';
 import type { Operation } from '../client.ts';
 import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 /** Until the register is another one: as in registers.ts, and fewer, for the outcome of many a write is not known. */
 const OPERATIONS = 30;
-const PLACES = Array.from({ length: 8 }, (_, index) => `place ${index}`);
+const PLACES = Array.from({ length: 4 }, (_, index) => `place ${index}`);
+
+type Step = RegisterStep | VisitStep;
 
 /** Rows of a reference table, each a register, that are read where the copies are: beside rows of some partition. */
-export function copies(): Workload<RegisterStep> {
+export function copies(): Workload<Step> {
   let operations = 0;
   return {
     name: 'copies',
     interactive: false,
+    decisive: ['freeze', 'freezes', 'feed', 'feed', 'thaw', 'prepare', 'prepare', 'prepare'],
     setUp: [
       [{ sql: 'CREATE TABLE codes (k TEXT PRIMARY KEY, v INTEGER NOT NULL) REFERENCE' }],
       [{ sql: 'CREATE TABLE places (p TEXT PRIMARY KEY, n INTEGER NOT NULL)' }],
@@ -35,13 +39,23 @@ export function copies(): Workload<RegisterStep> {
   };
 }
 
-function checkCopies(history: readonly Transaction<RegisterStep>[]): Violation<string>[] {
-  const single = history.flatMap((each) => each.steps.map((step) => ({ ...each, steps: [step] })));
+function checkCopies(history: readonly Transaction<Step>[]): Violation<string>[] {
+  const single = history.flatMap((each) =>
+    each.steps.flatMap((step) => (step.kind === 'visit' ? [] : [{ ...each, steps: [step] }])),
+  );
   const { outcome, messages } = checkLinearizable(single);
-  return outcome === 'linearizable' ? [] : messages.map((message) => ({ anomaly: outcome, message }));
+  const visits = history.map((each) => ({ ...each, steps: each.steps.filter(isOfVisits) }));
+  return [
+    ...(outcome === 'linearizable' ? [] : messages.map((message) => ({ anomaly: outcome, message }))),
+    ...checkVisits(visits),
+  ];
 }
 
-function write(key: string, value: number): Operation<RegisterStep> {
+function isOfVisits(step: Step): step is VisitStep {
+  return step.kind === 'visit' || step.kind === 'write';
+}
+
+function write(key: string, value: number): Operation<Step> {
   return {
     path: '/v1/query',
     body: {
@@ -52,32 +66,52 @@ function write(key: string, value: number): Operation<RegisterStep> {
   };
 }
 
-const AT = 'SELECT c.v FROM places AS p LEFT JOIN codes AS c ON c.k = ? WHERE p.p = ?';
+const AT = 'SELECT c.v, p.n FROM places AS p LEFT JOIN codes AS c ON c.k = ? WHERE p.p = ?';
 
-function readAt(key: string, random: Random): Operation<RegisterStep> {
+function readAt(key: string, random: Random): Operation<Step> {
+  const place = random.pick(PLACES);
   return {
     path: '/v1/query',
-    body: { sql: AT, args: [key, random.pick(PLACES)] },
-    steps: (results) => [{ kind: 'read', key, value: numberOf(results?.[0]?.[0]?.[0]) }],
+    body: { sql: AT, args: [key, place] },
+    steps: (results) => seenAt(key, place, results?.[0]?.[0]),
   };
 }
 
 /** In a transaction over partitions: it must not have read a copy that was old when it committed. */
-function readWithWrites(key: string, random: Random): Operation<RegisterStep> {
+function readWithWrites(key: string, random: Random): Operation<Step> {
   const [one, other] = [random.pick(PLACES), random.pick(PLACES)];
   const statements = [
-    { sql: 'UPDATE places SET n = n + 1 WHERE p = ?', args: [one] },
+    { sql: 'UPDATE places SET n = n + 1 WHERE p = ? RETURNING n', args: [one] },
     { sql: AT, args: [key, other] },
   ];
   return {
     path: '/v1/batch',
     body: { statements },
-    steps: (results) => [{ kind: 'read', key, value: numberOf(results?.[1]?.[0]?.[0]) }],
+    steps: (results) => {
+      const there = results?.[1]?.[0];
+      const visit = { place: one, count: Number(results?.[0]?.[0]?.[0]), counts: true };
+      return [
+        ...seenAt(key, other, there),
+        ...(there === undefined
+          ? []
+          : [{ kind: 'visit', key, value: numberOf(there[0]), ...visit } as const]),
+      ];
+    },
   };
 }
 
+/** `row`: of {@link AT}. */
+function seenAt(key: string, place: string, row: readonly unknown[] | undefined): Step[] {
+  const value = numberOf(row?.[0]);
+  if (row === undefined) return [{ kind: 'read', key, value }];
+  return [
+    { kind: 'read', key, value },
+    { kind: 'visit', place, count: Number(row[1]), counts: false, key, value },
+  ];
+}
+
 /** Where the table itself is; or beside all places. */
-function readAll(alone: boolean, key: string | null): Operation<RegisterStep> {
+function readAll(alone: boolean, key: string | null): Operation<Step> {
   const sql = `SELECT c.k, c.v FROM codes AS c ${alone ? '' : ', places AS p'} WHERE c.k = coalesce(?, c.k)`;
   return {
     path: '/v1/query',

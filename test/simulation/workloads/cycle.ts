@@ -1,7 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { type CycleStep, checkCycle } from '../checkers/cycle.ts';
 import type { Operation, Program } from '../client.ts';
-import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
+import { AGO_MS, SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const KEYS = Array.from({ length: 7 }, (_, index) => `k${index}`);
 
@@ -15,6 +15,7 @@ export function cycle(): Workload<CycleStep> {
   return {
     name: 'cycle',
     interactive: false,
+    decisive: ['execute', 'transaction-ends'],
     setUp: [
       [{ sql: 'CREATE TABLE ring (k TEXT PRIMARY KEY, next TEXT NOT NULL)' }],
       KEYS.map((key, index) => ({ sql: 'INSERT INTO ring VALUES (?, ?)', args: [key, keyAt(index + 1)] })),
@@ -76,7 +77,7 @@ function readRing(
 ): Operation<CycleStep> {
   const sql = 'SELECT k, next FROM ring';
   const alone = random?.chance(0.8) === true;
-  const agoMs = random?.chance(0.25) === true ? random.pick([1, 50, 500, 1_500]) : null;
+  const agoMs = random?.chance(0.25) === true ? random.pick(AGO_MS) : null;
   return {
     path: alone ? '/v1/query' : '/v1/batch',
     body: alone ? { sql } : { statements: [{ sql }] },

@@ -1,7 +1,7 @@
 import type { Transaction, Violation } from '../checkers/history.ts';
 import { checkLinearizable, type RegisterStep } from '../checkers/linearizable.ts';
 import type { Operation } from '../client.ts';
-import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
+import { AGO_MS, SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 /** Keys at a time; and operations until they are others: whoever checks them must try all orders of what is unknown. */
 const KEYS = 3;
@@ -15,6 +15,7 @@ export function registers(): Workload<RegisterStep> {
   return {
     name: 'registers',
     interactive: true,
+    decisive: ['execute'],
     setUp: [[{ sql: 'CREATE TABLE registers (k TEXT PRIMARY KEY, v INTEGER NOT NULL)' }]],
     schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
@@ -26,8 +27,9 @@ export function registers(): Workload<RegisterStep> {
       const key = `k${Math.floor(number / OPERATIONS) * KEYS + random.below(KEYS)}`;
       const what = random.next();
       if (what < 0.35) return read(key, known);
-      if (what < 0.45) return readAll();
-      if (what < 0.6) return write(key, number, known);
+      if (what < 0.4) return readAll();
+      if (what < 0.5) return readPast(random.pick(AGO_MS));
+      if (what < 0.65) return write(key, number, known);
       return compareAndSet(key, random.chance(0.8) ? known.get(key) : number - 1, number, known);
     },
     final: readAll,
@@ -64,6 +66,11 @@ function readAll(): Operation<RegisterStep> {
     steps: (results) =>
       (results?.[0] ?? []).map(([k, v]) => ({ kind: 'read', key: String(k), value: numberOf(v) })),
   };
+}
+
+/** Judged when it is read again. */
+function readPast(agoMs: number): Operation<RegisterStep> {
+  return { ...readAll(), agoMs, steps: () => [] };
 }
 
 function write(key: string, value: number, known: Known): Operation<RegisterStep> {

@@ -3,6 +3,8 @@ import type { Transaction, Violation } from '../checkers/history.ts';
 import type { Operation, Statement, Task } from '../client.ts';
 
 export const SCHEMA_PAUSES_MS: readonly number[] = [50, 300, 1_500];
+/** How long ago the moment of a read of the past is, ms; by a client whose clock is ahead it is still to come. */
+export const AGO_MS: readonly number[] = [-400, -200, -30, 1, 50, 500, 1_500];
 
 /** What clients do, and what must hold of it. */
 export interface Workload<Step> {
@@ -13,6 +15,8 @@ export interface Workload<Step> {
   readonly schemaChanges: readonly string[];
   /** Between two attempts; a run has one of them. */
   readonly schemaPausesMs: readonly number[];
+  /** Types of messages, beside those of transactions, that decide how it goes on. */
+  readonly decisive?: readonly string[];
   /** Its operations may also run in interactive transactions. */
   readonly interactive: boolean;
   /** One more operation of a client. */
