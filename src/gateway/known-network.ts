@@ -2,6 +2,7 @@ import { present } from '../base/assert.ts';
 import type { Epoch, PartitionId } from '../base/brand.ts';
 import { type Catalogue, Schema } from '../core/schema/catalogue.ts';
 import { TokenMap } from '../core/schema/token-map.ts';
+import { KEY_AHEAD_MS } from '../protocol/idempotency-key.ts';
 import type { NetworkInformation, StalePartition } from '../protocol/network.ts';
 import type { SessionSeal } from '../protocol/session-seal.ts';
 import type { PlannedText } from './planned.ts';
@@ -55,10 +56,18 @@ export class KnownNetwork {
     const updated = {
       ...information,
       schemaVersion: catalogue.version,
+      // It is not told when; not later than now.
+      schemaChangedMs: Date.now(),
       systemIndex: Math.max(information.systemIndex, stale.systemIndex),
       catalogue,
     };
     return new KnownNetwork(updated, this.seal);
+  }
+
+  /** Whether a request whose key was issued then may have been executed before the schema's last change, and so by another plan. */
+  mayHaveChangedSince(issuedMs: number): boolean {
+    const { schemaChangedMs } = this.information;
+    return schemaChangedMs === undefined || issuedMs - KEY_AHEAD_MS <= schemaChangedMs;
   }
 
   epochOf(partition: PartitionId): Epoch {

@@ -6,7 +6,7 @@ import { readingPast, readsPast } from './as-of.ts';
 import { authorize, type Principal } from './auth/principal.ts';
 import { claimsOf } from './claims.ts';
 import type { CallContext, Database } from './database.ts';
-import { earlierAnswer } from './earlier-answer.ts';
+import { answerOfThen, earlierAnswer } from './earlier-answer.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { refuseForeignSession } from './foreign-session.ts';
 import { homeOf } from './home.ts';
@@ -157,6 +157,11 @@ async function dispatch(
   if (writes && keyed !== null) {
     refuseUnkept(request, planned);
     keyed.checkAge();
+    // Its record is where its plan of then has put it.
+    if (known.mayHaveChangedSince(keyed.idempotency.issuedMs)) {
+      const earlier = await answerOfThen(session, known, request, keyed, planned);
+      if (earlier !== null) return earlier;
+    }
   }
   if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;

@@ -78,6 +78,8 @@ export interface NetworkInformation<Catalogue = unknown> {
   /** Changes when a database is restored, so that its former tokens cannot be mistaken for new ones. */
   readonly history: string;
   readonly schemaVersion: SchemaVersion;
+  /** Unix ms by the system partition's clock: no schema change was decided later. Hosts of before RPC version 4 do not say. */
+  readonly schemaChangedMs?: number;
   /** Commit id of the system partition up to which this was read: reference tables are at least this new. */
   readonly systemIndex: number;
   readonly hosts: readonly HostInfo[];

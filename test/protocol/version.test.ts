@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "19cabe1747eff48c",
+        "hash": "06d1360752de62c8",
         "version": 4,
       }
     `);

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedReply } from '../../src/core/replica/requests.ts';
 import type { SqlitePort } from '../../src/core/sqlite/port.ts';
 import { QuietCluster } from '../simulation/quiet-cluster.ts';
@@ -48,4 +48,42 @@ test('an anchor that finds a record of another kind does not take it for its own
     /is committed under its key/,
   );
   expect(recordedReply(port as SqlitePort, idempotency, 'partition')).toMatch(/"rowsAffected":1/);
+});
+
+describe('a write that was executed in one partition, and is a transaction by now,', () => {
+  const update = (k: string) => ({
+    sql: 'UPDATE t SET n = n + 10 WHERE k = ?',
+    args: [k],
+    idempotencyKey: newKey(),
+  });
+
+  test('is not applied again, and has its answer', async () => {
+    for (const { sql, args } of inserts) await cluster.query(sql, args);
+    const sent = KEYS.map(update);
+    const answers = [];
+    for (const body of sent) answers.push((await cluster.post('/v1/query', body)).json);
+    await cluster.query('CREATE UNIQUE INDEX t_n ON t (n)');
+    for (const [index, body] of sent.entries()) {
+      const { status, json } = await cluster.post('/v1/query', body);
+      expect([status, json.rowsAffected, json.plan]).toEqual([200, 1, answers[index].plan]);
+    }
+    expect(await cluster.rows('SELECT n FROM t ORDER BY n')).toEqual(KEYS.map((_, n) => [n + 10]));
+  });
+
+  test('nor the other way round: nobody can make its answer any more', async () => {
+    for (const { sql, args } of inserts) await cluster.query(sql, args);
+    await cluster.query('CREATE UNIQUE INDEX t_n ON t (n)');
+    const sent = KEYS.map(update);
+    for (const body of sent) expect((await cluster.post('/v1/query', body)).status).toBe(200);
+    await cluster.query('CREATE TABLE another (x TEXT PRIMARY KEY)');
+    for (const body of sent)
+      expect(await cluster.post('/v1/query', body)).toMatchObject({ status: 200, json: { rowsAffected: 1 } });
+    await cluster.query('DROP INDEX t_n');
+    for (const body of sent)
+      expect(await cluster.post('/v1/query', body)).toMatchObject({
+        status: 409,
+        json: { error: { code: 'schema-conflict', outcome: 'unknown' } },
+      });
+    expect(await cluster.rows('SELECT n FROM t ORDER BY n')).toEqual(KEYS.map((_, n) => [n + 10]));
+  });
 });

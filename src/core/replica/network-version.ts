@@ -34,3 +34,9 @@ export function changeQuietly(system: System, now: number, body: (port: SqlitePo
     system.replica.append('write', null, now);
   });
 }
+
+/** When the last schema change was decided, Unix ms; 0 before the first. */
+export function schemaChangedMs(port: SqlitePort): number {
+  const at = port.query('SELECT max(decided_at) FROM atoll_migrations').rows[0]?.[0];
+  return typeof at === 'string' ? Date.parse(at) : 0;
+}

@@ -18,7 +18,7 @@ import { readHostInfos } from './hosts-information.ts';
 import type { Identity } from './identity.ts';
 import { beginBuilds } from './index-builds.ts';
 import { kindOfLeader } from './leading-host.ts';
-import { networkVersion } from './network-version.ts';
+import { networkVersion, schemaChangedMs } from './network-version.ts';
 import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
 import { refuseDuringRestore } from './restoring.ts';
@@ -140,6 +140,7 @@ export class System {
       version: networkVersion(this.replica.port),
       history: present(this.setting('history'), 'a database has a history'),
       schemaVersion: this.replica.schema.version,
+      schemaChangedMs: schemaChangedMs(this.replica.port),
       systemIndex: this.replica.feedIndex,
       hosts: readHostInfos(this.replica.port),
       partitions: partitions.map(([id, epoch, status, host, appliedSchema]) => ({
