@@ -33,7 +33,9 @@ describe('a data directory', () => {
   test('is held by one process, whose death frees it', async () => {
     const module = JSON.stringify(new URL('../../src/node-agent/data-directory.ts', import.meta.url).href);
     const script = `import(${module}).then(({ DataDirectory }) => {
-      DataDirectory.open(${JSON.stringify(path)}).announce('http://127.0.0.1:1');
+      // Kept: a directory that nobody refers to is closed when its memory is collected.
+      globalThis.directory = DataDirectory.open(${JSON.stringify(path)});
+      globalThis.directory.announce('http://127.0.0.1:1');
       console.log('open');
       setInterval(() => {}, 1000);
     })`;
