@@ -19,6 +19,8 @@ import type { Workload } from './workloads/workload.ts';
 const TROUBLE_MS = 2_500;
 /** After it everything must have come to rest, ms (chosen: recovery takes seconds). */
 const REST_MS = 30_000;
+/** No message is longer on its way, ms: two slow ends, and an own delay of its kind. */
+const STRAGGLERS_MS = 4_000;
 
 /** A run, or less of it: of the same seed, without some of what makes it fail. */
 export interface Run {
@@ -131,6 +133,9 @@ async function work(loop: EventLoop, run: Run, scene: Scene): Promise<void> {
   over = true;
   nemesis.stop();
   await until(loop, working);
+  await until(loop, atRest(loop, operator, cluster));
+  // A prepare that is still on its way brings its transaction into doubt once more.
+  await loop.run(() => false, loop.now + STRAGGLERS_MS);
   await until(loop, atRest(loop, operator, cluster));
   const answer = await until(loop, readLast(clients[0] as Client<unknown>, workload));
   if (answer?.status !== 200) throw new Error(`the last read failed: ${JSON.stringify(answer?.json)}`);
