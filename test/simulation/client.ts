@@ -64,7 +64,7 @@ export class Client<Step> implements Actor {
   #bornMs = 0;
   /** What it has seen, as its last answer says. */
   #session: string | null = null;
-  /** Only reads that need it say so: else what it has seen itself it would never see otherwise, whatever went wrong. */
+  /** Sends no session, and makes no reads that need one: else what it has seen itself it would never see otherwise, whatever went wrong. */
   readonly #forgetful: boolean;
   /** What it has read of the past. */
   readonly #past: { readonly path: string; readonly body: object; readonly rows: string }[] = [];
@@ -93,7 +93,7 @@ export class Client<Step> implements Actor {
   /** Notes what came of it. What was not proved to be undone may have been done. */
   async perform(operation: Operation<Step>): Promise<Answer | null> {
     const { path, body, agoMs, session, steps } = operation;
-    if (session === true) {
+    if (session === true && !this.#forgetful) {
       this.#coverage.sessionReads++;
       // Long enough for a copy to have what the session has seen, or too short.
       await this.pause(this.#random.next() * this.#random.pick([20, 200]));
