@@ -27,6 +27,7 @@ import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
 import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
+import { refuseUseBeforeWrite } from './reference-order.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
@@ -61,6 +62,7 @@ export async function executeTransaction(
   const { database, context } = session;
   const startedMs = Date.now();
   refuseUseOfMoved(known, planned);
+  refuseUseBeforeWrite(known, planned);
   const claims = claimsOf(known, planned);
   const ring = claims === null ? ringFor(known, planned) : ringOf(known);
   const work = [
@@ -77,9 +79,7 @@ export async function executeTransaction(
     };
   });
   const parts = claims === null ? own : withClaims(known, own, claims);
-  // The home of a key depends on the key alone: a retry meets its record there, however it is planned.
-  const first = (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
-  const anchor = keyed === null ? first : known.tokens.partitionOf(keyed.token);
+  const anchor = anchorOf(known, planned, parts, keyed);
   const read = parts.every((part) => part.read);
   if (request.demand.past !== null) {
     const texts = await readParts(session, known, request.demand, parts);
@@ -95,6 +95,21 @@ export async function executeTransaction(
   } catch (error) {
     throw read ? error : committed(error);
   }
+}
+
+/**
+ * The home of a key depends on the key alone: a retry meets its record there, however it is planned. But for reference tables, which are
+ * written by the system partition whatever is written beside them.
+ */
+function anchorOf(
+  known: KnownNetwork,
+  planned: readonly Planned[],
+  parts: readonly TransactionPart[],
+  keyed: KeyedRequest | null,
+): PartitionId {
+  if (planned.some(({ plan }) => plan.kind === 'reference-write')) return SYSTEM_PARTITION;
+  if (keyed !== null) return known.tokens.partitionOf(keyed.token);
+  return (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
 }
 
 /** What was committed is, though its answer cannot be put together: a sum of all partitions is too large for an integer. */
@@ -181,10 +196,7 @@ function partsOf(
     case 'scatter-write':
       return writeParts(known, each, instant);
     case 'reference-write':
-      throw new PlanRefusal(
-        'multi-partition-write',
-        'a reference table is written by the system partition alone: write it in a request of its own',
-      );
+      return [[SYSTEM_PARTITION, statement]];
     default:
       throw new PlanRefusal(
         'unsupported',
@@ -236,8 +248,8 @@ function withClaims(
   const idle = others.map((partition) => transactionPart(known, [], partition, []));
   return [...parts, ...idle].map((part) => ({
     ...part,
-    // A part that only reads has them to look for.
-    read: false,
+    // A part that only reads has them to look for; no row of their tables is in the system partition.
+    read: part.partition === SYSTEM_PARTITION && part.read,
     ids: claimedIn(claims, part.partition),
   }));
 }

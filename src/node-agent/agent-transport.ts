@@ -183,13 +183,8 @@ export class AgentTransport implements PartitionTransport {
   }
 }
 
-/** Messages in which version 4 of the protocol may ask for what one of version 3 would pass over: claims of ids, and verdicts on foreign keys. */
-const SPANNING: ReadonlySet<string> = new Set([
-  'transact',
-  'import-chunk',
-  'interactive-begin',
-  'interactive-statement',
-]);
+/** Messages in which version 5 of the protocol may ask for what one of version 4 would do otherwise: reference tables without a freeze. */
+const SPANNING: ReadonlySet<string> = new Set(['transact']);
 
 /** While a cluster is being upgraded, transactions over partitions go through hosts of their leaders' version. */
 function refuseOlder(type: string, version: number, partition: PartitionId): void {

@@ -110,7 +110,8 @@ export class PartitionServer {
       wantSettling: (at) => this.#alarms.want('settle', at),
       pause: surroundings.pause,
     });
-    this.#desk = new TransactionDesk(this.#transactions);
+    const coordinator = () => this.#coordinator;
+    this.#desk = new TransactionDesk(this.#transactions, () => this.#here, coordinator);
     if (this.#replica !== null) this.#transactions.wake(Date.now());
     this.#route();
   }

@@ -19,6 +19,9 @@ export class ReferenceWrites {
   /** Tells this instance's freezes from another's. */
   readonly #instance = crypto.randomUUID();
   #count = 0;
+  /** Writes of reference tables alone that are under way, and the last transaction that writes others beside them. */
+  readonly #plain = new Set<Promise<unknown>>();
+  #beside: Promise<unknown> = Promise.resolve();
 
   constructor(system: System, peers: Peers) {
     this.#system = system;
@@ -36,11 +39,36 @@ export class ReferenceWrites {
     write: (freeze: string | null) => Promise<T>,
   ): Promise<T> {
     if (tables.length === 0) return write(null);
-    const freeze: Freeze = { name: `${this.#instance}.${++this.#count}`, tables };
+    const name = `${this.#instance}.${++this.#count}`;
+    const run = this.#beside.then(() => this.#frozen({ name, tables }, deadline, () => write(name)));
+    this.#plain.add(run);
+    try {
+      return await run;
+    } finally {
+      this.#plain.delete(run);
+    }
+  }
+
+  /**
+   * As {@link whileFrozen}, for a transaction that has parts elsewhere, which must not meet other freezes: no write of a reference table
+   * is under way beside it. The freeze has the transaction's name.
+   */
+  async besideOthers<T>(freeze: Freeze, deadline: number, write: () => Promise<T>): Promise<T> {
+    const before = [this.#beside, ...this.#plain];
+    const run = Promise.allSettled(before).then(() => this.#frozen(freeze, deadline, write));
+    this.#beside = run.catch(() => undefined);
+    return run;
+  }
+
+  async #frozen<T>(freeze: Freeze, deadline: number, write: () => Promise<T>): Promise<T> {
     this.#open.set(freeze.name, freeze);
     try {
       await this.#freezeAll(freeze, Math.max(1, Math.min(FREEZE_MS, deadline - Date.now())));
-      return await write(freeze.name);
+      return await write();
+    } catch (error) {
+      // It may be written nevertheless: whoever asks what has become of the freeze follows first.
+      if (toAtollError(error).outcome === 'unknown') this.#open.delete(freeze.name);
+      throw error;
     } finally {
       if (this.#open.delete(freeze.name)) this.#tell({ names: [freeze.name] });
     }

@@ -1,21 +1,44 @@
+import { writtenByTransaction } from '../core/replica/reference-tables.ts';
+import type { Replica } from '../core/replica/replica.ts';
 import type { PrepareRequest, TransactionEnds, TransactRequest } from '../protocol/transaction.ts';
+import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './patience.ts';
-import type { Transactions } from './transactions.ts';
+import type { Transacted, Transactions } from './transactions.ts';
 
 /** The messages of two-phase commit: docs/protocol.md, Transactions. */
 export class TransactionDesk {
   readonly #transactions: Transactions;
+  readonly #replica: () => Replica;
+  readonly #coordinator: () => Coordinator | null;
 
-  constructor(transactions: Transactions) {
+  constructor(
+    transactions: Transactions,
+    replica: () => Replica,
+    /** Null: this is not the system partition. */
+    coordinator: () => Coordinator | null,
+  ) {
     this.#transactions = transactions;
+    this.#replica = replica;
+    this.#coordinator = coordinator;
   }
 
   /** From a router, to the anchor. */
   async transact(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as TransactRequest;
-    const transacted = await this.#transactions.transact(request, deadlineOf(incoming));
+    const transacted = await this.#transact(request, deadlineOf(incoming));
     if (transacted.kind === 'stale') return Response.json(transacted.newer, { status: 421 });
     return Response.json(transacted.reply);
+  }
+
+  /** If it writes reference tables, all copies are frozen before anybody prepares, and have followed before it is answered. */
+  #transact(request: TransactRequest, deadline: number): Promise<Transacted> {
+    const coordinator = this.#coordinator();
+    const tables = coordinator === null ? [] : writtenByTransaction(this.#replica(), request);
+    if (coordinator === null || tables.length === 0) return this.#transactions.transact(request, deadline);
+    const name = request.transaction;
+    return coordinator.references.besideOthers({ name, tables }, deadline, () =>
+      this.#transactions.transact(request, deadline, () => coordinator.delivered(name)),
+    );
   }
 
   /** From the anchor, to a participant. */

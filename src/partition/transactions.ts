@@ -1,11 +1,13 @@
 import { present } from '../base/assert.ts';
 import type { PartitionId, Timestamp } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { type Decided, decidedBefore, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
 import { refuseUnclaimed } from '../core/replica/claims.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
 import { endWork } from '../core/replica/participant.ts';
 import { type Prepared, readPrepared } from '../core/replica/prepared.ts';
+import { findReferencePart, type ReferencePart, referencesText } from '../core/replica/reference-part.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import type { Ruling } from '../core/transaction/coordination.ts';
 import { AtollError } from '../protocol/error.ts';
@@ -39,6 +41,20 @@ export interface TransactionsOptions extends Preparing {
   readonly pause: Surroundings['pause'];
 }
 
+/** Sees to it that every partition follows: the decision is in the feed. */
+export type Deliver = () => Promise<void>;
+
+interface Found {
+  readonly kind: 'found';
+  readonly references: ReferencePart;
+  readonly text: string;
+}
+
+/** Of a transaction that writes reference tables beside others. */
+interface Beside extends Found {
+  readonly deliver: Deliver;
+}
+
 /** A router's request in its anchor: what is answered, or what the router does not know yet. */
 export type Transacted =
   | { readonly kind: 'done'; readonly reply: TransactReply }
@@ -68,8 +84,16 @@ export class Transactions {
 
   // --- The anchor ----------------------------------------------------------------------------------------
 
-  /** @throws AtollError, nothing applied, or `unknown` when it cannot be known whether the decision is durable */
-  async transact(request: TransactRequest, deadline: number): Promise<Transacted> {
+  /**
+   * `deliver`: its own part here writes reference tables.
+   *
+   * @throws AtollError, nothing applied, or `unknown` when it cannot be known whether the decision is durable
+   */
+  async transact(
+    request: TransactRequest,
+    deadline: number,
+    deliver: Deliver | null = null,
+  ): Promise<Transacted> {
     refuseUnclaimed(request);
     const before = decidedBefore(this.#here, request, Date.now());
     if (before !== null) return { kind: 'done', reply: before };
@@ -77,14 +101,21 @@ export class Transactions {
     await this.#options.feed.idle(deadline);
     const { partition } = this.#here.identity;
     // What an own part makes for others must be known before the decision: it is prepared then, as theirs are.
-    const prepares = request.ring !== undefined;
+    const prepares = request.ring !== undefined && deliver === null;
     const own = prepares ? null : (request.parts.find((part) => part.partition === partition) ?? null);
     const others = request.parts.filter((part) => part !== own);
-    const attempt = new Attempt(request.ring, (asked) => this.#prepare(request, asked, deadline));
+    let beside: Beside | null = null;
+    if (deliver !== null && own !== null) {
+      const found = await this.#find(request, own, deadline);
+      if (found.kind === 'stale') return found;
+      beside = { ...found, deliver };
+    }
+    const attempt = new Attempt(request.ring, (asked) => this.#prepare(request, asked, beside, deadline));
     this.#running.add(request.transaction);
     try {
       const ruling = await attempt.run(others);
-      if (ruling.kind === 'commit') return await this.#decide(request, own, attempt, ruling, deadline);
+      if (ruling.kind === 'commit')
+        return await this.#decide(request, own, beside, attempt, ruling, deadline);
       // Whoever has voted yes, or is about to, is told when its vote is in: no prepare comes after its end.
       this.#abort(request.transaction, attempt);
       if (ruling.reason instanceof AtollError) throw ruling.reason;
@@ -94,9 +125,25 @@ export class Transactions {
     }
   }
 
+  /** What its own part does to reference tables. */
+  async #find(
+    request: TransactRequest,
+    own: TransactionPart,
+    deadline: number,
+  ): Promise<Found | Extract<Transacted, { kind: 'stale' }>> {
+    const found: ReferencePart[] = [];
+    const work = findReferencePart(this.#here, request, own, (references) => found.push(references));
+    const outcome = await this.#options.perform(work, deadline);
+    if (outcome.kind === 'error') throw outcome.error;
+    if (outcome.kind === 'stale') return outcome;
+    const references = present(found.at(-1), () => 'work that is done has found something');
+    return { kind: 'found', references, text: referencesText(references) };
+  }
+
   #prepare(
     { transaction, startedMs, schema, system, parts }: TransactRequest,
     asked: Asked,
+    beside: Beside | null,
     deadline: number,
   ): Promise<Vote> {
     const { identity, term, clock } = this.#here;
@@ -107,7 +154,8 @@ export class Transactions {
       term,
       time: clock.now(Date.now()),
       schema,
-      system,
+      system: Math.max(system, beside?.references.feedIndex ?? 0),
+      ...(beside !== null && { references: beside.text }),
       ...(parts.some(({ visitors }) => visitors !== undefined) && { visited: true }),
       ...asked,
     };
@@ -118,6 +166,7 @@ export class Transactions {
   async #decide(
     request: TransactRequest,
     own: TransactionPart | null,
+    beside: Beside | null,
     attempt: Attempt,
     ruling: Extract<Ruling, { kind: 'commit' }>,
     deadline: number,
@@ -128,7 +177,16 @@ export class Transactions {
     const participants = ruling.participants.filter((each) => each !== partition);
     const prepared = attempt.touched.includes(partition);
     const { replies } = attempt.coordination;
-    const work = decideWork(this.#here, { request, own, prepared, participants, preparedAt, replies });
+    const references = beside?.references ?? null;
+    const work = decideWork(this.#here, {
+      request,
+      own,
+      references,
+      prepared,
+      participants,
+      preparedAt,
+      replies,
+    });
     let outcome: Settled;
     try {
       outcome = await this.#options.perform(work, deadline);
@@ -151,8 +209,13 @@ export class Transactions {
     const { commitTimestamp, reply } = decided;
     const readers = attempt.touched.filter((each) => each !== partition && !participants.includes(each));
     this.#release(transaction, readers);
-    if (commitTimestamp !== null && participants.length > 0)
-      void this.#tell(transaction, commitTimestamp, participants);
+    const tell = () => {
+      if (commitTimestamp !== null && participants.length > 0)
+        void this.#tell(transaction, commitTimestamp, participants);
+    };
+    // Whoever applies it follows first, so that rows are not there without those that they refer to.
+    if (beside === null) tell();
+    else await beside.deliver().finally(tell);
     return { kind: 'done', reply };
   }
 
@@ -221,6 +284,10 @@ export class Transactions {
 
   /** Does in this partition what was decided. */
   async end(end: TransactionEnd, deadline: number): Promise<void> {
+    const prepared = this.#here.locks.prepared(end.transaction);
+    const follows = prepared?.anchor === SYSTEM_PARTITION && !this.#here.isSystem;
+    // Its rows may be joined with rows of reference tables that it has written.
+    if (follows && end.commitTimestamp !== null) await this.#options.feed.catchUp();
     const outcome = await this.#options.perform(endWork(this.#here, end), deadline);
     if (outcome.kind === 'error') throw outcome.error;
   }

@@ -27,4 +27,6 @@ export type FeedEntry =
       readonly timestamp?: Timestamp;
       /** The entry sets it, and changes no rows: whoever does not know it keeps the usual one. */
       readonly retention?: LogRetention;
+      /** That changed other partitions too. What it has prepared there does not keep the entry waiting: it comes before that is applied. */
+      readonly transaction?: string;
     };

@@ -5,6 +5,7 @@ import type { TableId } from '../base/brand.ts';
  * state, until the write has come or is given up. So no old copy is read anywhere after a new one.
  */
 export interface Freeze {
+  /** A transaction's (transaction.ts) if other partitions have parts of it: those are not kept out. */
   readonly name: string;
   readonly tables: readonly TableId[];
 }

@@ -104,6 +104,11 @@ export interface PrepareRequest extends Attempt {
   readonly changes?: string;
   /** Rows that go may be otherwise by now, as a router has read them: then it is a conflict, and no defect. */
   readonly visited?: boolean;
+  /**
+   * From the system partition, whose own part writes reference tables: what that changes, base64 in the encoding of the log. All
+   * copies are frozen under the attempt's name; the part finds them as they will be, and they follow by the feed.
+   */
+  readonly references?: string;
 }
 
 export type Vote =

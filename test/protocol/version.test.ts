@@ -43,8 +43,8 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "06d1360752de62c8",
-        "version": 4,
+        "hash": "1717c979b4f4decc",
+        "version": 5,
       }
     `);
   });

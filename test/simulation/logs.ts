@@ -7,6 +7,14 @@ interface Entry {
   readonly commitTimestamp: string | null;
 }
 
+/** Entries of the system partition's log that the others follow. */
+const FED = `SELECT transaction_id, commit_id FROM _atoll_commits
+  WHERE transaction_id IS NOT NULL AND payload LIKE '{"feed":%'`;
+/** Of another partition: the entry that follows one of them, and what it has applied of transactions before that. */
+const EARLY = `SELECT a.commit_id FROM _atoll_commits AS a JOIN _atoll_commits AS f
+  ON f.payload LIKE '{"system":%' AND json_extract(f.payload, '$.system') = CAST(?2 AS INTEGER)
+  WHERE a.transaction_id = ?1 AND a.kind = 'apply' AND a.commit_id < f.commit_id`;
+
 const END = new Set(['apply', 'abort', 'decide']);
 
 /**
@@ -34,12 +42,26 @@ export function checkLogs(ports: readonly SqlitePort[]): void {
       else own.push(entry);
     }
   }
+  checkFollowed(ports);
   for (const [id, entries] of transactions) {
     const wrong = wrongWith(entries);
     if (wrong === null) continue;
     const shown = entries.map(({ partition, kind, timestamp }) => `${partition} ${kind} ${timestamp}`);
     throw new Error(`log: transaction ${id}: ${wrong}: ${shown.join(', ')}`);
   }
+}
+
+/** Rows must not be there without rows of reference tables that were written with them. @throws what is wrong */
+function checkFollowed(ports: readonly SqlitePort[]): void {
+  const [system, ...others] = ports;
+  for (const [id, index] of system?.query(FED).rows ?? [])
+    for (const [at, port] of others.entries()) {
+      const [early] = port.query(EARLY, id as string, index as number).rows;
+      if (early !== undefined)
+        throw new Error(
+          `log: partition ${at + 1} has applied ${id} in ${early[0]}, before what it follows with it`,
+        );
+    }
 }
 
 function wrongWith(entries: readonly Entry[]): string | null {

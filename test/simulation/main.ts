@@ -2,12 +2,26 @@ import { parseArgs } from 'node:util';
 import { addCoverage, missing, noCoverage } from './coverage.ts';
 import { plantNamed } from './mutate.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
+import { WORKLOADS, workloadOf } from './workloads/all.ts';
 
-/**
- * `npm run simulate -- --seeds N --from S [--jobs J] [--keep-going]`: runs seeds S … S + N − 1 and stops at the first that fails, which is
- * shrunk to the smallest command that still fails (`--without`, `--clients`, `--operations`). The same seed gives the same run,
- * byte for byte. `--history`: of a command like that, what clients have seen. `--mutant TEXT` plants the defect of that name.
- */
+const HELP = `npm run simulate -- [options]
+
+Runs the whole cluster, simulated, once for each seed, and stops at the first that fails, which is shrunk to the smallest
+command that still fails. The same seed gives the same run, byte for byte.
+
+  --seeds N          how many seeds (1000)
+  --from S           the first of them (1)
+  --jobs J           so many at a time (1)
+  --workload NAME    only seeds that run this workload
+  --keep-going       goes on after a failure
+  --mutant TEXT      plants the defect of that name (mutants.ts)
+
+As a shrunk command has them:
+  --without LIST     numbers of faults that are left out
+  --clients N        so many clients
+  --operations N     so many operations of each
+  --history          prints what clients have seen, if it fails`;
+
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
@@ -19,16 +33,37 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '' },
     mutant: { type: 'string', default: '' },
     history: { type: 'boolean', default: false },
+    workload: { type: 'string', default: '' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(HELP);
+  process.exit();
+}
 const from = Number(values.from);
-const count = Number(values.seeds);
+const seeds = seedsOf(Number(values.seeds), values.workload);
+const count = seeds.length;
 /** From so many seeds on, each counter must have counted something. */
 const ENOUGH_SEEDS = 100;
 
 const isWhole = values.without === '' && values.operations === '' && values.clients === '';
 if (isWhole) await runAll();
 else await repeat();
+
+/** `workload` empty: any. */
+function seedsOf(number: number, workload: string): number[] {
+  const names = WORKLOADS.map((make) => make().name);
+  const known = workload === '' || names.includes(workload);
+  if (!known) {
+    console.error(`no workload ${workload}: there are ${[...new Set(names)].join(', ')}`);
+    process.exit(2);
+  }
+  const found: number[] = [];
+  for (let seed = from; found.length < number; seed++)
+    if (workload === '' || workloadOf(seed).name === workload) found.push(seed);
+  return found;
+}
 
 async function runAll(): Promise<void> {
   const started = performance.now();
@@ -51,7 +86,7 @@ async function runAll(): Promise<void> {
     }
     return failed.length === 0 || values['keep-going'];
   };
-  await runSeeds(from, count, { jobs: Number(values.jobs), mutant: values.mutant, ended });
+  await runSeeds(seeds, { jobs: Number(values.jobs), mutant: values.mutant, ended });
   const [first] = failed;
   if (first !== undefined) {
     process.exitCode = 1;

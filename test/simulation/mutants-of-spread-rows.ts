@@ -74,4 +74,32 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     find: '      if (open !== undefined) {',
     replace: '      if (open !== undefined && open < 0n) {',
   },
+  {
+    name: 'reference tables are written beside others without a freeze',
+    workload: 'copies',
+    file: 'src/partition/reference-writes.ts',
+    find: '    const run = Promise.allSettled(before).then(() => this.#frozen(freeze, deadline, write));',
+    replace: '    const run = Promise.allSettled(before).then(() => write());',
+  },
+  {
+    name: 'parts beside a write of a reference table do not find what it writes',
+    workload: 'copies',
+    file: 'src/core/replica/participant.ts',
+    find: '  if (request.references !== undefined) receiveReferences(',
+    replace: '  if (request.references === null) receiveReferences(',
+  },
+  {
+    name: 'a decision that writes a reference table is not in the feed',
+    workload: 'copies',
+    file: 'src/core/replica/anchor.ts',
+    find: '  if (references === null || references.changes.length === 0) replica.append(',
+    replace: '  if (references === null || references.changes.length < 99) replica.append(',
+  },
+  {
+    name: 'rows come without those of reference tables that were written beside them',
+    workload: 'copies',
+    file: 'src/partition/transactions.ts',
+    find: '    if (follows && end.commitTimestamp !== null) await this.#options.feed.catchUp();',
+    replace: '',
+  },
 ];

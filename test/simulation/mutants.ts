@@ -93,7 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an end that is repeated is applied again',
     file: 'src/core/replica/participant.ts',
-    find: '  if (!replica.locks.has(transaction)) return',
+    find: '  if (replica.locks.prepared(transaction) === null) return',
     replace: '  if (transaction === null) return',
   },
   {

@@ -15,15 +15,16 @@ export interface Workers {
 }
 
 /** Runs seeds in processes of their own, each taking the next one when it has done its last. */
-export async function runSeeds(from: number, count: number, { jobs, mutant, ended }: Workers): Promise<void> {
-  let next = from;
+export async function runSeeds(seeds: readonly number[], { jobs, mutant, ended }: Workers): Promise<void> {
+  const left = seeds.values();
   let going = true;
   const script = fileURLToPath(new URL('./worker-main.ts', import.meta.url));
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const worker = fork(script, mutant === '' ? [] : [mutant]);
       const more = (): void => {
-        if (going && next < from + count) worker.send(next++);
+        const { value } = going ? left.next() : { value: undefined };
+        if (value !== undefined) worker.send(value);
         else worker.disconnect();
       };
       worker.on('message', (result: SeedResult) => {
@@ -37,5 +38,5 @@ export async function runSeeds(from: number, count: number, { jobs, mutant, ende
       });
       more();
     });
-  await Promise.all(Array.from({ length: Math.min(jobs, count) }, work));
+  await Promise.all(Array.from({ length: Math.min(jobs, seeds.length) }, work));
 }

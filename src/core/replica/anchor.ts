@@ -8,23 +8,28 @@ import type {
   TransactRequest,
 } from '../../protocol/transaction.ts';
 import { applyChanges } from '../log/apply.ts';
+import type { CommitInput } from '../log/commit.ts';
 import { readCaptured } from '../log/read.ts';
 import { mayWait } from '../transaction/wait-die.ts';
 import { deleteDecisions, insertDecision, readDecision } from './decisions.ts';
 import type { Work } from './group.ts';
 import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
-import { takeNotice, wounded } from './participant.ts';
+import { takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { applyReferences, type ReferencePart } from './reference-part.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
+import { wounded } from './wounded.ts';
 
 /** What an anchor decides with: all participants have voted yes. */
 export interface Deciding {
   readonly request: TransactRequest;
   /** The anchor's own part, which it does now; null: it has none. */
   readonly own: TransactionPart | null;
+  /** What its own part has been found to do to reference tables, and the others have prepared with; null: nothing. */
+  readonly references: ReferencePart | null;
   /** Its own part, or what others have made for it, is prepared here: it is applied with the decision. */
   readonly prepared: boolean;
   /** Who else has something to apply. */
@@ -76,7 +81,7 @@ export function decideWork(replica: Replica, deciding: Deciding): Work {
 
 function decide(
   replica: Replica,
-  { request, own, prepared, participants, preparedAt, replies }: Deciding,
+  { request, own, references, prepared, participants, preparedAt, replies }: Deciding,
   now: number,
 ): ReturnType<Work['run']> {
   const { schema, system, transaction, idempotency } = request;
@@ -91,7 +96,8 @@ function decide(
   }
   // Before the entry takes its time: it must be above all prepares.
   if (preparedAt !== null) takeNotice(replica, preparedAt, now);
-  const results = own === null ? null : runPart(replica, own, now);
+  if (references !== null) applyReferences(replica, references);
+  const results = references?.results ?? (own === null ? null : runPart(replica, own, now));
   if (own?.read === false && !replica.locks.isEmpty) {
     try {
       replica.checkCaptured(readCaptured(replica.port));
@@ -111,12 +117,24 @@ function decide(
   if (participants.length > 0 || prepared) {
     commitTimestamp = replica.clock.now(now);
     if (participants.length > 0) insertDecision(replica.port, { transaction, commitTimestamp, participants });
-    replica.append('decide', null, now, { transactionId: transaction, commitTimestamp });
+    finish(replica, 'decide', references, now, { transactionId: transaction, commitTimestamp });
   } else if (own?.read === false || idempotency !== undefined) {
-    replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
+    finish(replica, 'write', references, now, { transactionId: transaction, commitTimestamp: null });
   }
   if (prepared) replica.locks.remove(transaction);
   return done({ kind: 'decided', commitTimestamp, reply: answered() });
+}
+
+/** An entry that every partition follows, if reference tables have changed. */
+function finish(
+  replica: Replica,
+  kind: 'decide' | 'write',
+  references: ReferencePart | null,
+  now: number,
+  transaction: Pick<CommitInput, 'transactionId' | 'commitTimestamp'>,
+): void {
+  if (references === null || references.changes.length === 0) replica.append(kind, null, now, transaction);
+  else replica.appendFeed(kind, { feed: 'write' }, now, transaction);
 }
 
 function done(decided: Decided): ReturnType<Work['run']> {

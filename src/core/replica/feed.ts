@@ -52,6 +52,7 @@ function readEntry(replica: Replica, index: CommitId): FeedEntry {
     changes: toBase64(encodeChanges(commit.changes.filter(isOfReferenceTable))),
     timestamp: commit.header.commitTimestamp ?? commit.header.timestamp,
     ...(retention !== undefined && { retention }),
+    ...(commit.header.transactionId !== null && { transaction: commit.header.transactionId }),
   };
 }
 
@@ -94,19 +95,20 @@ export function applyFeed(replica: Replica, feed: Feed, now: number): boolean {
 }
 
 /**
- * Prepared transactions that the feed must wait for: those that have read a reference table which it changes, and all of
- * them before it changes the schema.
+ * Prepared transactions that the feed must wait for: those that have read a reference table which it changes, but for the one that
+ * changes it, and all of them before it changes the schema.
  */
 export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readonly Holder[] {
   if (locks.isEmpty) return [];
-  const needed: Lock[] = [];
+  const holders = new Set<Holder>();
   for (const entry of feed.entries) {
     if (entry.index <= systemIndex) continue;
     if (entry.kind === 'schema') return locks.holders;
-    for (const { tableId } of decodeChanges(present(fromBase64(entry.changes), 'a feed entry is base64')))
-      needed.push({ table: tableId, token: null, exclusive: true });
+    const changes = decodeChanges(present(fromBase64(entry.changes), 'a feed entry is base64'));
+    const needed = changes.map(({ tableId }): Lock => ({ table: tableId, token: null, exclusive: true }));
+    for (const holder of locks.preparedBlockers(needed, entry.transaction ?? null)) holders.add(holder);
   }
-  return locks.preparedBlockers(needed);
+  return [...holders];
 }
 
 /**

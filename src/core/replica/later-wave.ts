@@ -12,12 +12,14 @@ import { sortIncoming } from './key-changes.ts';
 import { open } from './open.ts';
 import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
-import { promise, refuseChanged, refuseLocked, takeNotice, waitOrDie, wounded } from './participant.ts';
+import { promise, refuseChanged, refuseLocked, takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { receiveReferences } from './reference-part.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { uniqueViolation } from './unique-entries.ts';
+import { waitOrDie, wounded } from './wounded.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
 
@@ -47,6 +49,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
+    if (request.references !== undefined) receiveReferences(replica, request.references, now);
     prepareAgain(port, before);
     const creates = incoming.rows.filter(({ type }) => type === 'create');
     asStatements(replica, request, () => applyIncoming(replica, incoming.rows), creates);

@@ -23,12 +23,14 @@ import { LockedError } from './locked.ts';
 import { open } from './open.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
+import { receiveReferences } from './reference-part.ts';
 import { consequencesOf } from './references.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { forgetLastRowid } from './script-execution.ts';
 import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
+import { waitOrDie, wounded } from './wounded.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -50,7 +52,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   // The schema change may itself be waiting for what this transaction has prepared elsewhere.
   if (obstacle?.kind === 'held') throw wounded();
   if (obstacle !== null) return obstacle;
-  if (replica.locks.has(transaction))
+  if (replica.locks.prepared(transaction) !== null)
     throw new AtollError('conflict', 'the attempt is prepared here already');
   const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
   const needed = [...partLocks(replica, part, now), ...(visitors?.locks ?? [])];
@@ -109,6 +111,7 @@ function execute(
   now: number,
 ): Executed {
   const { part } = request;
+  if (request.references !== undefined) receiveReferences(replica, request.references, now);
   const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
   if (part.chunk !== undefined) {
     // The anchor has looked for ids before it knew the schema of now.
@@ -195,13 +198,6 @@ export function refuseLocked(replica: Replica, request: PrepareRequest, locks: r
   waitOrDie(request, replica.locks.blockers(locks, request.transaction));
 }
 
-/** Nothing if nobody holds what is needed. */
-export function waitOrDie(request: PrepareRequest, holders: readonly Holder[]): void {
-  if (holders.length === 0) return;
-  if (mayWait(request, holders)) throw new LockedError(holders);
-  throw wounded();
-}
-
 /** Its locks, if no other transaction has what it has changed. */
 export function refuseChanged(replica: Replica, request: PrepareRequest, changes: readonly Change[]): Lock[] {
   try {
@@ -210,13 +206,6 @@ export function refuseChanged(replica: Replica, request: PrepareRequest, changes
     if (error instanceof LockedError && !mayWait(request, error.holders)) throw wounded();
     throw error;
   }
-}
-
-/** Expected while transactions contend: whoever began this one tries it again, with its age. */
-export function wounded(): AtollError {
-  return new AtollError('conflict', 'another transaction came first; run the transaction again', 'none', {
-    reason: 'wait-die',
-  });
 }
 
 /** The piece of work that does what was decided; a repeat does nothing. */
@@ -231,7 +220,7 @@ function finish(
 ): ReturnType<Work['run']> {
   const { port } = replica;
   // Locks follow the file: who has none is not prepared here, or no longer.
-  if (!replica.locks.has(transaction)) return { ...YES, body: '{}' };
+  if (replica.locks.prepared(transaction) === null) return { ...YES, body: '{}' };
   const changes = commitTimestamp === null ? [] : readPreparedChanges(port, transaction);
   // Log time is above the commit timestamps of what is in the log.
   if (commitTimestamp !== null) replica.clock.follow(commitTimestamp, now);

@@ -1,5 +1,6 @@
 import type { TableId } from '../../base/brand.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
+import type { TransactRequest } from '../../protocol/transaction.ts';
 import type { Replica } from './replica.ts';
 
 /** The reference tables that statements may write, by their plans; all of them where that cannot be told. */
@@ -14,6 +15,13 @@ export function writtenReferences(replica: Replica, statements: readonly WireSta
     }
   }
   return [...written];
+}
+
+/** Of a transaction: those that its part in the system partition, which anchors it, may write. */
+export function writtenByTransaction(replica: Replica, { parts }: TransactRequest): TableId[] {
+  if (!replica.isSystem) return [];
+  const own = parts.find(({ partition, read }) => partition === replica.identity.partition && !read);
+  return own === undefined ? [] : writtenReferences(replica, own.statements);
 }
 
 export function referenceTables({ schema }: Replica): TableId[] {

@@ -367,9 +367,9 @@ export class Replica {
   }
 
   /** Finishes an entry that every partition follows. */
-  appendFeed(kind: 'write' | 'schema', payload: FeedPayload, now: number): void {
+  appendFeed(kind: CommitKind, payload: FeedPayload, now: number, transaction?: InTransaction): void {
     writeProgress(this.port, 'feed_index', readHead(this.port).lastCommitId + 1);
-    this.append(kind, JSON.stringify(payload), now);
+    this.append(kind, JSON.stringify(payload), now, transaction);
   }
 
   /** Finishes an entry of the log over what was changed since the last one; see `finishCommit`. */
@@ -377,7 +377,7 @@ export class Replica {
     kind: CommitKind,
     payload: CommitInput['payload'],
     now: number,
-    transaction: Pick<CommitInput, 'transactionId' | 'commitTimestamp'> = NO_TRANSACTION,
+    transaction: InTransaction = NO_TRANSACTION,
   ): Timestamp {
     this.#last = null;
     const timestamp = this.clock.now(now);
@@ -393,5 +393,7 @@ export class Replica {
     return timestamp;
   }
 }
+
+type InTransaction = Pick<CommitInput, 'transactionId' | 'commitTimestamp'>;
 
 const NO_TRANSACTION = { transactionId: null, commitTimestamp: null } as const;

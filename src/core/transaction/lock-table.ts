@@ -48,6 +48,11 @@ export class LockTable {
     return this.#held.has(name) || this.#frozen.has(name);
   }
 
+  /** Null: it is not prepared here, or no longer. */
+  prepared(transaction: string): Holder | null {
+    return this.#held.get(transaction) ?? null;
+  }
+
   /** Names of what is frozen, oldest first. */
   get freezes(): readonly string[] {
     return [...this.#frozen.keys()];
@@ -90,10 +95,11 @@ export class LockTable {
     this.#held.delete(transaction);
   }
 
-  /** Who holds a lock that conflicts with one of these; `own`, the transaction that asks, does not count. */
+  /** Who holds a lock that conflicts with one of these; `own`, the transaction that asks, does not count, nor what is frozen for it. */
   blockers(locks: readonly Lock[], own: string | null = null): Holder[] {
     const found = this.preparedBlockers(locks, own);
     for (const [transaction, frozen] of this.#frozen) {
+      if (transaction === own) continue;
       if (frozen.some((other) => locks.some((lock) => conflict(other, lock))))
         found.push({ transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST });
     }

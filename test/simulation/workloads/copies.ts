@@ -1,8 +1,8 @@
 import type { Random } from '../../harness/random.ts';
-import type { Transaction, Violation } from '../checkers/history.ts';
+import { nameOf, type Transaction, type Violation } from '../checkers/history.ts';
 import { checkLinearizable, type RegisterStep } from '../checkers/linearizable.ts';
 import { checkVisits, type VisitStep } from '../checkers/visits.ts';
-import type { Operation } from '../client.ts';
+import type { Operation, Statement } from '../client.ts';
 import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 /** Until the register is another one: as in registers.ts, and fewer, for the outcome of many a write is not known. */
@@ -29,7 +29,8 @@ export function copies(): Workload<Step> {
       const number = ++operations;
       const key = `k${Math.floor(number / OPERATIONS)}`;
       const what = random.next();
-      if (what < 0.15) return write(key, number);
+      if (what < 0.1) return write(key, number);
+      if (what < 0.2) return writeBeside(key, number, random);
       if (what < 0.75) return readAt(key, random);
       if (what < 0.9) return readWithWrites(key, random);
       return readAll(random.chance(0.5), key);
@@ -48,20 +49,31 @@ function checkCopies(history: readonly Transaction<Step>[]): Violation<string>[]
   return [
     ...(outcome === 'linearizable' ? [] : messages.map((message) => ({ anomaly: outcome, message }))),
     ...checkVisits(visits),
+    ...history.flatMap(checkOwn),
   ];
+}
+
+/** Whoever has written a register reads that afterwards. */
+function checkOwn(by: Transaction<Step>): Violation<string>[] {
+  const written = by.steps.find((step) => step.kind === 'write');
+  if (written === undefined || by.outcome !== 'ok') return [];
+  return by.steps.flatMap((step) =>
+    step.kind !== 'read' || step.value === written.value
+      ? []
+      : [{ anomaly: 'own', message: `${nameOf(by)} wrote ${written.value} and read ${step.value}` }],
+  );
 }
 
 function isOfVisits(step: Step): step is VisitStep {
   return step.kind === 'visit' || step.kind === 'write';
 }
 
+const WRITE = 'INSERT INTO codes (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v';
+
 function write(key: string, value: number): Operation<Step> {
   return {
     path: '/v1/query',
-    body: {
-      sql: 'INSERT INTO codes (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v',
-      args: [key, value],
-    },
+    body: { sql: WRITE, args: [key, value] },
     steps: () => [{ kind: 'write', key, value }],
   };
 }
@@ -75,6 +87,38 @@ function readAt(key: string, random: Random): Operation<Step> {
     body: { sql: AT, args: [key, place] },
     steps: (results) => seenAt(key, place, results?.[0]?.[0]),
   };
+}
+
+/** Beside rows of some partitions, of which those that come after are joined with it. */
+function writeBeside(key: string, value: number, random: Random): Operation<Step> {
+  const place = random.pick(PLACES);
+  const statements: Statement[] = [
+    { sql: WRITE, args: [key, value] },
+    { sql: 'UPDATE places SET n = n + 1 WHERE p = ? RETURNING n', args: [place] },
+    ...(random.chance(0.5) ? [{ sql: AT, args: [key, random.pick(PLACES)] }] : []),
+    ...(random.chance(0.3)
+      ? [{ sql: 'UPDATE places SET n = n + 1 WHERE p = ?', args: [random.pick(PLACES)] }]
+      : []),
+  ];
+  return {
+    path: '/v1/batch',
+    body: { statements },
+    steps: (results) => [
+      { kind: 'write', key, value },
+      ...visitOf(results?.[1]?.[0], { place, key, value }),
+      ...statements.flatMap((statement, at) =>
+        statement.sql === AT ? seenAt(key, String(statement.args?.[1]), results?.[at]?.[0]) : [],
+      ),
+    ],
+  };
+}
+
+/** `row`: the count of the place, with the visitor itself. */
+function visitOf(
+  row: readonly unknown[] | undefined,
+  seen: { readonly place: string; readonly key: string; readonly value: number },
+): Step[] {
+  return row === undefined ? [] : [{ kind: 'visit', ...seen, count: Number(row[0]), counts: true }];
 }
 
 /** In a transaction over partitions: it must not have read a copy that was old when it committed. */

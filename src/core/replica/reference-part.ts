@@ -1,0 +1,86 @@
+import { present } from '../../base/assert.ts';
+import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import type { TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
+import type { StatementResult } from '../execution/run.ts';
+import { applyChanges, MisfitError } from '../log/apply.ts';
+import type { Change } from '../log/commit.ts';
+import { decodeChanges, encodeChanges } from '../log/encoding.ts';
+import { readCaptured } from '../log/read.ts';
+import { MARKS } from './bookkeeping.ts';
+import { inOwnLayouts } from './feed.ts';
+import type { Work } from './group.ts';
+import { logMarks } from './identifiers.ts';
+import { partLocks, partObstacle, runPart } from './part.ts';
+import { rehearse } from './rehearse.ts';
+import type { Replica } from './replica.ts';
+import { waitOrDie, wounded } from './wounded.ts';
+
+/**
+ * Reference tables that are written beside others: a transaction that the system partition anchors. Its own part comes first, and is
+ * undone; the others prepare with what it would change, since their rows may be joined with it, or refer to it; the decision then
+ * makes the same changes, if nothing else has changed a reference table meanwhile.
+ */
+export interface ReferencePart {
+  readonly changes: readonly Change[];
+  readonly results: readonly StatementResult[];
+  /** Where the feed ended: the changes are of that state. */
+  readonly feedIndex: number;
+}
+
+/** Finds out what the anchor's own part does. `found` is called with it. */
+export function findReferencePart(
+  replica: Replica,
+  request: TransactRequest,
+  part: TransactionPart,
+  found: (own: ReferencePart) => void,
+): Work {
+  return {
+    read: false,
+    run: (now) => {
+      const { schema, system } = request;
+      const obstacle = partObstacle(replica, part, { schema, system, read: false });
+      // The schema change may wait for what the transaction will hold elsewhere.
+      if (obstacle?.kind === 'held') throw wounded();
+      if (obstacle !== null) return obstacle;
+      waitOrDie(request, replica.locks.blockers(partLocks(replica, part, now)));
+      const { captured, results } = rehearse(replica.port, () => {
+        const own = runPart(replica, part, now);
+        return { results: own, captured: readCaptured(replica.port) };
+      });
+      const isMark = ({ tableId }: Change): boolean => tableId === MARKS.id;
+      // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
+      const marks = captured.filter(isMark);
+      if (marks.length > 0) {
+        logMarks(replica.port, marks);
+        replica.append('write', null, now);
+      }
+      const changes = captured.filter((change) => !isMark(change));
+      found({ changes, results, feedIndex: replica.feedIndex });
+      return { kind: 'done', body: '{}' };
+    },
+  };
+}
+
+/** With the decision: as it was found. */
+export function applyReferences(replica: Replica, { changes, feedIndex }: ReferencePart): void {
+  if (replica.feedIndex !== feedIndex) throw wounded();
+  applyChanges(replica.port, changes);
+}
+
+/** What participants prepare with. */
+export function referencesText({ changes }: ReferencePart): string {
+  return toBase64(encodeChanges(changes));
+}
+
+/** Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. */
+export function receiveReferences(replica: Replica, references: string, now: number): void {
+  const { port } = replica;
+  const changes = decodeChanges(present(fromBase64(references), 'changes are base64'));
+  try {
+    applyChanges(port, inOwnLayouts(port, changes));
+  } catch (error) {
+    // A copy is further by now: then the transaction is to be tried again, and the anchor says so too.
+    throw error instanceof MisfitError ? wounded() : error;
+  }
+  replica.append('write', null, now);
+}
