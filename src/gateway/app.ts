@@ -87,7 +87,9 @@ async function respond(route: string, handler: Handler, call: Call): Promise<Res
     response = await failed(call, error);
   }
   call.gateway.metrics.answered(route, response.status, Date.now() - call.started);
-  // What came from a partition cannot be changed.
+  // As the partition has answered: what it has sent is not looked at here.
+  if (response.headers.get(TRACE_REPLY_HEADER) === call.trace) return response;
+  // What came from elsewhere cannot be changed.
   const answer = new Response(response.body, response);
   answer.headers.set(TRACE_REPLY_HEADER, call.trace);
   return answer;

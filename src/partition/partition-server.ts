@@ -276,11 +276,11 @@ export class PartitionServer {
     const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
     const coordinator = this.#coordinator;
     if (coordinator === null || written === null)
-      return outcomeResponse(await this.#settled(attempt, deadline));
+      return outcomeResponse(await this.#settled(attempt, deadline), incoming);
     return coordinator.references.whileFrozen(written, deadline, async (freeze) => {
       const outcome = await this.#settled(attempt, deadline);
       if (outcome.kind === 'done') await coordinator.delivered(freeze);
-      return outcomeResponse(outcome);
+      return outcomeResponse(outcome, incoming);
     });
   }
 
