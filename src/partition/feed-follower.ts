@@ -91,6 +91,19 @@ export class FeedFollower {
     }
   }
 
+  /**
+   * Before what a transaction has prepared here is applied: follows the entry with which it has written reference tables, if there is one.
+   * It comes next, for the transaction commits only if the feed has not grown since it was prepared with. What comes after may wait for it.
+   */
+  async followOwn(transaction: string): Promise<void> {
+    const { entries, ...feed } = await this.#ask<Feed>('feed-read', { from: this.#replica().systemIndex });
+    const [next] = entries;
+    if (next?.kind !== 'write' || next.transaction !== transaction) return;
+    const own = { ...feed, entries: [next] };
+    await this.#drain(() => feedHolders(this.#replica(), own));
+    applyFeed(this.#replica(), own, Date.now());
+  }
+
   /** @throws AtollError for which the change cannot be made here */
   async check({ proposal, change, system }: SchemaCheck): Promise<SchemaCheckReply> {
     if (this.#replica().systemIndex < system) await this.catchUp();

@@ -10,7 +10,7 @@ import { lookUp } from '../core/replica/lookup.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { referenceTables, writtenReferences } from '../core/replica/reference-tables.ts';
 import { Replica } from '../core/replica/replica.ts';
-import { findAnswer } from '../core/replica/requests.ts';
+import { earlierAnswer, findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
@@ -239,8 +239,10 @@ export class PartitionServer {
 
   async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
-    const { read, statements } = request;
-    const written = this.#coordinator === null || read ? null : writtenReferences(this.#here, statements);
+    const writes = this.#coordinator !== null && !request.read;
+    const written = writes ? writtenReferences(this.#here, request.statements) : null;
+    const before = written === null ? null : earlierAnswer(this.#here, request);
+    if (before !== null) return outcomeResponse({ kind: 'done', body: before }, incoming);
     return this.#answer(incoming, written, () => this.#attempt(request));
   }
 

@@ -31,10 +31,13 @@ export class TransactionDesk {
   }
 
   /** If it writes reference tables, all copies are frozen before anybody prepares, and have followed before it is answered. */
-  #transact(request: TransactRequest, deadline: number): Promise<Transacted> {
+  async #transact(request: TransactRequest, deadline: number): Promise<Transacted> {
     const coordinator = this.#coordinator();
     const tables = coordinator === null ? [] : writtenByTransaction(this.#replica(), request);
     if (coordinator === null || tables.length === 0) return this.#transactions.transact(request, deadline);
+    // It was committed, whether or not all can be reached now.
+    const before = this.#transactions.decidedBefore(request);
+    if (before !== null) return before;
     const name = request.transaction;
     return coordinator.references.besideOthers({ name, tables }, deadline, () =>
       this.#transactions.transact(request, deadline, () => coordinator.delivered(name)),

@@ -84,6 +84,12 @@ export class Transactions {
 
   // --- The anchor ----------------------------------------------------------------------------------------
 
+  /** What was answered under the same key; null: nothing. @throws AtollError `idempotency-conflict` */
+  decidedBefore(request: TransactRequest): Transacted | null {
+    const reply = decidedBefore(this.#here, request, Date.now());
+    return reply === null ? null : { kind: 'done', reply };
+  }
+
   /**
    * `deliver`: its own part here writes reference tables.
    *
@@ -95,8 +101,8 @@ export class Transactions {
     deliver: Deliver | null = null,
   ): Promise<Transacted> {
     refuseUnclaimed(request);
-    const before = decidedBefore(this.#here, request, Date.now());
-    if (before !== null) return { kind: 'done', reply: before };
+    const before = this.decidedBefore(request);
+    if (before !== null) return before;
     // As long as it holds nothing, it may wait.
     await this.#options.feed.idle(deadline);
     const { partition } = this.#here.identity;
@@ -287,7 +293,7 @@ export class Transactions {
     const prepared = this.#here.locks.prepared(end.transaction);
     const follows = prepared?.anchor === SYSTEM_PARTITION && !this.#here.isSystem;
     // Its rows may be joined with rows of reference tables that it has written.
-    if (follows && end.commitTimestamp !== null) await this.#options.feed.catchUp();
+    if (follows && end.commitTimestamp !== null) await this.#options.feed.followOwn(end.transaction);
     const outcome = await this.#options.perform(endWork(this.#here, end), deadline);
     if (outcome.kind === 'error') throw outcome.error;
   }

@@ -99,7 +99,7 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'rows come without those of reference tables that were written beside them',
     workload: 'copies',
     file: 'src/partition/transactions.ts',
-    find: '    if (follows && end.commitTimestamp !== null) await this.#options.feed.catchUp();',
+    find: '    if (follows && end.commitTimestamp !== null) await this.#options.feed.followOwn(end.transaction);',
     replace: '',
   },
 ];

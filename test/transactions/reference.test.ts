@@ -178,6 +178,41 @@ describe('reference tables written beside others', () => {
     expect(await rowsOf(`SELECT n FROM people WHERE name = '${own}'`)).toEqual([[1]]);
   });
 
+  test('a key tells what was committed, also while a partition is away', async () => {
+    const own = code();
+    const key = () => `${Date.now()}-${String(++count).padStart(22, '8')}`;
+    const alone = {
+      sql: 'INSERT INTO kinds (name) VALUES (?) RETURNING name',
+      args: [own],
+      idempotencyKey: key(),
+    };
+    const beside = {
+      statements: [
+        { sql: 'INSERT INTO kinds (name) VALUES (?) RETURNING name', args: [own] },
+        { sql: 'INSERT INTO people (name, n) VALUES (?, 1)', args: [own] },
+      ],
+      idempotencyKey: key(),
+    };
+    for (const [path, body] of [
+      ['/v1/query', alone],
+      ['/v1/batch', beside],
+    ] as const) {
+      await cluster.rpc(3, 'fault', { fault: 'deaf', on: 'feed' });
+      // The router asks once more by itself, since the partition has not confirmed.
+      const first = await cluster.post(path, body);
+      expect([first.status, first.json.error]).toEqual([200, undefined]);
+      await cluster.rpc(3, 'fault', { fault: 'deaf', on: 'freeze' });
+      const again = await cluster.post(path, body);
+      expect([again.status, again.json.error]).toEqual([200, undefined]);
+      expect(JSON.stringify(again.json)).toContain(`[["${own}"]]`);
+      const other = await cluster.post('/v1/query', { sql: "INSERT INTO kinds (name) VALUES ('other')" });
+      expect([other.status, other.json.error.outcome]).toEqual([503, 'none']);
+      await cluster.rpc(3, 'fault', { fault: 'none' });
+    }
+    expect(await rowsOf('SELECT count(*) FROM kinds')).toEqual([[2]]);
+    expect(await rowsOf('SELECT count(*) FROM people')).toEqual([[1]]);
+  });
+
   test('beside values that are unique over partitions, rows that move, and given ids', async () => {
     const [one, two] = [code(), code()];
     const { status, json } = await batch(
