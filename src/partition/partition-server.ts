@@ -8,9 +8,9 @@ import type { Work } from '../core/replica/group.ts';
 import type { Identity } from '../core/replica/identity.ts';
 import { lookUp } from '../core/replica/lookup.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
-import { referenceTables, writtenReferences } from '../core/replica/reference-tables.ts';
+import { referenceTables, yetToWrite } from '../core/replica/reference-tables.ts';
 import { Replica } from '../core/replica/replica.ts';
-import { earlierAnswer, findAnswer } from '../core/replica/requests.ts';
+import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
@@ -239,10 +239,7 @@ export class PartitionServer {
 
   async #execute(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as ExecuteRequest;
-    const writes = this.#coordinator !== null && !request.read;
-    const written = writes ? writtenReferences(this.#here, request.statements) : null;
-    const before = written === null ? null : earlierAnswer(this.#here, request);
-    if (before !== null) return outcomeResponse({ kind: 'done', body: before }, incoming);
+    const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
     return this.#answer(incoming, written, () => this.#attempt(request));
   }
 

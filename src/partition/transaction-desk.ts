@@ -35,9 +35,12 @@ export class TransactionDesk {
     const coordinator = this.#coordinator();
     const tables = coordinator === null ? [] : writtenByTransaction(this.#replica(), request);
     if (coordinator === null || tables.length === 0) return this.#transactions.transact(request, deadline);
-    // It was committed, whether or not all can be reached now.
     const before = this.#transactions.decidedBefore(request);
-    if (before !== null) return before;
+    if (before !== null) {
+      // Committed: it needs no freeze any more, but some may not have it yet.
+      await coordinator.delivered(null);
+      return before;
+    }
     const name = request.transaction;
     return coordinator.references.besideOthers({ name, tables }, deadline, () =>
       this.#transactions.transact(request, deadline, () => coordinator.delivered(name)),

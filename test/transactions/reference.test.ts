@@ -198,9 +198,8 @@ describe('reference tables written beside others', () => {
       ['/v1/batch', beside],
     ] as const) {
       await cluster.rpc(3, 'fault', { fault: 'deaf', on: 'feed' });
-      // The router asks once more by itself, since the partition has not confirmed.
-      const first = await cluster.post(path, body);
-      expect([first.status, first.json.error]).toEqual([200, undefined]);
+      const lost = await cluster.post(path, body);
+      expect([lost.status, lost.json.error.outcome]).toEqual([503, 'unknown']);
       await cluster.rpc(3, 'fault', { fault: 'deaf', on: 'freeze' });
       const again = await cluster.post(path, body);
       expect([again.status, again.json.error]).toEqual([200, undefined]);

@@ -1,7 +1,8 @@
 import type { TableId } from '../../base/brand.ts';
-import type { WireStatement } from '../../protocol/execute.ts';
+import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { TransactRequest } from '../../protocol/transaction.ts';
 import type { Replica } from './replica.ts';
+import { earlierAnswer } from './requests.ts';
 
 /** The reference tables that statements may write, by their plans; all of them where that cannot be told. */
 export function writtenReferences(replica: Replica, statements: readonly WireStatement[]): TableId[] {
@@ -15,6 +16,11 @@ export function writtenReferences(replica: Replica, statements: readonly WireSta
     }
   }
   return [...written];
+}
+
+/** Those that a request may write still: none if it was committed already, under its key. @throws AtollError `idempotency-conflict` */
+export function yetToWrite(replica: Replica, request: ExecuteRequest): TableId[] {
+  return earlierAnswer(replica, request) === null ? writtenReferences(replica, request.statements) : [];
 }
 
 /** Of a transaction: those that its part in the system partition, which anchors it, may write. */
