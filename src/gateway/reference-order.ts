@@ -1,8 +1,7 @@
 import { asciiLower } from '../base/ascii.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
 import type { KnownNetwork } from './known-network.ts';
-import type { Planned } from './planned.ts';
-import { PlanRefusal } from './planned.ts';
+import { type Planned, PlanRefusal } from './planned.ts';
 import { parentsOf, tablesOf } from './spread.ts';
 
 /**

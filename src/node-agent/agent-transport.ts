@@ -183,12 +183,12 @@ export class AgentTransport implements PartitionTransport {
   }
 }
 
-/** Messages in which version 5 of the protocol may ask for what one of version 4 would do otherwise: reference tables without a freeze. */
-const SPANNING: ReadonlySet<string> = new Set(['transact']);
+/** A message in which version 5 of the protocol may ask for what one of version 4 would do otherwise: reference tables without a freeze. */
+const SPANNING = 'transact';
 
 /** While a cluster is being upgraded, transactions over partitions go through hosts of their leaders' version. */
 function refuseOlder(type: string, version: number, partition: PartitionId): void {
-  if (version >= RPC_VERSION || !SPANNING.has(type)) return;
+  if (version >= RPC_VERSION || type !== SPANNING) return;
   throw new AtollError(
     'unsupported',
     `the leader of partition ${partition} speaks version ${version} of the protocol, this host ${RPC_VERSION}: upgrade it; until then, send what ` +

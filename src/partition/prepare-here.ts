@@ -1,9 +1,9 @@
+import { wounded } from '../core/replica/contention.ts';
 import type { Work } from '../core/replica/group.ts';
 import { laterWork } from '../core/replica/later-wave.ts';
 import type { ExecuteOutcome } from '../core/replica/outcome.ts';
 import { prepareWork } from '../core/replica/participant.ts';
 import type { Replica } from '../core/replica/replica.ts';
-import { wounded } from '../core/replica/wounded.ts';
 import type { PrepareRequest, Vote } from '../protocol/transaction.ts';
 import type { FeedFollower } from './feed-follower.ts';
 

@@ -42,7 +42,7 @@ export interface TransactionsOptions extends Preparing {
 }
 
 /** Sees to it that every partition follows: the decision is in the feed. */
-export type Deliver = () => Promise<void>;
+type Deliver = () => Promise<void>;
 
 interface Found {
   readonly kind: 'found';

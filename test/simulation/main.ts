@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { addCoverage, missing, noCoverage } from './coverage.ts';
 import { plantNamed } from './mutate.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
-import { WORKLOADS, workloadOf } from './workloads/all.ts';
+import { seedsOf, WORKLOADS } from './workloads/all.ts';
 
 const HELP = `npm run simulate -- [options]
 
@@ -42,7 +42,8 @@ if (values.help) {
   process.exit();
 }
 const from = Number(values.from);
-const seeds = seedsOf(Number(values.seeds), values.workload);
+if (values.workload !== '') refuseUnknown(values.workload);
+const seeds = [...seedsOf(from, values.workload || null).take(Number(values.seeds))];
 const count = seeds.length;
 /** From so many seeds on, each counter must have counted something. */
 const ENOUGH_SEEDS = 100;
@@ -51,18 +52,11 @@ const isWhole = values.without === '' && values.operations === '' && values.clie
 if (isWhole) await runAll();
 else await repeat();
 
-/** `workload` empty: any. */
-function seedsOf(number: number, workload: string): number[] {
-  const names = WORKLOADS.map((make) => make().name);
-  const known = workload === '' || names.includes(workload);
-  if (!known) {
-    console.error(`no workload ${workload}: there are ${[...new Set(names)].join(', ')}`);
-    process.exit(2);
-  }
-  const found: number[] = [];
-  for (let seed = from; found.length < number; seed++)
-    if (workload === '' || workloadOf(seed).name === workload) found.push(seed);
-  return found;
+function refuseUnknown(workload: string): void {
+  const names = new Set(WORKLOADS.map((make) => make().name));
+  if (names.has(workload)) return;
+  console.error(`no workload ${workload}: there are ${[...names].join(', ')}`);
+  process.exit(2);
 }
 
 async function runAll(): Promise<void> {

@@ -10,11 +10,10 @@ const mutant = MUTANTS[index];
 if (mutant === undefined) throw new Error(`there is no mutant ${index}`);
 plant(mutant);
 const { FailedRun, runSeed } = await import('./run.ts');
-const { workloadOf } = await import('./workloads/all.ts');
+const { seedsOf } = await import('./workloads/all.ts');
 let found: { seeds: number; detector: string } | null = null;
 let tried = 0;
-for (let seed = from; tried < seeds && found === null; seed++) {
-  if (mutant.workload !== undefined && workloadOf(seed).name !== mutant.workload) continue;
+for (const seed of seedsOf(from, mutant.workload ?? null).take(seeds)) {
   tried++;
   try {
     await runSeed(seed);
@@ -22,6 +21,7 @@ for (let seed = from; tried < seeds && found === null; seed++) {
     if (!(error instanceof FailedRun)) throw error;
     const [message = ''] = error.message.split('\n');
     found = { seeds: tried, detector: `${error.workload}: ${message}` };
+    break;
   }
 }
 process.stdout.write(`${JSON.stringify(found)}\n`);

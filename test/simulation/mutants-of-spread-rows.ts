@@ -5,7 +5,7 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
   {
     name: 'a later wave forgets what was prepared before it',
     file: 'src/core/replica/later-wave.ts',
-    find: '    prepareAgain(port, before);',
+    find: '    applyOrDie(port, before);',
     replace: '',
   },
   {
@@ -92,8 +92,8 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'a decision that writes a reference table is not in the feed',
     workload: 'copies',
     file: 'src/core/replica/anchor.ts',
-    find: '  if (references === null || references.changes.length === 0) replica.append(',
-    replace: '  if (references === null || references.changes.length < 99) replica.append(',
+    find: "    replica.appendWritten('decide', now, {",
+    replace: "    replica.append('decide', null, now, {",
   },
   {
     name: 'rows come without those of reference tables that were written beside them',

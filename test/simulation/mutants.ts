@@ -68,8 +68,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an anchor decides over the locks of others',
     file: 'src/core/replica/anchor.ts',
-    find: '    if (holders.length > 0) return waitOrDie(request, holders);',
-    replace: '    if (holders.length > 99) return waitOrDie(request, holders);',
+    find: '    refuseLocked(replica, request, partLocks(replica, own, now));',
+    replace: '    refuseLocked(replica, request, []);',
   },
   {
     name: 'everybody waits for everybody',

@@ -10,6 +10,9 @@ import { readHead } from './tables.ts';
  * share one SQLite transaction (group commit), and one rolled back in its savepoint leaves no trace.
  */
 
+/** What an entry has of a transaction. */
+export type InTransaction = Pick<CommitInput, 'transactionId' | 'commitTimestamp'>;
+
 /**
  * Appends the entry for what was changed since the last one. Writes nothing if that is nothing and the entry
  * is a plain `write` without a payload: it was a read.

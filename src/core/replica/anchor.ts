@@ -8,12 +8,10 @@ import type {
   TransactRequest,
 } from '../../protocol/transaction.ts';
 import { applyChanges } from '../log/apply.ts';
-import type { CommitInput } from '../log/commit.ts';
 import { readCaptured } from '../log/read.ts';
-import { mayWait } from '../transaction/wait-die.ts';
+import { refuseChanged, refuseLocked, wounded } from './contention.ts';
 import { deleteDecisions, insertDecision, readDecision } from './decisions.ts';
 import type { Work } from './group.ts';
-import { LockedError } from './locked.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
@@ -21,7 +19,6 @@ import { applyReferences, type ReferencePart } from './reference-part.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
-import { wounded } from './wounded.ts';
 
 /** What an anchor decides with: all participants have voted yes. */
 export interface Deciding {
@@ -91,21 +88,14 @@ function decide(
     const obstacle = partObstacle(replica, own, { schema, system, read: own.read });
     if (obstacle?.kind === 'held' && request.parts.length > 1) throw wounded();
     if (obstacle !== null) return obstacle;
-    const holders = replica.locks.blockers(partLocks(replica, own, now));
-    if (holders.length > 0) return waitOrDie(request, holders);
+    refuseLocked(replica, request, partLocks(replica, own, now));
   }
   // Before the entry takes its time: it must be above all prepares.
   if (preparedAt !== null) takeNotice(replica, preparedAt, now);
   if (references !== null) applyReferences(replica, references);
   const results = references?.results ?? (own === null ? null : runPart(replica, own, now));
-  if (own?.read === false && !replica.locks.isEmpty) {
-    try {
-      replica.checkCaptured(readCaptured(replica.port));
-    } catch (error) {
-      if (error instanceof LockedError && !mayWait(request, error.holders)) throw wounded();
-      throw error;
-    }
-  }
+  if (own?.read === false && !replica.locks.isEmpty)
+    refuseChanged(replica, request, readCaptured(replica.port));
   const answered = (): TransactReply => {
     if (results === null) return { replies };
     const { partition } = replica.identity;
@@ -117,33 +107,16 @@ function decide(
   if (participants.length > 0 || prepared) {
     commitTimestamp = replica.clock.now(now);
     if (participants.length > 0) insertDecision(replica.port, { transaction, commitTimestamp, participants });
-    finish(replica, 'decide', references, now, { transactionId: transaction, commitTimestamp });
+    replica.appendWritten('decide', now, { transactionId: transaction, commitTimestamp });
   } else if (own?.read === false || idempotency !== undefined) {
-    finish(replica, 'write', references, now, { transactionId: transaction, commitTimestamp: null });
+    replica.appendWritten('write', now, { transactionId: transaction, commitTimestamp: null });
   }
   if (prepared) replica.locks.remove(transaction);
   return done({ kind: 'decided', commitTimestamp, reply: answered() });
 }
 
-/** An entry that every partition follows, if reference tables have changed. */
-function finish(
-  replica: Replica,
-  kind: 'decide' | 'write',
-  references: ReferencePart | null,
-  now: number,
-  transaction: Pick<CommitInput, 'transactionId' | 'commitTimestamp'>,
-): void {
-  if (references === null || references.changes.length === 0) replica.append(kind, null, now, transaction);
-  else replica.appendFeed(kind, { feed: 'write' }, now, transaction);
-}
-
 function done(decided: Decided): ReturnType<Work['run']> {
   return { kind: 'done', body: JSON.stringify(decided) };
-}
-
-function waitOrDie(request: TransactRequest, holders: LockedError['holders']): ReturnType<Work['run']> {
-  if (!mayWait(request, holders)) throw wounded();
-  return { kind: 'locked', holders };
 }
 
 /** Nobody can have ended it meanwhile but this leader. */

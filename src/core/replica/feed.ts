@@ -1,21 +1,20 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId, TableId, Timestamp } from '../../base/brand.ts';
-import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import { toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
 import type { LogRetention } from '../../protocol/settings.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { decodeChanges, encodeChanges } from '../log/encoding.ts';
-import { readLayouts } from '../log/layout.ts';
+import { encodeChanges } from '../log/encoding.ts';
 import { readCommit } from '../log/read.ts';
 import { applySchemaChange, indexesOnRows, isCreatedAlone, withFilling } from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
+import { decodeIncoming, decodeReceived } from './received-changes.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { writeRetention } from './retention.ts';
@@ -104,8 +103,9 @@ export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readon
   for (const entry of feed.entries) {
     if (entry.index <= systemIndex) continue;
     if (entry.kind === 'schema') return locks.holders;
-    const changes = decodeChanges(present(fromBase64(entry.changes), 'a feed entry is base64'));
-    const needed = changes.map(({ tableId }): Lock => ({ table: tableId, token: null, exclusive: true }));
+    const needed = decodeReceived(entry.changes).map(
+      ({ tableId }): Lock => ({ table: tableId, token: null, exclusive: true }),
+    );
     for (const holder of locks.preparedBlockers(needed, entry.transaction ?? null)) holders.add(holder);
   }
   return [...holders];
@@ -129,8 +129,7 @@ function payloadOf(entry: FeedEntry): string {
 function applyEntry(replica: Replica, entry: FeedEntry): void {
   const { port } = replica;
   if (entry.kind === 'write') {
-    const bytes = present(fromBase64(entry.changes), 'a feed entry is base64');
-    applyChanges(port, inOwnLayouts(port, decodeChanges(bytes)));
+    applyChanges(port, decodeIncoming(port, entry.changes));
     if (entry.retention !== undefined) writeRetention(port, entry.retention);
     return;
   }
@@ -143,17 +142,6 @@ function applyEntry(replica: Replica, entry: FeedEntry): void {
   recordSchema(port, change);
   if (readProgress(port, 'hold') === entry.proposal) writeProgress(port, 'hold', null);
   replica.schemaApplied(change.catalogue);
-}
-
-/** Layouts are numbered by each partition; at the same schema version a table's columns are the same. */
-export function inOwnLayouts(port: SqlitePort, changes: readonly Change[]): Change[] {
-  const current = new Map<number, number>();
-  for (const layout of readLayouts(port).values())
-    if (layout.current) current.set(layout.tableId, layout.layout);
-  return changes.map((change) => ({
-    ...change,
-    layout: present(current.get(change.tableId), () => `table ${change.tableId} of the feed is not here`),
-  }));
 }
 
 export type CheckResult =

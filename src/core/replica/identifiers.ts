@@ -9,6 +9,7 @@ import type { Table } from '../schema/table.ts';
 import { covers } from '../schema/token-map.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
+import { MARKS } from './bookkeeping.ts';
 import type { Identity } from './identity.ts';
 
 /**
@@ -148,6 +149,14 @@ export class Identifiers {
       state.mark,
     );
   }
+}
+
+/** What was captured, and changes of marks among it. */
+export function apartFromMarks(captured: readonly Change[]): { rows: Change[]; marks: Change[] } {
+  return {
+    rows: captured.filter(({ tableId }) => tableId !== MARKS.id),
+    marks: captured.filter(({ tableId }) => tableId === MARKS.id),
+  };
 }
 
 /** Logs marks that were taken in a transaction which is undone otherwise: they never fall. */

@@ -1,22 +1,12 @@
-import { present } from '../../base/assert.ts';
-import { fromBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { createRows } from '../log/create-rows.ts';
-import { decodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
-import { inOwnLayouts } from './feed.ts';
 import { entriesToChange } from './fill-part.ts';
 import type { Replica } from './replica.ts';
 
 /** What other partitions have made for this one: rows and entries of indexes that belong here (escapes.ts). */
-
-/** `changes`: base64, as in a message's `Escapes`. */
-export function decodeIncoming(port: SqlitePort, changes: string): Change[] {
-  return inOwnLayouts(port, decodeChanges(present(fromBase64(changes), 'changes are base64')));
-}
 
 /**
  * What goes before what comes: a value may change hands.

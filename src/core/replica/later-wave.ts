@@ -1,25 +1,25 @@
 import type { PrepareRequest, Vote } from '../../protocol/transaction.ts';
-import { applyChanges, MisfitError } from '../log/apply.ts';
+import { MisfitError } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
+import { applyOrDie, refuseChanged, refuseLocked, waitOrDie, wounded } from './contention.ts';
 import { errandLocks, runErrand } from './errand.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
-import { applyIncoming, decodeIncoming } from './incoming.ts';
+import { applyIncoming } from './incoming.ts';
 import { sortIncoming } from './key-changes.ts';
 import { open } from './open.ts';
 import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
-import { promise, refuseChanged, refuseLocked, takeNotice } from './participant.ts';
+import { promise, takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
+import { decodeIncoming } from './received-changes.ts';
 import { receiveReferences } from './reference-part.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { uniqueViolation } from './unique-entries.ts';
-import { waitOrDie, wounded } from './wounded.ts';
 
 export type LaterRequest = PrepareRequest & { readonly changes: string };
 
@@ -50,7 +50,9 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
     if (request.references !== undefined) receiveReferences(replica, request.references, now);
-    prepareAgain(port, before);
+    // Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
+    // locked, the value is where its index is.
+    applyOrDie(port, before);
     const creates = incoming.rows.filter(({ type }) => type === 'create');
     asStatements(replica, request, () => applyIncoming(replica, incoming.rows), creates);
     checkOwnership(port, replica.schema, replica.identity);
@@ -71,18 +73,6 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     ...open(escaped, violated),
   };
   return { kind: 'done', body: JSON.stringify(vote) };
-}
-
-/**
- * Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
- * locked, the value is where its index is. Tried again, this one meets it.
- */
-function prepareAgain(port: SqlitePort, changes: readonly Change[]): void {
-  try {
-    applyChanges(port, changes);
-  } catch (error) {
-    throw error instanceof MisfitError ? wounded() : error;
-  }
 }
 
 function asStatements(

@@ -10,16 +10,14 @@ import { type Layouts, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
-import { mayWait } from '../transaction/wait-die.ts';
-import { MARKS } from './bookkeeping.ts';
 import { Claims } from './claims.ts';
+import { refuseChanged, refuseLocked, waitOrDie, wounded } from './contention.ts';
 import { type Escape, reachOfStatements, type Split, splitChanges } from './escapes.ts';
 import { fillPage } from './fill-part.ts';
 import { freeing } from './freed.ts';
 import type { Work } from './group.ts';
-import { logMarks } from './identifiers.ts';
+import { apartFromMarks, logMarks } from './identifiers.ts';
 import { chunkIds, runChunk } from './import-part.ts';
-import { LockedError } from './locked.ts';
 import { open } from './open.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
@@ -30,7 +28,6 @@ import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { forgetLastRowid } from './script-execution.ts';
 import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
-import { waitOrDie, wounded } from './wounded.ts';
 
 /**
  * A participant of two-phase commit (Gray, Reuter, "Transaction Processing", 1993, section 10.3). It prepares by doing
@@ -164,8 +161,7 @@ function takeApart(
   claims: Claims | null,
 ): Pick<Executed, 'changes' | 'marks' | 'escaped' | 'violated'> {
   const captured = readCaptured(replica.port);
-  const rows = captured.filter(({ tableId }) => tableId !== MARKS.id);
-  const marks = captured.filter(({ tableId }) => tableId === MARKS.id);
+  const { rows, marks } = apartFromMarks(captured);
   if (split === null) return { changes: rows, marks, ...NOTHING_OPEN };
   const layouts = readLayouts(replica.port);
   claims?.check(rows, layouts, (error) => waitOrDie(request, freeing(replica, request.transaction, error)));
@@ -189,21 +185,6 @@ function writeAnywhere(replica: Replica, request: PrepareRequest, claims: Claims
     return replica.runWrites(request.part, 'any', claims?.identifiers);
   } catch (error) {
     waitOrDie(request, freeing(replica, request.transaction, error));
-    throw error;
-  }
-}
-
-/** The older waits, the younger dies: it may be that others wait for locks that it holds elsewhere. */
-export function refuseLocked(replica: Replica, request: PrepareRequest, locks: readonly Lock[]): void {
-  waitOrDie(request, replica.locks.blockers(locks, request.transaction));
-}
-
-/** Its locks, if no other transaction has what it has changed. */
-export function refuseChanged(replica: Replica, request: PrepareRequest, changes: readonly Change[]): Lock[] {
-  try {
-    return replica.checkCaptured(changes, request.transaction);
-  } catch (error) {
-    if (error instanceof LockedError && !mayWait(request, error.holders)) throw wounded();
     throw error;
   }
 }

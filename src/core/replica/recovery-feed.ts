@@ -1,17 +1,18 @@
 import { assert, present } from '../../base/assert.ts';
 import type { CommitId } from '../../base/brand.ts';
-import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import { toBase64 } from '../../protocol/base64.ts';
 import type { FeedEntry } from '../../protocol/feed.ts';
 import type { LogRetention } from '../../protocol/settings.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Commit } from '../log/commit.ts';
-import { decodeChanges, encodeChanges } from '../log/encoding.ts';
+import { encodeChanges } from '../log/encoding.ts';
 import { readCommit } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
 import { PROGRESS } from './bookkeeping.ts';
-import { applyFeed, inOwnLayouts, readFeed } from './feed.ts';
+import { applyFeed, readFeed } from './feed.ts';
+import { decodeIncoming } from './received-changes.ts';
 import { withdrawUndecided } from './recovery.ts';
 import type { Replica } from './replica.ts';
 import { writeRetention } from './retention.ts';
@@ -145,8 +146,7 @@ export function catchUpSystem(system: System, entries: readonly FeedEntry[], now
     }
     try {
       replica.port.transaction(() => {
-        const bytes = present(fromBase64(entry.changes), 'changes are base64');
-        applyChanges(replica.port, inOwnLayouts(replica.port, decodeChanges(bytes)));
+        applyChanges(replica.port, decodeIncoming(replica.port, entry.changes));
         const { retention } = entry;
         if (retention !== undefined) writeRetention(replica.port, retention);
         replica.appendFeed('write', { feed: 'write', ...(retention !== undefined && { retention }) }, now);

@@ -1,19 +1,17 @@
-import { present } from '../../base/assert.ts';
-import { fromBase64, toBase64 } from '../../protocol/base64.ts';
+import { toBase64 } from '../../protocol/base64.ts';
 import type { TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
-import { applyChanges, MisfitError } from '../log/apply.ts';
+import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { decodeChanges, encodeChanges } from '../log/encoding.ts';
+import { encodeChanges } from '../log/encoding.ts';
 import { readCaptured } from '../log/read.ts';
-import { MARKS } from './bookkeeping.ts';
-import { inOwnLayouts } from './feed.ts';
+import { applyOrDie, refuseLocked, wounded } from './contention.ts';
 import type { Work } from './group.ts';
-import { logMarks } from './identifiers.ts';
+import { apartFromMarks, logMarks } from './identifiers.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
+import { decodeIncoming } from './received-changes.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
-import { waitOrDie, wounded } from './wounded.ts';
 
 /**
  * Reference tables that are written beside others: a transaction that the system partition anchors. Its own part comes first, and is
@@ -42,19 +40,17 @@ export function findReferencePart(
       // The schema change may wait for what the transaction will hold elsewhere.
       if (obstacle?.kind === 'held') throw wounded();
       if (obstacle !== null) return obstacle;
-      waitOrDie(request, replica.locks.blockers(partLocks(replica, part, now)));
+      refuseLocked(replica, request, partLocks(replica, part, now));
       const { captured, results } = rehearse(replica.port, () => {
         const own = runPart(replica, part, now);
         return { results: own, captured: readCaptured(replica.port) };
       });
-      const isMark = ({ tableId }: Change): boolean => tableId === MARKS.id;
       // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
-      const marks = captured.filter(isMark);
+      const { rows: changes, marks } = apartFromMarks(captured);
       if (marks.length > 0) {
         logMarks(replica.port, marks);
         replica.append('write', null, now);
       }
-      const changes = captured.filter((change) => !isMark(change));
       found({ changes, results, feedIndex: replica.feedIndex });
       return { kind: 'done', body: '{}' };
     },
@@ -75,12 +71,7 @@ export function referencesText({ changes }: ReferencePart): string {
 /** Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. */
 export function receiveReferences(replica: Replica, references: string, now: number): void {
   const { port } = replica;
-  const changes = decodeChanges(present(fromBase64(references), 'changes are base64'));
-  try {
-    applyChanges(port, inOwnLayouts(port, changes));
-  } catch (error) {
-    // A copy is further by now: then the transaction is to be tried again, and the anchor says so too.
-    throw error instanceof MisfitError ? wounded() : error;
-  }
+  // A copy may be further by now: the anchor refuses that too.
+  applyOrDie(port, decodeIncoming(port, references));
   replica.append('write', null, now);
 }

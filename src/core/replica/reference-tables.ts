@@ -23,9 +23,8 @@ export function yetToWrite(replica: Replica, request: ExecuteRequest): TableId[]
   return earlierAnswer(replica, request) === null ? writtenReferences(replica, request.statements) : [];
 }
 
-/** Of a transaction: those that its part in the system partition, which anchors it, may write. */
+/** Of a transaction: those that its part here, in the system partition, which anchors it, may write. */
 export function writtenByTransaction(replica: Replica, { parts }: TransactRequest): TableId[] {
-  if (!replica.isSystem) return [];
   const own = parts.find(({ partition, read }) => partition === replica.identity.partition && !read);
   return own === undefined ? [] : writtenReferences(replica, own.statements);
 }

@@ -9,7 +9,7 @@ import { HybridClock } from '../clock/hybrid-clock.ts';
 import { readArguments } from '../execution/arguments.ts';
 import { failureOf } from '../execution/failure.ts';
 import { type ExecutionContext, run, type StatementResult } from '../execution/run.ts';
-import { finishCommit } from '../log/append.ts';
+import { finishCommit, type InTransaction } from '../log/append.ts';
 import type { Change, CommitInput, CommitKind } from '../log/commit.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
@@ -266,8 +266,7 @@ export class Replica {
     const reply = insertChunk(context, head, rows);
     checkImported(this.port, this.#schema, this.#identity, head);
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
-    if (this.isSystem && reply.rows > 0) this.appendFeed('write', { feed: 'write' }, now);
-    else this.append('write', null, now);
+    this.appendWritten('write', now);
     return JSON.stringify(reply);
   }
 
@@ -333,11 +332,7 @@ export class Replica {
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
     const answer = encodeAnswer(this, request, results);
     if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);
-    if (this.isSystem && changesReference(readCaptured(this.port))) {
-      this.appendFeed('write', { feed: 'write' }, now);
-    } else {
-      this.append('write', null, now);
-    }
+    this.appendWritten('write', now);
     return withSession(this, answer, request.session);
   }
 
@@ -372,6 +367,13 @@ export class Replica {
     this.append(kind, JSON.stringify(payload), now, transaction);
   }
 
+  /** Finishes an entry over what statements have written: one that every partition follows, if that is a reference table. */
+  appendWritten(kind: CommitKind, now: number, transaction?: InTransaction): void {
+    if (this.isSystem && changesReference(readCaptured(this.port)))
+      this.appendFeed(kind, { feed: 'write' }, now, transaction);
+    else this.append(kind, null, now, transaction);
+  }
+
   /** Finishes an entry of the log over what was changed since the last one; see `finishCommit`. */
   append(
     kind: CommitKind,
@@ -393,7 +395,5 @@ export class Replica {
     return timestamp;
   }
 }
-
-type InTransaction = Pick<CommitInput, 'transactionId' | 'commitTimestamp'>;
 
 const NO_TRANSACTION = { transactionId: null, commitTimestamp: null } as const;

@@ -1,5 +1,4 @@
 import { present } from '../../base/assert.ts';
-import { fromBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { parseJson } from '../../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../../protocol/json-value.ts';
@@ -10,14 +9,14 @@ import type {
 } from '../../protocol/restore.ts';
 import { failureOf } from '../execution/failure.ts';
 import { createRows } from '../log/create-rows.ts';
-import { decodeChanges, sameValues } from '../log/encoding.ts';
+import { sameValues } from '../log/encoding.ts';
 import { layoutOf, readLayouts } from '../log/layout.ts';
 import { readRow } from '../log/rows.ts';
 import { encodeEscapes } from './escapes.ts';
 import { layoutFor, readPage } from './export.ts';
-import { inOwnLayouts } from './feed.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { checkOwnership } from './ownership.ts';
+import { decodeIncoming } from './received-changes.ts';
 import type { Replica } from './replica.ts';
 import { entryChange, entryOf, uniqueViolation } from './unique-entries.ts';
 
@@ -52,9 +51,8 @@ export function enterRestored(replica: Replica, request: RestoreEnterRequest, no
   const { port, schema, identity } = replica;
   try {
     port.transaction(() => {
-      const bytes = present(fromBase64(request.changes), 'changes are base64');
       const layouts = readLayouts(port);
-      const fresh = inOwnLayouts(port, decodeChanges(bytes)).filter((change) => {
+      const fresh = decodeIncoming(port, request.changes).filter((change) => {
         const entry = present(change.after, 'an entry comes');
         const there = readRow(port, layoutOf(layouts, change), entry);
         return there === null || !sameValues(there, entry);

@@ -18,12 +18,11 @@ import {
   type ScriptEntry,
   statementBytes,
 } from '../transaction/script.ts';
-import { MARKS } from './bookkeeping.ts';
 import { errandLocks } from './errand.ts';
 import type { Escape, Reach } from './escapes.ts';
 import { refuseFilling } from './fill-part.ts';
 import { freeing } from './freed.ts';
-import type { IdentifierSource } from './identifiers.ts';
+import { apartFromMarks, type IdentifierSource } from './identifiers.ts';
 import { sortIncoming } from './key-changes.ts';
 import { LockedError } from './locked.ts';
 import { fitting } from './overtaken.ts';
@@ -240,10 +239,10 @@ function captured(port: SqlitePort, room: number): Pick<Tried, 'changes' | 'mark
   const marks: Change[] = [];
   let bytes = 0;
   for (const page of readCapturedPages(port)) {
-    const own = page.filter(({ tableId }) => tableId !== MARKS.id);
-    marks.push(...page.filter(({ tableId }) => tableId === MARKS.id));
-    changes.push(...own);
-    bytes += changesBytes(own);
+    const own = apartFromMarks(page);
+    marks.push(...own.marks);
+    changes.push(...own.rows);
+    bytes += changesBytes(own.rows);
     if (bytes > room) throw tooLarge();
   }
   return { changes, marks };

@@ -13,9 +13,9 @@ import { covers } from '../schema/token-map.ts';
 import type { Lock } from '../transaction/lock.ts';
 import { type Escape, type Reach, type Split, splitChanges } from './escapes.ts';
 import type { Identity } from './identity.ts';
-import { decodeIncoming } from './incoming.ts';
 import { fitting, overtaken } from './overtaken.ts';
 import { tokenOfImage } from './ownership.ts';
+import { decodeIncoming } from './received-changes.ts';
 import type { Replica } from './replica.ts';
 
 /**

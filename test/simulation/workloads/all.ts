@@ -30,6 +30,11 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   givenIds,
 ];
 
+/** From `from` on, those of a workload; `name` null: all. */
+export function* seedsOf(from: number, name: string | null): Generator<number> {
+  for (let seed = from; ; seed++) if (name === null || workloadOf(seed).name === name) yield seed;
+}
+
 /** Seeds take one after another. */
 // biome-ignore lint/suspicious/noExplicitAny: as above.
 export function workloadOf(seed: number): Workload<any> {
