@@ -4,6 +4,7 @@ import { placedIds } from '../core/plan/given-ids.ts';
 import type { ClaimedIds } from '../protocol/transaction.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
+import { changedInTheEnd } from './spread.ts';
 
 /** Ids that statements give, and the partition that the row with each goes to: of several statements, the last one's. */
 export type Claims = ReadonlyMap<TableId, ReadonlyMap<bigint, PartitionId>>;
@@ -42,10 +43,7 @@ export function claimedIn(claims: Claims, partition: PartitionId): ClaimedIds[] 
 function refuseMoves({ schema }: KnownNetwork, planned: readonly Planned[], claims: Claims): void {
   const names = [...claims.keys()].map((id) => asciiLower(schema.stored.get(id)?.name ?? ''));
   for (const [index, { plan }] of planned.entries()) {
-    if (plan.kind !== 'route' && plan.kind !== 'scatter-write') continue;
-    const moved = [...(plan.moves ?? []), ...(plan.acts ?? [])].find((name) =>
-      names.includes(asciiLower(name)),
-    );
+    const moved = changedInTheEnd(plan).find((name) => names.includes(asciiLower(name)));
     if (moved === undefined) continue;
     throw new PlanRefusal(
       'unsupported',

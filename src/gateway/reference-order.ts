@@ -2,41 +2,76 @@ import { asciiLower } from '../base/ascii.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
-import { parentsOf, tablesOf } from './spread.ts';
+import { changedInTheEnd, parentsOf, tablesOf } from './spread.ts';
+
+/** What statements use in other partitions than the system partition, by lower-case names: the first that does. */
+interface Used {
+  /** Reference tables that they read. */
+  readonly read: Map<string, number>;
+  /** Reference tables that rows which they write refer to. */
+  readonly parents: Map<string, number>;
+  /** Partitioned tables. */
+  readonly own: Map<string, number>;
+}
 
 /**
  * Reference tables are written before anything else of a transaction runs, so that all partitions have the rows. A statement that
- * uses such a table and stands before would see what comes after it.
+ * uses such a table and stands before would see what comes after it. But rows may be taken away whose children go before.
  *
  * @throws PlanRefusal
  */
 export function refuseUseBeforeWrite({ schema }: KnownNetwork, planned: readonly Planned[]): void {
-  const used = new Map<string, number>();
+  const used: Used = { read: new Map(), parents: new Map(), own: new Map() };
   for (const [index, each] of planned.entries()) {
-    if (each.plan.kind === 'reference-write') {
-      const written = [...each.plan.tables.reference, ...each.plan.reaches].find((name) =>
-        used.has(asciiLower(name)),
-      );
-      if (written === undefined) continue;
-      throw new PlanRefusal(
-        'unsupported',
-        `statements[${index}] writes the reference table "${written}", which statements[${used.get(asciiLower(written))}] uses: ` +
-          'put writes of reference tables first',
-      );
+    if (each.plan.kind !== 'reference-write') {
+      note(used, each, index, schema);
+      continue;
     }
-    for (const name of usedElsewhere(each, schema)) if (!used.has(name)) used.set(name, index);
+    const written = [...each.plan.tables.reference, ...each.plan.reaches].map(asciiLower);
+    const what = (name: string) => `writes the reference table "${name}"`;
+    refuse(index, written, used.read, what);
+    if (!onlyTakes(each, schema)) refuse(index, written, used.parents, what);
+    const { acts = [] } = each.plan;
+    refuse(index, acts.map(asciiLower), used.own, (name) => `has foreign keys change rows of "${name}"`);
   }
 }
 
-/** Lower-case names of the reference tables that a statement uses in other partitions than the one that writes them. */
-function usedElsewhere({ plan }: Planned, schema: Schema): string[] {
-  if (!('tables' in plan) || plan.kind === 'system') return [];
+function refuse(
+  index: number,
+  names: readonly string[],
+  used: ReadonlyMap<string, number>,
+  what: (name: string) => string,
+): void {
+  const name = names.find((each) => used.has(each));
+  if (name === undefined) return;
+  throw new PlanRefusal(
+    'unsupported',
+    `statements[${index}] ${what(name)}, which statements[${used.get(name)}] uses: put writes of reference tables first`,
+  );
+}
+
+/** Whether no row comes, for others to refer to. */
+function onlyTakes({ plan, parsed }: Planned, schema: Schema): boolean {
+  if (parsed.statement.kind !== 'delete' || plan.kind !== 'reference-write') return false;
+  return [...plan.tables.reference, ...plan.reaches].every((name) => schema.triggersOn(name).length === 0);
+}
+
+function note(used: Used, each: Planned, index: number, schema: Schema): void {
+  const { plan } = each;
+  if (!('tables' in plan) || plan.kind === 'system') return;
   // Reference tables alone are read where they are written, in turn.
-  if (plan.tables.partitioned.length === 0) return [];
-  const fires = tablesOf(plan).some((name) => schema.triggersOn(name).length > 0);
-  if (!fires) return [...plan.tables.reference.map(asciiLower), ...parentsOf(plan, schema)];
+  if (plan.tables.partitioned.length === 0) return;
+  const noteIn = (map: Map<string, number>, names: readonly string[]) => {
+    for (const name of names) if (!map.has(asciiLower(name))) map.set(asciiLower(name), index);
+  };
+  noteIn(used.own, [...tablesOf(plan), ...changedInTheEnd(plan)]);
+  noteIn(used.read, plan.tables.reference);
+  noteIn(used.parents, parentsOf(plan, schema));
+  if (!tablesOf(plan).some((name) => schema.triggersOn(name).length > 0)) return;
   // What triggers read is not told.
-  return schema.catalogue.tables.flatMap(({ name, placement }) =>
-    placement.kind === 'reference' ? [asciiLower(name)] : [],
+  const references = schema.catalogue.tables.filter(({ placement }) => placement.kind === 'reference');
+  noteIn(
+    used.read,
+    references.map(({ name }) => name),
   );
 }

@@ -7,6 +7,7 @@ import { type Planned, PlanRefusal } from './planned.ts';
 
 /** Whether the write may change rows, or entries of indexes, in other partitions than those that run it: only a transaction can. */
 export function spreads(plan: Plan): boolean {
+  if (plan.kind === 'reference-write') return plan.referring !== undefined;
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
   return plan.moves !== undefined || plan.indexes !== undefined;
 }
@@ -38,9 +39,15 @@ export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Pla
           'send it in a later request, or put it before',
       );
     }
-    if (plan.kind !== 'route' && plan.kind !== 'scatter-write') continue;
-    for (const name of [...(plan.moves ?? []), ...(plan.acts ?? [])]) moved.set(asciiLower(name), index);
+    for (const name of changedInTheEnd(plan)) moved.set(asciiLower(name), index);
   }
+}
+
+/** Names of the tables whose rows a statement moves, or has foreign keys judge or change: not in its turn. */
+export function changedInTheEnd(plan: Plan): readonly string[] {
+  if (plan.kind === 'reference-write') return [...(plan.acts ?? []), ...(plan.referring ?? [])];
+  if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return [];
+  return [...(plan.moves ?? []), ...(plan.acts ?? [])];
 }
 
 /** Lower-case names of the tables that a statement reads or writes, and of those that rows which it writes refer to. */

@@ -3,6 +3,7 @@ import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
+import type { Plan } from '../core/plan/plan.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -78,7 +79,9 @@ export async function executeTransaction(
       ...(visitors !== undefined && { visitors }),
     };
   });
-  const parts = claims === null ? own : withClaims(known, own, claims);
+  const everywhere = claims !== null || planned.some(({ plan }) => takesReferredRows(plan));
+  const all = everywhere ? withIdle(known, own) : own;
+  const parts = claims === null ? all : withClaims(all, claims);
   const anchor = anchorOf(known, planned, parts, keyed);
   const read = parts.every((part) => part.read);
   if (request.demand.past !== null) {
@@ -237,21 +240,26 @@ function transactionPart(
   };
 }
 
-/** Every partition has a part, and is asked for all ids. */
-function withClaims(
-  known: KnownNetwork,
-  parts: readonly TransactionPart[],
-  claims: Claims,
-): TransactionPart[] {
+/** Rows that refer to what it takes away may be anywhere. */
+function takesReferredRows(plan: Plan): boolean {
+  return plan.kind === 'reference-write' && plan.referring !== undefined;
+}
+
+/** Every partition has a part, which may have to change something. */
+function withIdle(known: KnownNetwork, parts: readonly TransactionPart[]): TransactionPart[] {
   const working = new Set(parts.map(({ partition }) => partition));
   const others = known.tokens.partitions().filter((partition) => !working.has(partition));
   const idle = others.map((partition) => transactionPart(known, [], partition, []));
+  // No row of a partitioned table is in the system partition.
   return [...parts, ...idle].map((part) => ({
     ...part,
-    // A part that only reads has them to look for; no row of their tables is in the system partition.
     read: part.partition === SYSTEM_PARTITION && part.read,
-    ids: claimedIn(claims, part.partition),
   }));
+}
+
+/** Each is asked for all ids. */
+function withClaims(parts: readonly TransactionPart[], claims: Claims): TransactionPart[] {
+  return parts.map((part) => ({ ...part, ids: claimedIn(claims, part.partition) }));
 }
 
 interface Together {

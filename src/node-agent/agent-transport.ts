@@ -183,7 +183,7 @@ export class AgentTransport implements PartitionTransport {
   }
 }
 
-/** A message in which version 5 of the protocol may ask for what one of version 4 would do otherwise: reference tables without a freeze. */
+/** A message in which a version of the protocol may ask for what the one before it would do otherwise: see its history. */
 const SPANNING = 'transact';
 
 /** While a cluster is being upgraded, transactions over partitions go through hosts of their leaders' version. */

@@ -3,6 +3,7 @@ import { failureOf } from '../core/execution/failure.ts';
 import { applyFeed, checkSchemaChange, feedHolders, setHold } from '../core/replica/feed.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import type { SchemaChange } from '../core/schema/change.ts';
+import { copyLock } from '../core/transaction/lock.ts';
 import type { Holder } from '../core/transaction/lock-table.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
@@ -72,7 +73,7 @@ export class FeedFollower {
 
   /** Once nothing is prepared that has read the tables, nobody reads them: see protocol/freeze.ts. */
   async freeze(freeze: Freeze): Promise<void> {
-    const wanted = freeze.tables.map((table) => ({ table, token: null, exclusive: true }));
+    const wanted = freeze.tables.map((table) => copyLock(table, true));
     const holders = () => this.#replica().locks.preparedBlockers(wanted);
     while (holders().length > 0) await this.#drain(holders);
     this.copies.freeze(freeze);

@@ -37,14 +37,14 @@ const MESSAGES = [
  * write its line of history, the upgrade, and the new hash here.
  */
 describe('formats', () => {
-  test('messages between hosts are those of RPC version 4', () => {
+  test('messages between hosts are those of their RPC version', () => {
     expect({
       version: RPC_VERSION,
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "1717c979b4f4decc",
-        "version": 5,
+        "hash": "427e5783abeb1d4f",
+        "version": 6,
       }
     `);
   });

@@ -64,8 +64,8 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'an id is given although a row with it is about to come',
     workload: 'given-ids',
     file: 'src/core/transaction/footprint.ts',
-    find: '  return [...rows, ...coming];',
-    replace: '  return coming.length < 0 ? coming : rows;',
+    find: '  return [...rows, ...coming, ...copies];',
+    replace: '  return coming.length < 0 ? coming : [...rows, ...copies];',
   },
   {
     name: 'an id is given that an interactive transaction has generated',
@@ -85,8 +85,8 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'parts beside a write of a reference table do not find what it writes',
     workload: 'copies',
     file: 'src/core/replica/participant.ts',
-    find: '  if (request.references !== undefined) receiveReferences(',
-    replace: '  if (request.references === null) receiveReferences(',
+    find: '  if (request.references === undefined) return [];',
+    replace: '  if (request.references !== null) return [];',
   },
   {
     name: 'a decision that writes a reference table is not in the feed',
@@ -101,5 +101,26 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     file: 'src/partition/transactions.ts',
     find: '    if (follows && end.commitTimestamp !== null) await this.#options.feed.followOwn(end.transaction);',
     replace: '',
+  },
+  {
+    name: 'rows that refer to what a reference table loses are left as they are',
+    workload: 'foreign keys (cascade, by copy)',
+    file: 'src/core/replica/referrers.ts',
+    find: '  return sameValues(referring(row), referring(image)) ? row : null;',
+    replace: '  return sameValues(referring(row), referring(image)) ? null : null;',
+  },
+  {
+    name: 'nobody looks in the copies who refers to what goes',
+    workload: 'foreign keys (restrict, by copy)',
+    file: 'src/core/replica/participant.ts',
+    find: '    const isViolated = violated || isReferred(replica.port, referrers);',
+    replace: '    const isViolated = violated;',
+  },
+  {
+    name: 'rows come to refer to what is about to go from the copies',
+    workload: 'foreign keys (restrict, by copy)',
+    file: 'src/core/transaction/footprint.ts',
+    find: "    if (change.type === 'create' || isSetIn(change, columns, layouts)) parents.add(table.id);",
+    replace: "    if (change.type === 'delete' && isSetIn(change, columns, layouts)) parents.add(table.id);",
   },
 ];

@@ -2,7 +2,7 @@ import { asciiLower } from '../../src/base/ascii.ts';
 import { layoutOf, readLayouts } from '../../src/core/log/layout.ts';
 import { readPrepared, readPreparedChanges } from '../../src/core/replica/prepared.ts';
 import type { SqlitePort } from '../../src/core/sqlite/port.ts';
-import { conflict } from '../../src/core/transaction/lock.ts';
+import { conflict, copyLock } from '../../src/core/transaction/lock.ts';
 import type { CertifyRequest } from '../../src/protocol/certify.ts';
 import type { Feed } from '../../src/protocol/feed.ts';
 import type { Freeze, Thaw } from '../../src/protocol/freeze.ts';
@@ -50,7 +50,7 @@ export class Witness {
   hearsFrozen({ id, port }: PartitionHost, { name, tables }: Freeze): void {
     if (this.#thawed.has(name)) return;
     const reader = readPrepared(port).find(({ locks }) =>
-      tables.some((table) => locks.some((lock) => conflict(lock, { table, token: null, exclusive: true }))),
+      tables.some((table) => locks.some((lock) => conflict(lock, copyLock(table, true)))),
     );
     if (reader !== undefined)
       this.#defect(new Error(`partition ${id} is frozen, while ${reader.transaction} has read its copies`));

@@ -25,9 +25,10 @@ export function planChange(ast: Update | Delete, sql: string, schema: Schema): P
   const model = analyseChange(analyzer, ast, null);
   refuseConnectionCalls(analyzer);
   const changed = ast.kind === 'update' ? changedColumns(ast.set) : null;
+  if (model.table.placement.kind === 'reference')
+    return planReferenceWrite(analyzer, schema, model.table, ast, changed);
   const reaches = reachOf(schema, model.table, eventsOf(ast), changed);
   const tables = tablesOf(analyzer, model.table);
-  if (model.table.placement.kind === 'reference') return planReferenceWrite(analyzer, model.table, reaches);
   const pinned = pinOf(analyzer.uses, analyzer.graph);
   const one = pinned !== null && pinned.tuples.length === 1 ? pinned : null;
   const key = ast.kind === 'update' ? changedKey(model, ast.set, one) : null;

@@ -20,9 +20,17 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
       return [row(plan.kind, plan.action), row('why', plan.message)];
     case 'schema':
     case 'pragma':
-    case 'reference-write':
     case 'system':
       return [row(plan.kind, plan.reason)];
+    case 'reference-write':
+      return [
+        row(plan.kind, plan.reason),
+        ...reachRows(plan.reaches),
+        ...(plan.referring === undefined
+          ? []
+          : [row('rows may refer to it', `${plan.referring.join(', ')}: all partitions take part`)]),
+        ...spreadRows(plan),
+      ];
     case 'route':
       return [
         row('route', `${plan.access}: ${plan.reason}`),
@@ -93,7 +101,7 @@ function spreadRows({
   acts = [],
   staged,
   ids,
-}: Pick<RoutePlan, 'moves' | 'indexes' | 'acts' | 'staged' | 'ids'>): ExplainRow[] {
+}: Pick<Partial<RoutePlan>, 'moves' | 'indexes' | 'acts' | 'staged' | 'ids'>): ExplainRow[] {
   const references = indexes.filter(isKeyOver);
   const uniques = indexes.filter((text) => !isKeyOver(text));
   return [

@@ -28,8 +28,8 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   const { table } = model;
   const sets = ast.upserts.flatMap((upsert) => upsert.set ?? []);
   const changed = ast.or === 'REPLACE' ? null : changedColumns(sets);
+  if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, schema, table, ast, changed);
   const reaches = reachOf(schema, table, eventsOf(ast), changed);
-  if (table.placement.kind === 'reference') return planReferenceWrite(analyzer, table, reaches);
   const layout = layoutOf(table, ast);
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
   const values = core?.ast.kind === 'values' ? core.ast : null;

@@ -201,6 +201,10 @@ export interface ReferenceWritePlan {
   readonly kind: 'reference-write';
   readonly tables: Tables;
   readonly reaches: readonly string[];
+  /** Partitioned tables whose rows foreign keys then change, and triggers on them. */
+  readonly acts?: readonly string[];
+  /** Partitioned tables with rows that may refer to what it takes away: every partition takes part. */
+  readonly referring?: readonly string[];
   readonly reason: string;
 }
 

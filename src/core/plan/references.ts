@@ -2,7 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { keyOverText, type ReferenceIndex } from '../schema/reference-index.ts';
 import type { Table } from '../schema/table.ts';
-import { eventsOf, type WriteEvent, wholeReachOf } from '../sql/analysis/reach.ts';
+import { eventsOf, type Reach, type WriteEvent, wholeReachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { triggerStatement, viewSelect } from '../sql/analysis/view.ts';
 import { walk } from '../sql/analysis/walk.ts';
@@ -28,14 +28,28 @@ export function concernsOf(
     ...referencesOf(schema, table, ast, reaches, changed),
   ];
   if (schema.catalogue.references === undefined) return indexes.length === 0 ? {} : { indexes };
-  const { acted, cascaded, actions } = wholeReachOf(schema, table, eventsIn(table, ast), changed);
-  for (const { index, event } of actions) if (event === 'UPDATE') refuseAction(schema, index);
-  if (acted.length > 0) {
-    refuseTriggers(schema, [table.name, ...reaches], acted);
-    // What such a trigger writes itself is there.
-    refuseTriggers(schema, acted, cascaded);
-  }
+  const reach = wholeReachOf(schema, table, eventsIn(table, ast), changed);
+  const { acted } = reach;
+  refuseActed(schema, reach);
+  if (acted.length > 0) refuseTriggers(schema, [table.name, ...reaches], acted);
   return { ...(indexes.length > 0 && { indexes }), ...(acted.length > 0 && { acts: acted }) };
+}
+
+/** @throws Refusal for what foreign keys cannot do to rows of other partitions */
+export function refuseActed(schema: Schema, { acted, cascaded, actions, referring }: Reach): void {
+  for (const { index, event } of actions) {
+    const child = schema.stored.get(index.of);
+    if (event !== 'UPDATE' || child === undefined) continue;
+    refuseAction(schema, child, index.columns, keyOverText(index, child, schema.stored.get(index.parent)));
+  }
+  for (const { child, foreignKey, event } of referring) {
+    const { columns, parent } = foreignKey;
+    if (event !== 'UPDATE' && !/SET/i.test(foreignKey.onDelete)) continue;
+    if (event === 'UPDATE' && !/SET|CASCADE/i.test(foreignKey.onUpdate)) continue;
+    refuseAction(schema, child, columns, keyOverText(foreignKey, child, schema.table(parent)));
+  }
+  // What such a trigger writes itself is there.
+  if (acted.length > 0) refuseTriggers(schema, acted, cascaded);
 }
 
 /** Whether foreign keys over partitions may be concerned: rows of theirs are judged where they belong, not as visitors. */
@@ -89,7 +103,8 @@ function replaces({ sql }: Table, ast: Insert | Update | Delete): boolean {
   return ast.kind !== 'delete' && (ast.or === 'REPLACE' || /\bON\s+CONFLICT\s+REPLACE\b/i.test(sql));
 }
 
-function eventsIn(table: Table, ast: Insert | Update | Delete): readonly WriteEvent[] {
+/** What a write does to rows of its table, those in its way included. */
+export function eventsIn(table: Table, ast: Insert | Update | Delete): readonly WriteEvent[] {
   const events = eventsOf(ast);
   return replaces(table, ast) && !events.includes('DELETE') ? [...events, 'DELETE'] : events;
 }
@@ -125,16 +140,13 @@ function tablesIn(schema: Schema, node: Node): string[] {
 }
 
 /** A foreign key cannot do to a row what no statement can. */
-function refuseAction(schema: Schema, index: ReferenceIndex): void {
-  const child = schema.stored.get(index.of);
-  if (child === undefined) return;
-  const columns = index.columns.map(asciiLower);
+function refuseAction(schema: Schema, child: Table, set: readonly string[], keyText: string): void {
+  const columns = set.map(asciiLower);
   const id = child.rowidColumn ?? child.rowidName;
-  const what = `the foreign key ${keyOverText(index, child, schema.stored.get(index.parent))} would change `;
   if (id !== null && columns.includes(asciiLower(id))) {
     refuse(
       'key-change',
-      `${what}the id of rows of "${child.name}", which cannot be: change or delete those rows first`,
+      `the foreign key ${keyText} would change the id of rows of "${child.name}", which cannot be: change or delete those rows first`,
     );
   }
   const key = child.placement.kind === 'partitioned' ? child.placement.key : [];

@@ -11,7 +11,7 @@ import { readCommit } from '../log/read.ts';
 import { applySchemaChange, indexesOnRows, isCreatedAlone, withFilling } from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
-import type { Lock } from '../transaction/lock.ts';
+import { copyLock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
 import { decodeIncoming, decodeReceived } from './received-changes.ts';
@@ -103,9 +103,7 @@ export function feedHolders({ locks, systemIndex }: Replica, feed: Feed): readon
   for (const entry of feed.entries) {
     if (entry.index <= systemIndex) continue;
     if (entry.kind === 'schema') return locks.holders;
-    const needed = decodeReceived(entry.changes).map(
-      ({ tableId }): Lock => ({ table: tableId, token: null, exclusive: true }),
-    );
+    const needed = decodeReceived(entry.changes).map(({ tableId }) => copyLock(tableId, true));
     for (const holder of locks.preparedBlockers(needed, entry.transaction ?? null)) holders.add(holder);
   }
   return [...holders];

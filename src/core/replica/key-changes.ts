@@ -1,13 +1,13 @@
-import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import type { Change, Image } from '../log/commit.ts';
 import { latin1 } from '../log/encoding.ts';
-import { keyText, type Layout, type Layouts, layoutOf } from '../log/layout.ts';
+import type { Layouts } from '../log/layout.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { encodeKey } from '../schema/partition-key.ts';
 import type { ReferenceIndex } from '../schema/reference-index.ts';
 import type { Escape } from './escapes.ts';
+import { lostKeys } from './lost-keys.ts';
 import { keyOf, tokenOfEntry } from './unique-entries.ts';
 
 /** A row has a key no more that foreign keys over partitions may refer to. */
@@ -23,44 +23,17 @@ export interface ReferenceAction extends KeyChange {
   readonly entry: Image;
 }
 
-/**
- * What changes of rows mean for those that refer to them, with each row followed through all of its changes: a key that it
- * had before them, and has no more. A row that is replaced is deleted, whatever comes in its place.
- */
+/** What changes of rows mean for those that refer to them. */
 export function keyChangesOf(changes: readonly Change[], layouts: Layouts, schema: Schema): KeyChange[] {
   if (schema.catalogue.references === undefined) return [];
   const found: KeyChange[] = [];
   for (const [table, own] of Map.groupBy(changes, ({ tableId }) => tableId))
-    for (const index of schema.referencesTo({ id: table })) found.push(...changesOf(index, own, layouts));
-  return found;
-}
-
-function changesOf(index: ReferenceIndex, changes: readonly Change[], layouts: Layouts): KeyChange[] {
-  const found: KeyChange[] = [];
-  /** By where a row is now: the key that it began with (null: none), and the present one. */
-  const rows = new Map<string, { first: Image | null; last: Image | null }>();
-  for (const change of changes) {
-    const layout = layoutOf(layouts, change);
-    const { before, after } = change;
-    let first = before === null ? null : parentKey(index, layout, before);
-    if (before !== null) {
-      const known = rows.get(keyText(layout, before));
-      rows.delete(keyText(layout, before));
-      if (known !== undefined) first = known.first;
+    for (const index of schema.referencesTo({ id: table })) {
+      const isSame = (a: Image, b: Image) => isSameKey(index, a, b);
+      const lost = lostKeys(index.parentColumns, isSame, own, layouts);
+      found.push(...lost.map(({ from, to }) => ({ index, from, to })));
     }
-    if (after !== null) rows.set(keyText(layout, after), { first, last: parentKey(index, layout, after) });
-    else if (first !== null) found.push({ index, from: first, to: null });
-  }
-  for (const { first, last } of rows.values())
-    if (first !== null && last !== null && !isSameKey(index, first, last))
-      found.push({ index, from: first, to: last });
-  return found.filter(({ from }) => !from.includes(null));
-}
-
-/** The values that a row of the parent's can be referred to by. */
-function parentKey({ parentColumns }: ReferenceIndex, layout: Layout, image: Image): Image {
-  const names = layout.columns.map(asciiLower);
-  return parentColumns.map((name) => image[names.indexOf(asciiLower(name))] ?? null);
+  return found;
 }
 
 /** As the parent's columns compare them. */

@@ -16,6 +16,7 @@ import { promise, takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import { decodeIncoming } from './received-changes.ts';
 import { receiveReferences } from './reference-part.ts';
+import { isReferred } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
@@ -49,7 +50,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const former = readPreparedOne(port, transaction);
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
-    if (request.references !== undefined) receiveReferences(replica, request.references, now);
+    const { references } = request;
+    const referrers = references === undefined ? [] : receiveReferences(replica, references, now);
     // Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
     // locked, the value is where its index is.
     applyOrDie(port, before);
@@ -59,7 +61,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     const { there, kept, ...left } = runErrand(replica, incoming, (actions) =>
       asStatements(replica, request, actions),
     );
-    return { changes: [...there, ...kept], ...left };
+    const isViolated = left.violated || isReferred(port, referrers);
+    return { changes: [...there, ...kept], ...left, violated: isViolated };
   });
   const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];
   deletePrepared(port, transaction);

@@ -23,6 +23,7 @@ import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { receiveReferences } from './reference-part.ts';
 import { consequencesOf } from './references.ts';
+import { actOnReferrers, isReferred, movedReferrers, type Referrer, referrerLocks } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
@@ -55,9 +56,21 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const needed = [...partLocks(replica, part, now), ...(visitors?.locks ?? [])];
   refuseLocked(replica, request, needed);
   takeNotice(replica, request.time, now);
-  const { changes, marks, results, done, escaped, violated } = rehearse(replica.port, () =>
-    execute(replica, request, visitors, now),
-  );
+  const {
+    changes,
+    marks,
+    results,
+    done,
+    escaped,
+    violated,
+    locks: acted,
+  } = rehearse(replica.port, () => {
+    const referrers = referrersIn(replica, request, now);
+    const { violated, ...executed } = execute(replica, request, { visitors, referrers }, now);
+    const isViolated = violated || isReferred(replica.port, referrers);
+    return { ...executed, violated: isViolated, locks: referrerLocks(referrers, replica.schema) };
+  });
+  needed.push(...acted);
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];
@@ -101,14 +114,27 @@ interface Executed {
   readonly violated: boolean;
 }
 
+/** Rows that refer to what reference tables lose. The copies are then as they will be. */
+function referrersIn(replica: Replica, request: PrepareRequest, now: number): readonly Referrer[] {
+  if (request.references === undefined) return [];
+  const referrers = receiveReferences(replica, request.references, now);
+  // What others have prepared to do with them comes first.
+  refuseLocked(replica, request, referrerLocks(referrers, replica.schema));
+  return referrers;
+}
+
+interface There {
+  readonly visitors: Visitors | null;
+  readonly referrers: readonly Referrer[];
+}
+
 function execute(
   replica: Replica,
   request: PrepareRequest,
-  visitors: Visitors | null,
+  { visitors, referrers }: There,
   now: number,
 ): Executed {
   const { part } = request;
-  if (request.references !== undefined) receiveReferences(replica, request.references, now);
   const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
   if (part.chunk !== undefined) {
     // The anchor has looked for ids before it knew the schema of now.
@@ -126,19 +152,21 @@ function execute(
     return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
   if (staged.size > 0 && visitors === null) throw notStaged();
-  const plain = movable.size === 0 && !indexes && claims === null;
+  const plain = movable.size === 0 && !indexes && claims === null && referrers.length === 0;
   if (visitors !== null) receive(replica, visitors, now);
   claims?.claim(now);
+  asStatements(replica, request, () => actOnReferrers(replica.port, referrers));
   const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request, claims);
   if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
+  const moving = movable.union(movedReferrers(referrers, schema));
   const split: Splitting =
     staged.size === 0
-      ? movingOf(replica, movable)
+      ? movingOf(replica, moving)
       : (rows, layouts) =>
           splitStaged(rows, layouts, schema, identity, {
             staged,
-            movable,
+            movable: moving,
             visitors: visitors?.foreign ?? [],
           });
   return { ...takeApart(replica, request, split, claims), results, done: null };
@@ -181,8 +209,13 @@ function notStaged(): AtollError {
 function writeAnywhere(replica: Replica, request: PrepareRequest, claims: Claims | null): StatementResult[] {
   // What was undone before may have inserted the same id.
   forgetLastRowid(replica.port);
+  return asStatements(replica, request, () => replica.runWrites(request.part, 'any', claims?.identifiers));
+}
+
+/** Has it wait for whoever may take back what it is refused for. */
+function asStatements<T>(replica: Replica, request: PrepareRequest, body: () => T): T {
   try {
-    return replica.runWrites(request.part, 'any', claims?.identifiers);
+    return body();
   } catch (error) {
     waitOrDie(request, freeing(replica, request.transaction, error));
     throw error;

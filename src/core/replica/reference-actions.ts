@@ -1,20 +1,17 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { assert, present } from '../../base/assert.ts';
+import { present } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import type { Image } from '../log/commit.ts';
 import { sameValues } from '../log/encoding.ts';
 import type { Layout, Layouts } from '../log/layout.ts';
-import { deleteRow, readRow, updateRow } from '../log/rows.ts';
+import { readRow } from '../log/rows.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import type { Table } from '../schema/table.ts';
 import { reachOf, type WriteEvent } from '../sql/analysis/reach.ts';
-import { truthValue } from '../sql/name.ts';
-import { parseStatement } from '../sql/parse.ts';
-import { selectExact } from '../sqlite/exact.ts';
-import { literalOf } from '../sqlite/literal.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { writtenLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
+import { changeReferring } from './acting-key.ts';
 import type { ReferenceAction } from './key-changes.ts';
 import { childOf, tokenOfRow } from './references.ts';
 import { entryOf } from './unique-entries.ts';
@@ -76,19 +73,7 @@ export function act(port: SqlitePort, schema: Schema, layouts: Layouts, action: 
   if (row === null) return;
   const now = entryOf(index, layout, row);
   if (now === null || !sameValues(now, entry)) return;
-  const todo = (to === null ? index.onDelete : index.onUpdate).toUpperCase();
-  if (todo === 'CASCADE' && to === null) {
-    deleteRow(port, layout, row);
-    return;
-  }
-  const names = layout.columns.map(asciiLower);
-  const changed = [...row];
-  index.columns.forEach((column, i) => {
-    const value =
-      todo === 'CASCADE' ? (to?.[i] ?? null) : todo === 'SET NULL' ? null : defaultOf(port, child, column);
-    changed[names.indexOf(asciiLower(column))] = value;
-  });
-  updateRow(port, layout, row, changed);
+  changeReferring(port, child, { layout, row }, index, to);
 }
 
 /** An image with nothing but the row's key. */
@@ -101,24 +86,7 @@ function rowKey({ index, entry }: ReferenceAction, layout: Layout): Image {
   return image;
 }
 
-function layoutOfTable(layouts: Layouts, { id, name }: Table): Layout {
+export function layoutOfTable(layouts: Layouts, { id, name }: Table): Layout {
   const found = [...layouts.values()].find((layout) => layout.tableId === id && layout.current);
   return present(found, () => `${name} is logged`);
-}
-
-function defaultOf(port: SqlitePort, child: Table, name: string): SqlValue {
-  const column = child.columns.find((each) => asciiLower(each.name) === asciiLower(name));
-  if (column === undefined || column.defaultSql === null) return null;
-  const [row] = selectExact(port, [`(${defaultSql(column.defaultSql)})`], '');
-  return row?.[0] ?? null;
-}
-
-/** A bare word is a text there, or TRUE or FALSE. */
-function defaultSql(sql: string): string {
-  const { statement } = parseStatement(`SELECT (${sql})`);
-  assert(statement.kind === 'select' && statement.body.kind === 'select-core', 'a default is an expression');
-  const [result] = statement.body.columns;
-  const expression = result?.kind === 'result-expression' ? result.expression : null;
-  if (expression?.kind !== 'column' || truthValue(expression) !== null) return sql;
-  return literalOf(expression.name.name);
 }

@@ -1,15 +1,18 @@
 import { toBase64 } from '../../protocol/base64.ts';
+import { AtollError } from '../../protocol/error.ts';
 import type { TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { encodeChanges } from '../log/encoding.ts';
+import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { applyOrDie, refuseLocked, wounded } from './contention.ts';
 import type { Work } from './group.ts';
 import { apartFromMarks, logMarks } from './identifiers.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { decodeIncoming } from './received-changes.ts';
+import { findReferrers, type Referrer, takesKeys } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 
@@ -47,6 +50,7 @@ export function findReferencePart(
       });
       // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
       const { rows: changes, marks } = apartFromMarks(captured);
+      refuseAlone(replica, request, changes);
       if (marks.length > 0) {
         logMarks(replica.port, marks);
         replica.append('write', null, now);
@@ -55,6 +59,21 @@ export function findReferencePart(
       return { kind: 'done', body: '{}' };
     },
   };
+}
+
+/** Rows that refer to what goes are in all partitions: none may be left out. */
+function refuseAlone(
+  { port, schema }: Replica,
+  { parts, ring = [] }: TransactRequest,
+  changes: readonly Change[],
+): void {
+  if (!takesKeys(schema, changes, readLayouts(port))) return;
+  const asked = new Set(parts.map(({ partition }) => partition));
+  if (ring.length > 0 && ring.every(([, partition]) => asked.has(partition))) return;
+  throw new AtollError(
+    'bad-request',
+    'a transaction that takes rows of reference tables away, which others may refer to, has a part in every partition',
+  );
 }
 
 /** With the decision: as it was found. */
@@ -68,10 +87,16 @@ export function referencesText({ changes }: ReferencePart): string {
   return toBase64(encodeChanges(changes));
 }
 
-/** Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. */
-export function receiveReferences(replica: Replica, references: string, now: number): void {
+/**
+ * Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. Gives the
+ * rows here that refer to what is gone.
+ */
+export function receiveReferences(replica: Replica, references: string, now: number): readonly Referrer[] {
   const { port } = replica;
+  const changes = decodeIncoming(port, references);
+  const referrers = findReferrers(replica, changes);
   // A copy may be further by now: the anchor refuses that too.
-  applyOrDie(port, decodeIncoming(port, references));
+  applyOrDie(port, changes);
   replica.append('write', null, now);
+  return referrers;
 }

@@ -1,6 +1,8 @@
 import type { TableId } from '../../base/brand.ts';
+import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { TransactRequest } from '../../protocol/transaction.ts';
+import type { Plan } from '../plan/plan.ts';
 import type { Replica } from './replica.ts';
 import { earlierAnswer } from './requests.ts';
 
@@ -18,9 +20,26 @@ export function writtenReferences(replica: Replica, statements: readonly WireSta
   return [...written];
 }
 
-/** Those that a request may write still: none if it was committed already, under its key. @throws AtollError `idempotency-conflict` */
+/**
+ * Those that a request may write still: none if it was committed already, under its key.
+ *
+ * @throws AtollError `idempotency-conflict`; `bad-request` where it is to be a transaction over partitions
+ */
 export function yetToWrite(replica: Replica, request: ExecuteRequest): TableId[] {
-  return earlierAnswer(replica, request) === null ? writtenReferences(replica, request.statements) : [];
+  if (earlierAnswer(replica, request) !== null) return [];
+  // Of a router that has planned by another schema, it is told that one first.
+  if (request.schema === replica.schema.version)
+    for (const { sql } of request.statements) refuseAlone(replica.planOf(sql));
+  return writtenReferences(replica, request.statements);
+}
+
+/** The other partitions would not hear of what their rows refer to. */
+function refuseAlone(plan: Plan | null): void {
+  if (plan?.kind !== 'reference-write' || plan.referring === undefined) return;
+  throw new AtollError(
+    'bad-request',
+    `rows of ${plan.referring.join(', ')} may refer to what it takes away: every partition has a part in such a transaction`,
+  );
 }
 
 /** Of a transaction: those that its part here, in the system partition, which anchors it, may write. */

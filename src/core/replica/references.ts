@@ -13,6 +13,7 @@ import type { Table } from '../schema/table.ts';
 import { bindExact, selectExact } from '../sqlite/exact.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
+import { actionOf, changesRows } from './acting-key.ts';
 import type { Escape } from './escapes.ts';
 import {
   actionEscape,
@@ -78,11 +79,6 @@ function entryText(tableId: number, entry: Image): string {
   return `${tableId}:${latin1(encodeValues(entry))}`;
 }
 
-/** What the foreign key says of rows whose parent is gone, or has another key. */
-function actionOf({ index, to }: KeyChange): string {
-  return (to === null ? index.onDelete : index.onUpdate).toUpperCase();
-}
-
 /** What is to be done with the rows that refer to a key. Those that came to do so in this transaction must find another parent. */
 function actionsOf(
   port: SqlitePort,
@@ -91,7 +87,7 @@ function actionsOf(
   created: ReadonlySet<string>,
 ): Escape[] {
   const { index, to } = change;
-  if (!/^(CASCADE|SET NULL|SET DEFAULT)$/.test(actionOf(change))) return [];
+  if (!changesRows(actionOf(index, to))) return [];
   return entriesOf(port, change, created).map((entry) =>
     actionEscape({ index, entry, to }, tokenOfRow(index, childOf(schema, index), entry)),
   );
@@ -117,7 +113,7 @@ function isRestricted(
   return keyChangesOf(all, layouts, schema).some(
     (change) =>
       change.index.unique === null &&
-      actionOf(change) === 'RESTRICT' &&
+      actionOf(change.index, change.to) === 'RESTRICT' &&
       entriesOf(port, change, created).length > 0,
   );
 }

@@ -2,6 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import type { TableId, Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import type { Change } from '../log/commit.ts';
+import { sameValue } from '../log/encoding.ts';
 import { keyOf, type Layouts, layoutOf } from '../log/layout.ts';
 import { tokensOf } from '../plan/bind.ts';
 import type { Plan, RoutePlan, ScatterWritePlan, Tables } from '../plan/plan.ts';
@@ -10,7 +11,7 @@ import { looseIdColumn } from '../schema/loose-ids.ts';
 import { type KeyColumn, tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { Table } from '../schema/table.ts';
-import { type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
+import { copyLock, type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
 
 /** Keys that one transaction locks one by one in a partition; of more, it locks the tables (chosen). */
 export const KEYS_MAX = 1_000;
@@ -62,7 +63,7 @@ function readLocks(
   const keys = tokens === null || tokens.length > KEYS_MAX ? [null] : tokens;
   return [
     ...partitioned.flatMap((name) => keys.map((token) => shared(schema, name, token))),
-    ...reference.map((name) => shared(schema, name, null)),
+    ...reference.map((name) => copyLock(idOf(schema, name), false)),
   ];
 }
 
@@ -80,7 +81,7 @@ function writeLocks(
   if (touched.some((name) => schema.triggersOn(name).length > 0)) return [WHOLE_EXCLUSIVE];
   const related = touched.some((name) => isRelated(schema, name));
   if (related && !touched.every((name) => staysWithKey(schema, name))) return [WHOLE_EXCLUSIVE];
-  const own: Lock[] = reference.map((name) => shared(schema, name, null));
+  const own: Lock[] = reference.map((name) => copyLock(idOf(schema, name), false));
   if (tokens !== null && tokens.length <= KEYS_MAX) {
     for (const token of tokens) own.push({ table: null, token, exclusive: true });
   } else if (related) return [WHOLE_EXCLUSIVE];
@@ -108,18 +109,20 @@ export function incomingLocks(changes: readonly Change[], layouts: Layouts, sche
 
 /**
  * Locks of what a transaction has changed; for rows whose keys its plan did not know. Of rows that come also their ids, where
- * those do not say where a row is.
+ * those do not say where a row is, and of rows that come to refer to others, the reference tables of these.
  */
 export function changedLocks(changes: readonly Change[], layouts: Layouts, schema: Schema): Lock[] {
   const tokens = new Set<Token>();
   const tables = new Set<TableId>();
   const ids = new Map<TableId, bigint[]>();
+  const parents = new Set<TableId>();
   for (const change of changes) {
     if (change.tableId < FIRST_USER_TABLE_ID) continue;
     const table = schema.stored.get(change.tableId);
     if (table === undefined) return [WHOLE_EXCLUSIVE];
     tables.add(table.id);
     noteComingId(ids, table, change, layouts);
+    noteParents(parents, table, change, layouts, schema);
     if (tokens.size > KEYS_MAX || table.placement.kind !== 'partitioned') continue;
     const columns = layoutOf(layouts, change).columns.map(asciiLower);
     const places = table.placement.key.map((name) => columns.indexOf(asciiLower(name)));
@@ -138,7 +141,33 @@ export function changedLocks(changes: readonly Change[], layouts: Layouts, schem
     tokens.size > KEYS_MAX
       ? [...tables].map((table) => ({ table, token: null, exclusive: true }))
       : [...tokens].map((token) => ({ table: null, token, exclusive: true }));
-  return [...rows, ...coming];
+  const copies = [...parents].map((table) => copyLock(table, false));
+  return [...rows, ...coming, ...copies];
+}
+
+/** A row that comes to refer to one of a reference table keeps that from going meanwhile. */
+function noteParents(
+  parents: Set<TableId>,
+  { foreignKeys, placement }: Table,
+  change: Change,
+  layouts: Layouts,
+  schema: Schema,
+): void {
+  if (foreignKeys.length === 0 || change.after === null || placement.kind === 'reference') return;
+  for (const { parent, columns } of foreignKeys) {
+    const table = schema.table(parent);
+    if (table?.placement.kind !== 'reference' || parents.has(table.id)) continue;
+    if (change.type === 'create' || isSetIn(change, columns, layouts)) parents.add(table.id);
+  }
+}
+
+function isSetIn(change: Change, columns: readonly string[], layouts: Layouts): boolean {
+  const names = layoutOf(layouts, change).columns.map(asciiLower);
+  return columns.some((column) => {
+    const at = names.indexOf(asciiLower(column));
+    // What is not stored follows from what is.
+    return at < 0 || !sameValue(change.before?.[at] ?? null, change.after?.[at] ?? null);
+  });
 }
 
 function noteComingId(ids: Map<TableId, bigint[]>, table: Table, change: Change, layouts: Layouts): void {
@@ -204,7 +233,7 @@ interface KeyBetween {
   readonly actions: readonly string[];
 }
 
-/** Foreign keys between partitioned tables, of which the table is one side. Rows of reference tables do not come and go while children refer to them. */
+/** Foreign keys between partitioned tables, of which the table is one side: for those to reference tables see {@link changedLocks}. */
 function keysAround(schema: Schema, name: string): KeyBetween[] {
   const own = asciiLower(name);
   return schema.catalogue.tables.flatMap((child) =>

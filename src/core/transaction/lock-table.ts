@@ -1,6 +1,6 @@
 import type { PartitionId, TableId, Token } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
-import { conflict, type Lock } from './lock.ts';
+import { conflict, copyLock, type Lock } from './lock.ts';
 
 /** A prepared transaction, or a freeze, that others may have to wait for. */
 export interface Holder {
@@ -62,7 +62,7 @@ export class LockTable {
   freeze(name: string, tables: readonly TableId[]): void {
     this.#frozen.set(
       name,
-      tables.map((table) => ({ table, token: null, exclusive: true })),
+      tables.map((table) => copyLock(table, true)),
     );
   }
 

@@ -16,6 +16,17 @@ export interface Lock {
 export const WHOLE_SHARED: Lock = { table: null, token: null, exclusive: false };
 export const WHOLE_EXCLUSIVE: Lock = { table: null, token: null, exclusive: true };
 
+/** Above the tokens of keys, and of ids (footprint.ts). */
+const COPY_TOKEN = (2 ** 33) as Token;
+
+/**
+ * Of a reference table, as one: whoever writes rows by their keys, which are of other tables, and does not look at it need not wait for
+ * those who do. Before, it was locked without a token, as what is prepared may still say.
+ */
+export function copyLock(table: TableId | null, exclusive: boolean): Lock {
+  return { table, token: COPY_TOKEN, exclusive };
+}
+
 /** Whether two transactions cannot both have their lock. */
 export function conflict(left: Lock, right: Lock): boolean {
   if (!left.exclusive && !right.exclusive) return false;

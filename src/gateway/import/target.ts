@@ -3,6 +3,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { importPlan } from '../../core/plan/import.ts';
+import type { Schema } from '../../core/schema/catalogue.ts';
 import { looseIdColumn } from '../../core/schema/loose-ids.ts';
 import { type KeyColumn, tokenOfKey } from '../../core/schema/partition-key.ts';
 import { keyColumns } from '../../core/schema/placement.ts';
@@ -169,6 +170,7 @@ function keyDefault(table: Table, { name, defaultSql }: Slot): () => SqlValue {
  */
 export function spreadsRows({ schema }: KnownNetwork, name: string): boolean {
   const table = schema.table(name);
+  if (table?.placement.kind === 'reference') refuseReplaced(schema, table);
   if (table === undefined || !schema.hasIndexes) return false;
   const concerned = [
     schema.uniquesOf(table),
@@ -181,6 +183,15 @@ export function spreadsRows({ schema }: KnownNetwork, name: string): boolean {
   if (plan.kind === 'refused')
     throw new PlanRefusal(plan.code === 'key-change' ? 'unsupported' : plan.code, plan.message);
   return spreads(plan);
+}
+
+function refuseReplaced(schema: Schema, table: Table): void {
+  const plan = importPlan(schema, table);
+  if (plan.kind !== 'reference-write' || plan.referring === undefined) return;
+  throw new PlanRefusal(
+    'unsupported',
+    `rows that are imported into "${table.name}" may replace others, which rows of ${plan.referring.join(', ')} refer to: insert them by /v1/batch`,
+  );
 }
 
 /** Whether rows of these shapes bring ids along that every partition must be asked for. */

@@ -54,6 +54,13 @@ test('orphan: a read shows a child without its parent', () => {
   ]);
 });
 
+test('orphan: a join shows children beside no parent', () => {
+  const end = ok(6, 7, readAll(['p'], ['c', 'p']));
+  const join = (...children: Id[]) => ok<ForeignStep>(4, 5, { kind: 'orphans', children });
+  expect(found('cascade', ...FAMILY, join(), end)).toEqual([]);
+  expect(found('cascade', ...FAMILY, join('c'), end)).toEqual(['orphan']);
+});
+
 test('orphan-acknowledged: a child was accepted when its parent cannot have been there', () => {
   const end = ok(20, 21, readAll([]));
   const gone = ok(10, 11, NO_CHILD);
@@ -133,7 +140,7 @@ function workload(g: Generator, count: number, onDelete: 'cascade' | 'restrict')
       return parents.has(step.parent) ? () => children.set(step.child, step.parent) : null;
     }
     if (step.kind === 'delete-child') return () => children.delete(step.child);
-    if (step.kind === 'read-all') return () => undefined;
+    if (step.kind === 'read-all' || step.kind === 'orphans') return () => undefined;
     const own = [...children].filter(([, parent]) => parent === step.parent);
     if (own.length > 0 && onDelete === 'restrict') return null;
     return () => {

@@ -17,6 +17,8 @@ export type ForeignStep =
   | { readonly kind: 'delete-parent'; readonly parent: Id }
   | { readonly kind: 'insert-child'; readonly child: Id; readonly parent: Id }
   | { readonly kind: 'delete-child'; readonly child: Id }
+  /** Children that were seen beside no parent. */
+  | { readonly kind: 'orphans'; readonly children: readonly Id[] }
   /** Both tables, as of one moment. */
   | (WholeRead & { readonly parents: readonly Id[]; readonly children: readonly ChildRow[] });
 
@@ -61,11 +63,20 @@ export function checkForeign(
   });
   return [
     ...reads.flatMap(({ by, step }) => wrongWith(by, new Set(step.parents), step.children, written)),
+    ...history.flatMap((by) =>
+      by.steps.flatMap((step) =>
+        step.kind === 'orphans' && step.children.length > 0 ? orphans(by, step.children) : [],
+      ),
+    ),
     ...children.flatMap((child) => orphanAcknowledged(child, parentOf.get(child.parent))),
     ...checkAppearances(parents, parentSights),
     ...checkAppearances(children, childSights),
     ...unfinished(history),
   ];
+}
+
+function orphans(by: Transaction<ForeignStep>, children: readonly Id[]): Violation<ForeignAnomaly>[] {
+  return [{ anomaly: 'orphan', message: `${nameOf(by)} saw ${children.join(', ')} beside no parent` }];
 }
 
 function wrongWith(

@@ -27,6 +27,8 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   copies,
   () => foreign('cascade', 'index'),
   () => foreign('restrict', 'row'),
+  () => foreign('cascade', 'copy'),
+  () => foreign('restrict', 'copy'),
   givenIds,
 ];
 

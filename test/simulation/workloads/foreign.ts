@@ -10,18 +10,25 @@ const RECENT = 3;
 
 /**
  * Parents come and go, and children of theirs in other partitions. `by`: how it is known whether there is a parent, by its own
- * row or by an index over partitions.
+ * row, by an index over partitions, or by each partition's copy of a reference table.
  */
-export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): Workload<ForeignStep> {
+export function foreign(
+  onDelete: 'cascade' | 'restrict',
+  by: 'row' | 'index' | 'copy',
+): Workload<ForeignStep> {
   let parents = 0;
   let children = 0;
-  const key = by === 'row' ? 'parent' : 'town';
+  const isCopied = by === 'copy';
+  const placement = isCopied ? 'REFERENCE' : `PARTITION BY (${by === 'row' ? 'parent' : 'town'})`;
   const action = onDelete === 'cascade' ? 'ON DELETE CASCADE' : '';
   return {
     name: `foreign keys (${onDelete}, by ${by})`,
-    interactive: true,
+    interactive: !isCopied,
+    ...(isCopied && {
+      decisive: ['freeze', 'thaw', 'feed', 'feed', 'prepare', 'prepare', 'transaction-ends'],
+    }),
     setUp: [
-      [{ sql: `CREATE TABLE parents (parent TEXT PRIMARY KEY, town TEXT) PARTITION BY (${key})` }],
+      [{ sql: `CREATE TABLE parents (parent TEXT PRIMARY KEY, town TEXT) ${placement}` }],
       [
         {
           sql: `CREATE TABLE children (child TEXT PRIMARY KEY, parent TEXT NOT NULL REFERENCES parents (parent) ${action}) PARTITION BY (child)`,
@@ -35,13 +42,15 @@ export function foreign(onDelete: 'cascade' | 'restrict', by: 'row' | 'index'): 
     ],
     next: (random) => {
       const what = random.next();
-      if (what < 0.15 || parents === 0) return insert(random, [`p${++parents}`], []);
+      if (what < 0.15 || parents === 0) return insert(random, [`p${++parents}`], [], isCopied);
       const parent = `p${Math.max(1, parents - random.below(RECENT))}`;
-      if (what < 0.25) return insert(random, [`p${++parents}`], [[`c${++children}`, `p${parents}`]]);
-      if (what < 0.55) return insert(random, [], [[`c${++children}`, parent]]);
+      if (what < 0.25)
+        return insert(random, [`p${++parents}`], [[`c${++children}`, `p${parents}`]], isCopied);
+      if (what < 0.55) return insert(random, [], [[`c${++children}`, parent]], isCopied);
       if (what < 0.8) return remove('parent', parent);
       if (what < 0.88) return remove('child', `c${Math.max(1, children - random.below(RECENT))}`);
-      return readAll(random.chance(0.5));
+      if (isCopied && random.chance(0.5)) return readOrphans();
+      return readAll(!isCopied && random.chance(0.5));
     },
     final: () => readAll(false),
     check: (history) => checkForeign(history, onDelete),
@@ -53,6 +62,7 @@ function insert(
   random: Random,
   parents: readonly string[],
   children: readonly (readonly [string, string])[],
+  parentsFirst: boolean,
 ): Operation<ForeignStep> {
   const ofChildren = children.map((row) => ({
     sql: 'INSERT INTO children (child, parent) VALUES (?, ?)',
@@ -62,7 +72,7 @@ function insert(
     sql: 'INSERT INTO parents VALUES (?, ?)',
     args: [parent, random.pick(TOWNS)],
   }));
-  const isLate = parents.length > 0 && children.length > 0 && random.chance(0.5);
+  const isLate = parents.length > 0 && children.length > 0 && !parentsFirst && random.chance(0.5);
   const statements: Statement[] = isLate ? [...ofChildren, ...ofParents] : [...ofParents, ...ofChildren];
   return {
     path: '/v1/batch',
@@ -83,6 +93,16 @@ function remove(kind: 'parent' | 'child', id: string): Operation<ForeignStep> {
     steps: () => [
       kind === 'parent' ? { kind: 'delete-parent', parent: id } : { kind: 'delete-child', child: id },
     ],
+  };
+}
+
+function readOrphans(): Operation<ForeignStep> {
+  return {
+    path: '/v1/query',
+    body: {
+      sql: 'SELECT c.child FROM children AS c LEFT JOIN parents AS p ON p.parent = c.parent WHERE p.parent IS NULL',
+    },
+    steps: (results) => [{ kind: 'orphans', children: (results?.[0] ?? []).map(([child]) => child as Id) }],
   };
 }
 

@@ -24,6 +24,14 @@ export interface Reach {
   readonly cascaded: readonly string[];
   /** Those foreign keys, and what they do. */
   readonly actions: readonly Action[];
+  /** Foreign keys of partitioned tables to rows of reference tables that may go, or get another key: their rows are in all partitions. */
+  readonly referring: readonly Referring[];
+}
+
+export interface Referring {
+  readonly child: Table;
+  readonly foreignKey: ForeignKey;
+  readonly event: 'DELETE' | 'UPDATE';
 }
 
 interface Action {
@@ -75,6 +83,7 @@ export function wholeReachOf(
     acted: [...walker.acted].sort(),
     cascaded: [...walker.cascaded],
     actions: [...walker.actions.values()],
+    referring: [...walker.referring.values()],
   };
   cache.set(cacheKey, reach);
   return reach;
@@ -85,6 +94,7 @@ class ReachWalker {
   readonly acted = new Set<string>();
   readonly cascaded = new Set<string>();
   readonly actions = new Map<string, Action>();
+  readonly referring = new Map<string, Referring>();
   readonly #schema: Schema;
   readonly #moves: boolean;
   readonly #seen = new Set<string>();
@@ -194,11 +204,8 @@ class ReachWalker {
     found: Set<string>,
   ): void {
     if (parent.placement.kind === 'reference' && child.placement.kind === 'partitioned') {
-      refuse(
-        'unsupported',
-        `rows of "${child.name}" in other partitions refer to the reference table "${parent.name}": ` +
-          'its rows cannot be deleted, replaced or updated while that foreign key is there',
-      );
+      this.#referringKey(event === 'DELETE' ? 'DELETE' : 'UPDATE', parent, child, foreignKey);
+      return;
     }
     if (!colocated(parent, child, foreignKey)) {
       refuse(
@@ -211,6 +218,23 @@ class ReachWalker {
     found.add(child.name);
     if (found === this.acted) this.cascaded.add(child.name);
     this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null, found);
+  }
+
+  #referringKey(event: Referring['event'], parent: Table, child: Table, foreignKey: ForeignKey): void {
+    const columns = foreignKey.columns.map(asciiLower);
+    refuseGenerated(parent, referencedColumns(parent, foreignKey));
+    refuseGenerated(child, columns);
+    this.referring.set(`${event} ${child.id} ${columns.join()} ${foreignKey.parent}`, {
+      child,
+      foreignKey,
+      event,
+    });
+    const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
+    if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
+    this.acted.add(child.name);
+    this.cascaded.add(child.name);
+    const does = event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE';
+    this.write(child, does, columns.toSorted(), this.acted);
   }
 }
 
@@ -240,6 +264,19 @@ function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean
 
 function mayChangeParent(parent: Table, foreignKey: ForeignKey, changed: readonly string[] | null): boolean {
   return changesAny(referencedColumns(parent, foreignKey), changed);
+}
+
+/** Images of rows do not have them. */
+function refuseGenerated({ name, columns }: Table, used: readonly string[]): void {
+  const lower = used.map(asciiLower);
+  const generated = columns.find(
+    (column) => column.generated !== 'no' && lower.includes(asciiLower(column.name)),
+  );
+  if (generated === undefined) return;
+  refuse(
+    'unsupported',
+    `the column "${generated.name}" of "${name}" is generated, and a foreign key to a reference table uses it: rows that are referred to cannot be taken away`,
+  );
 }
 
 function changesAny(columns: readonly string[], changed: readonly string[] | null): boolean {
