@@ -1,5 +1,6 @@
 import { asciiLower } from '../base/ascii.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
+import type { CopyUse } from '../protocol/interactive.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 import { changedInTheEnd, parentsOf, tablesOf } from './spread.ts';
@@ -54,6 +55,17 @@ function refuse(
 function onlyTakes({ plan, parsed }: Planned, schema: Schema): boolean {
   if (parsed.statement.kind !== 'delete' || plan.kind !== 'reference-write') return false;
   return [...plan.tables.reference, ...plan.reaches].every((name) => schema.triggersOn(name).length === 0);
+}
+
+/** Of one statement, for the keeper of its transaction. */
+export function copiesIn({ schema }: KnownNetwork, planned: Planned): CopyUse {
+  const { plan } = planned;
+  if (plan.kind === 'reference-write')
+    return { used: [], written: [...plan.tables.reference, ...plan.reaches].map(asciiLower) };
+  const used: Used = { read: new Map(), parents: new Map(), own: new Map() };
+  note(used, planned, 0, schema);
+  const isReference = (name: string) => schema.table(name)?.placement.kind === 'reference';
+  return { used: [...used.read.keys(), ...[...used.parents.keys()].filter(isReference)], written: [] };
 }
 
 function note(used: Used, each: Planned, index: number, schema: Schema): void {

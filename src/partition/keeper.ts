@@ -1,3 +1,4 @@
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Replica } from '../core/replica/replica.ts';
 import { ended, Interactive, LIFE_MS } from '../core/transaction/interactive.ts';
 import { attemptName, parseInteractiveId } from '../core/transaction/interactive-id.ts';
@@ -152,7 +153,8 @@ export class Keeper {
     const [anchor] = participants;
     if (anchor === undefined) return [];
     const attempt = attemptName(name, transaction.nextAttempt());
-    if (participants.length === 1) {
+    // Reference tables are written by a transaction whatever is beside them: all copies are to be frozen.
+    if (participants.length === 1 && (anchor.read || anchor.partition !== SYSTEM_PARTITION)) {
       const { partition, epoch } = anchor;
       const request = { ...transaction.reference(partition), transaction: attempt, schema: id.schema, epoch };
       const { reply } = await this.#peers.ask(partition, 'script-commit', request, deadline, (scripts) =>

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Interactive } from '../core/transaction/interactive.ts';
 import { type Errand, errandsOf } from '../core/transaction/owners.ts';
 import { AtollError, type ErrorCode } from '../protocol/error.ts';
@@ -28,10 +29,12 @@ type Asked = Pick<ScriptRun, 'part' | 'changes'>;
 export async function runInWaves(
   peers: ScriptPeers,
   transaction: Interactive,
-  { schema, system, parts, ring }: StatementRun,
+  { schema, system, parts, ring, copies }: StatementRun,
   deadline: number,
   endsIt: ReadonlySet<ErrorCode>,
 ): Promise<InteractiveAnswer> {
+  const refused = copies === undefined ? null : transaction.useCopies(copies);
+  if (refused !== null) return { kind: 'error', error: wireError(refused) };
   const number = transaction.next();
   const { name, expiresMs } = transaction;
   const spreads = ring === undefined ? {} : { spreads: true };
@@ -44,7 +47,7 @@ export async function runInWaves(
       number,
       expiresMs,
       schema,
-      system,
+      ...copiesFor(transaction, partition, system),
       ...spreads,
       ...asked,
     };
@@ -65,6 +68,8 @@ export async function runInWaves(
       const outcome = outcomes[index];
       if (outcome === undefined || outcome instanceof AtollError) return;
       transaction.evaluated(part, outcome.script);
+      if ('references' in outcome && outcome.references !== undefined)
+        transaction.wroteCopies(outcome.references);
       if ('violated' in outcome && outcome.violated === true) violated.add(part.partition);
       else violated.delete(part.partition);
     });
@@ -94,6 +99,16 @@ export async function runInWaves(
   if (failed !== undefined && 'error' in failed) return { kind: 'error', error: failed.error };
   if (broken !== null) return { kind: 'error', error: wireError(broken) };
   return { kind: 'answers', replies: first.map((outcome) => ('reply' in outcome ? outcome.reply : '')) };
+}
+
+/** Which state of the feed a partition is to have, and what the transaction has done to its copies beside; the system partition knows by itself. */
+function copiesFor(
+  { copies }: Interactive,
+  partition: PartitionId,
+  system: number,
+): Pick<ScriptRun, 'system' | 'references'> {
+  if (copies === null || partition === SYSTEM_PARTITION) return { system };
+  return { system: Math.max(system, copies.system), references: copies.changes };
 }
 
 /** What is left to do, where nothing has failed. */

@@ -62,10 +62,26 @@ export type InteractiveStep =
       readonly parts: readonly InteractivePart[];
       /** Who owns which tokens, if the parts may write what belongs elsewhere. */
       readonly ring?: readonly RingRange[];
+      readonly copies?: CopyUse;
     }
   | { readonly kind: 'savepoint' | 'rollback-to' | 'release'; readonly name: string }
   /** The router has refused it, which the client sees as it sees any answer. */
   | { readonly kind: 'refused'; readonly error: WireError };
+
+/** Lower-case names of reference tables. */
+export interface CopyUse {
+  /** Looked at in other partitions than the system partition. */
+  readonly used: readonly string[];
+  readonly written: readonly string[];
+}
+
+/** What a transaction has done to reference tables so far, as the system partition has evaluated it. */
+export interface WrittenCopies {
+  /** Row changes, base64 of `core/log/encoding.ts`. */
+  readonly changes: string;
+  /** Of this state of the feed. */
+  readonly system: number;
+}
 
 /** What one partition does for a statement. */
 export interface InteractivePart {
@@ -129,6 +145,8 @@ export interface ScriptRun extends ScriptReference {
   readonly spreads?: boolean;
   /** What the statement has made in other partitions for this one, as in {@link Escapes}: evaluated in place of a statement. */
   readonly changes?: string;
+  /** {@link WrittenCopies.changes}: made to the copies while it is evaluated. */
+  readonly references?: string;
 }
 
 export type ScriptAnswer = { readonly script: string } & (
@@ -139,6 +157,8 @@ export type ScriptAnswer = { readonly script: string } & (
       readonly escapes?: Escapes;
       /** A foreign key over partitions does not hold here so far; a later answer of this partition to the same statement may take that back. */
       readonly violated?: boolean;
+      /** Of the system partition, if the transaction writes there. */
+      readonly references?: WrittenCopies;
     }
   | { readonly kind: 'failed'; readonly error: WireError }
 );

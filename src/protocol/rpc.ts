@@ -4,7 +4,8 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
- * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it.
+ * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it; interactive
+ *   transactions write reference tables.
  * - 5: transactions that write reference tables beside others.
  * - 4: ids that clients give are claimed in every partition, by parts of transactions that name them; foreign keys over partitions are judged in
  *   interactive transactions; upserts beside other statements.

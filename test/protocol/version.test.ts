@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "427e5783abeb1d4f",
+        "hash": "2fb692341323406f",
         "version": 6,
       }
     `);

@@ -85,8 +85,8 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'parts beside a write of a reference table do not find what it writes',
     workload: 'copies',
     file: 'src/core/replica/participant.ts',
-    find: '  if (request.references === undefined) return [];',
-    replace: '  if (request.references !== null) return [];',
+    find: '  if (references === undefined) return [];',
+    replace: '  if (references !== null) return [];',
   },
   {
     name: 'a decision that writes a reference table is not in the feed',
@@ -122,5 +122,26 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     file: 'src/core/transaction/footprint.ts',
     find: "    if (change.type === 'create' || isSetIn(change, columns, layouts)) parents.add(table.id);",
     replace: "    if (change.type === 'delete' && isSetIn(change, columns, layouts)) parents.add(table.id);",
+  },
+  {
+    name: 'an interactive transaction writes a reference table alone without a freeze',
+    workload: 'copies',
+    file: 'src/partition/keeper.ts',
+    find: '    if (participants.length === 1 && (anchor.read || anchor.partition !== SYSTEM_PARTITION)) {',
+    replace: '    if (participants.length === 1) {',
+  },
+  {
+    name: 'an interactive transaction freezes no copies of what it writes',
+    workload: 'copies',
+    file: 'src/core/replica/reference-tables.ts',
+    find: '  return own.script === undefined ? writtenReferences(replica, own.statements) : referenceTables(replica);',
+    replace: '  return writtenReferences(replica, own.statements);',
+  },
+  {
+    name: 'statements of an interactive transaction do not find in copies what it has written',
+    workload: 'copies',
+    file: 'src/partition/statement-waves.ts',
+    find: '  if (copies === null || partition === SYSTEM_PARTITION) return { system };',
+    replace: '  if (copies === null || partition !== null) return { system };',
   },
 ];

@@ -80,8 +80,6 @@ describe('bad input', () => {
     const transaction = await bank.begin();
     for (const [sql, message] of [
       ['CREATE TABLE more (k TEXT PRIMARY KEY)', /schema.*\/v1\/query/],
-      ["INSERT INTO currencies VALUES ('y', 1)", /reference tables.*\/v1\/query/],
-
       ['PRAGMA table_info(accounts)', /pragma/],
       ['EXPLAIN SELECT 1', /explain/],
       ['BEGIN', /has begun already/],

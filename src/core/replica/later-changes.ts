@@ -32,11 +32,14 @@ export class LaterChanges {
   readonly #replica: Replica;
   readonly #last: CommitId;
   readonly #first: CommitId;
+  readonly #own: string | null;
   /** Undefined: not looked at yet; null: there are too many. */
   #touches: readonly Touch[] | null | undefined;
 
-  constructor(replica: Replica, entries: readonly ScriptEntry[]) {
+  /** `own`: the transaction whose entries count as none. */
+  constructor(replica: Replica, entries: readonly ScriptEntry[], own: string | null) {
     this.#replica = replica;
+    this.#own = own;
     this.#last = readHead(replica.port).lastCommitId;
     this.#first = entries.reduce((least, { since }) => (since < least ? since : least), this.#last);
   }
@@ -60,13 +63,14 @@ export class LaterChanges {
       const entries = readEntries(port, next as CommitId, PAGE_ENTRIES, PAGE_BYTES);
       if (entries[0]?.header.commitId !== next) return null;
       for (const entry of entries) {
-        const { commitId, kind } = entry.header;
+        const { commitId, kind, transactionId } = entry.header;
         if (BARRIERS.has(kind)) return null;
+        next = commitId + 1;
+        if (transactionId !== null && transactionId === this.#own) continue;
         for (const page of readCommitPages(port, entry)) {
           for (const change of page) touches.push(...this.#touchesOf(commitId, change, layouts));
           if (touches.length > IMAGES_MAX) return null;
         }
-        next = commitId + 1;
       }
     }
     return touches;

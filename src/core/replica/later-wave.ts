@@ -51,7 +51,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
     const { references } = request;
-    const referrers = references === undefined ? [] : receiveReferences(replica, references, now);
+    const referrers =
+      references === undefined ? [] : receiveReferences(replica, { references, transaction }, now);
     // Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
     // locked, the value is where its index is.
     applyOrDie(port, before);

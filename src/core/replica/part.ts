@@ -36,12 +36,20 @@ function workLocks(replica: Replica, part: TransactionPart, now: number): Lock[]
     : scriptOf(replica, part.script, now).locks;
 }
 
-/** Does it in the transaction that is open. Of a script there are no results: its answers were given before. */
-export function runPart(replica: Replica, part: TransactionPart, now: number): StatementResult[] {
+/**
+ * Does it in the transaction that is open. Of a script there are no results: its answers were given before. `transaction`: whose changes of
+ * copies were made here before.
+ */
+export function runPart(
+  replica: Replica,
+  part: TransactionPart,
+  now: number,
+  transaction: string | null = null,
+): StatementResult[] {
   if (part.script !== undefined) {
     const script = scriptOf(replica, part.script, now);
     assert(script.read || !part.read, 'a part that says it reads has a script that writes');
-    replay(replica, script);
+    replay(replica, script, transaction);
     return [];
   }
   return part.read ? replica.runReads(part) : replica.runWrites(part);

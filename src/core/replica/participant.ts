@@ -116,8 +116,9 @@ interface Executed {
 
 /** Rows that refer to what reference tables lose. The copies are then as they will be. */
 function referrersIn(replica: Replica, request: PrepareRequest, now: number): readonly Referrer[] {
-  if (request.references === undefined) return [];
-  const referrers = receiveReferences(replica, request.references, now);
+  const { references, transaction } = request;
+  if (references === undefined) return [];
+  const referrers = receiveReferences(replica, { references, transaction }, now);
   // What others have prepared to do with them comes first.
   refuseLocked(replica, request, referrerLocks(referrers, replica.schema));
   return referrers;
@@ -149,14 +150,22 @@ function execute(
     return { changes: [], marks: [], results: [], done: filled, escaped, violated: false };
   }
   if (part.read)
-    return { changes: [], marks: [], results: runPart(replica, part, now), done: null, ...NOTHING_OPEN };
+    return {
+      changes: [],
+      marks: [],
+      results: runPart(replica, part, now, request.transaction),
+      done: null,
+      ...NOTHING_OPEN,
+    };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
   if (staged.size > 0 && visitors === null) throw notStaged();
   const plain = movable.size === 0 && !indexes && claims === null && referrers.length === 0;
   if (visitors !== null) receive(replica, visitors, now);
   claims?.claim(now);
   asStatements(replica, request, () => actOnReferrers(replica.port, referrers));
-  const results = plain ? runPart(replica, part, now) : writeAnywhere(replica, request, claims);
+  const results = plain
+    ? runPart(replica, part, now, request.transaction)
+    : writeAnywhere(replica, request, claims);
   if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
   const moving = movable.union(movedReferrers(referrers, schema));

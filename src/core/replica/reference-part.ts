@@ -1,6 +1,6 @@
 import { toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
-import type { TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
+import type { PrepareRequest, TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
@@ -91,12 +91,17 @@ export function referencesText({ changes }: ReferencePart): string {
  * Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. Gives the
  * rows here that refer to what is gone.
  */
-export function receiveReferences(replica: Replica, references: string, now: number): readonly Referrer[] {
+export function receiveReferences(
+  replica: Replica,
+  { references, transaction }: Pick<PrepareRequest, 'transaction'> & { readonly references: string },
+  now: number,
+): readonly Referrer[] {
   const { port } = replica;
   const changes = decodeIncoming(port, references);
   const referrers = findReferrers(replica, changes);
   // A copy may be further by now: the anchor refuses that too.
   applyOrDie(port, changes);
-  replica.append('write', null, now);
+  // By its name a script's replay tells it from what others have changed.
+  replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
   return referrers;
 }

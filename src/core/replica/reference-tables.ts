@@ -45,7 +45,9 @@ function refuseAlone(plan: Plan | null): void {
 /** Of a transaction: those that its part here, in the system partition, which anchors it, may write. */
 export function writtenByTransaction(replica: Replica, { parts }: TransactRequest): TableId[] {
   const own = parts.find(({ partition, read }) => partition === replica.identity.partition && !read);
-  return own === undefined ? [] : writtenReferences(replica, own.statements);
+  if (own === undefined) return [];
+  // Of an interactive transaction's script: all that it may.
+  return own.script === undefined ? writtenReferences(replica, own.statements) : referenceTables(replica);
 }
 
 export function referenceTables({ schema }: Replica): TableId[] {

@@ -36,13 +36,15 @@ import {
  *
  * What statements have made for other partitions is in the scripts there. Executed again, they must make the same.
  *
+ * `own`: the transaction's entry with what it does to copies of reference tables, which its statements have found already.
+ *
  * @throws AtollError `conflict`
  */
-export function replay(replica: Replica, script: Script): void {
+export function replay(replica: Replica, script: Script, own: string | null = null): void {
   const { port, schema } = replica;
   /** Tables that executions changed: perhaps otherwise than the first ones, whose effects the later statements saw. */
   const dirty = new Set<TableId>();
-  const later = new LaterChanges(replica, script.entries);
+  const later = new LaterChanges(replica, script.entries, own);
   for (const entries of Map.groupBy(script.entries, ({ number }) => number).values()) {
     /** What the statement has changed here. */
     const done: Change[] = [];

@@ -1,4 +1,5 @@
 import type { Epoch, SchemaVersion } from '../../base/brand.ts';
+import { toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import {
   type ScriptAnswer,
@@ -7,14 +8,16 @@ import {
   type ScriptFateRequest,
   type ScriptReference,
   type ScriptRun,
+  type WrittenCopies,
   wireError,
 } from '../../protocol/interactive.ts';
 import { parseTimestamp } from '../clock/timestamp.ts';
+import { encodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { incomingLocks } from '../transaction/footprint.ts';
-import { Script } from '../transaction/script.ts';
+import { Script, type ScriptEntry } from '../transaction/script.ts';
 import { errandLocks } from './errand.ts';
 import type { Work } from './group.ts';
 import { logMarks } from './identifiers.ts';
@@ -48,31 +51,48 @@ function forget({ scripts }: Replica, script: Script): void {
 }
 
 function runStatement(replica: Replica, script: Script, request: ScriptRun, now: number): ExecuteOutcome {
-  const { number, part, system } = request;
+  const { part, system } = request;
   const obstacle = scriptObstacle(replica, script, { system, read: part.read });
   if (obstacle !== null) return obstacle;
-  if (request.changes !== undefined) return takeIncoming(replica, script, number, request.changes, now);
+  if (request.changes !== undefined)
+    return takeIncoming(replica, script, { ...request, changes: request.changes }, now);
   const holders = replica.locks.blockers(replica.footprint([part.statement], part.read));
   if (holders.length > 0) return { kind: 'locked', holders };
   const { entry, marks, answer, escaped, violated } = evaluate(replica, script, request, now);
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);
   replica.append('write', null, now);
+  const written = replica.isSystem && !part.read ? writtenCopies(replica, script, entry) : null;
   replica.scripts.keep(script, entry, now);
   if (answer instanceof AtollError) return answered(script, failed(answer));
   return answered(script, {
     kind: 'answer',
     reply: encodeBatch(replica, [answer]),
     ...open(escaped, violated),
+    ...(written !== null && { references: written }),
   });
+}
+
+/** Of all partitions' copies (chosen: every further statement takes them along). */
+const COPIES_BYTES_MAX = 256 * 1024;
+
+/** @throws AtollError `too-large` */
+function writtenCopies(replica: Replica, script: Script, { number, changes }: ScriptEntry): WrittenCopies {
+  const bytes = encodeChanges([...script.liveChanges(number), ...changes]);
+  if (bytes.length > COPIES_BYTES_MAX) {
+    throw new AtollError(
+      'too-large',
+      `an interactive transaction may change ${COPIES_BYTES_MAX} bytes of rows of reference tables: send them by /v1/batch`,
+    );
+  }
+  return { changes: toBase64(bytes), system: replica.feedIndex };
 }
 
 /** What the statement has made in other partitions for this one. */
 function takeIncoming(
   replica: Replica,
   script: Script,
-  number: number,
-  changes: string,
+  { number, changes, references }: Pick<ScriptRun, 'number' | 'references'> & { readonly changes: string },
   now: number,
 ): ExecuteOutcome {
   const { port, schema, locks } = replica;
@@ -81,7 +101,8 @@ function takeIncoming(
   const needed = [...incomingLocks(sorted.rows, readLayouts(port), schema), ...errandLocks(sorted, schema)];
   const holders = locks.blockers(needed);
   if (holders.length > 0) return { kind: 'locked', holders };
-  const { entry, error, escaped, violated } = evaluateIncoming(replica, script, number, incoming, now);
+  const before = { number, references };
+  const { entry, error, escaped, violated } = evaluateIncoming(replica, script, before, incoming, now);
   replica.scripts.keep(script, entry, now);
   if (error !== null) return answered(script, failed(error));
   return answered(script, { kind: 'answer', reply: encodeBatch(replica, []), ...open(escaped, violated) });

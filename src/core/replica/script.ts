@@ -26,6 +26,7 @@ import { apartFromMarks, type IdentifierSource } from './identifiers.ts';
 import { sortIncoming } from './key-changes.ts';
 import { LockedError } from './locked.ts';
 import { fitting } from './overtaken.ts';
+import { decodeIncoming } from './received-changes.ts';
 import { tablesOfActions } from './reference-actions.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
@@ -69,7 +70,12 @@ export type Taken = Pick<Evaluation, 'entry' | 'escaped' | 'violated'> & {
 export function evaluate(
   replica: Replica,
   script: Script,
-  { number, part, spreads = false }: Pick<ScriptRun, 'number' | 'part' | 'spreads'>,
+  {
+    number,
+    part,
+    spreads = false,
+    references,
+  }: Pick<ScriptRun, 'number' | 'part' | 'spreads' | 'references'>,
   now: number,
 ): Evaluation {
   const { statement, read, answerBytesMax } = part;
@@ -82,10 +88,10 @@ export function evaluate(
   const run = () =>
     attempt(replica, parsed, { ...part, reach }, visitors?.foreign ?? [], recording(replica, taken), room);
   const tried =
-    read && script.read
+    read && script.read && references === undefined
       ? run()
       : rehearse(replica.port, () => {
-          applyEarlier(replica, script, number, now);
+          applyEarlier(replica, script, { number, references }, now);
           if (visitors !== null) receive(replica, visitors, now);
           return run();
         });
@@ -129,7 +135,7 @@ export function evaluate(
 export function evaluateIncoming(
   replica: Replica,
   script: Script,
-  number: number,
+  { number, references }: Before,
   incoming: readonly Change[],
   now: number,
 ): Taken {
@@ -139,7 +145,7 @@ export function evaluateIncoming(
   const { rows, keys, actions } = sortIncoming(incoming, schema);
   refuseFilling(schema, rows);
   const { changes, escaped, violated, error } = rehearse(port, () => {
-    applyEarlier(replica, script, number, now);
+    applyEarlier(replica, script, { number, references }, now);
     fitting(() => applyChanges(port, script.changesOf(number)));
     const before = readCaptured(port).length;
     try {
@@ -192,9 +198,19 @@ function waitForFree(replica: Replica, error: unknown): void {
   if (holders.length > 0) throw new LockedError(holders);
 }
 
+/** Of what statements find that was done before them. */
+interface Before {
+  readonly number: number;
+  readonly references: string | undefined;
+}
+
 /** As an entry of the log, which is undone with the rest: what is captured afterwards is the statement's own. */
-function applyEarlier(replica: Replica, script: Script, number: number, now: number): void {
+function applyEarlier(replica: Replica, script: Script, { number, references }: Before, now: number): void {
   const { port } = replica;
+  if (references !== undefined) {
+    fitting(() => applyChanges(port, decodeIncoming(port, references)));
+    replica.append('write', null, now);
+  }
   const net = script.net(number, readLayouts(port));
   if (net.length === 0) return;
   fitting(() => {

@@ -63,7 +63,7 @@ function writtenTables(statement: Statement, plan: Plan | null, schema: Schema):
   if (statement.kind !== 'insert' && statement.kind !== 'update' && statement.kind !== 'delete') return [];
   const target = schema.table(statement.table.name.name);
   if (target === undefined) return schema.catalogue.tables;
-  if (plan?.kind === 'route' || plan?.kind === 'scatter-write')
+  if (plan?.kind === 'route' || plan?.kind === 'scatter-write' || plan?.kind === 'reference-write')
     return [target, ...tablesNamed(plan.reaches, schema)];
   return [target, ...schema.catalogue.tables.filter((table) => table !== target)];
 }
@@ -74,7 +74,7 @@ function touchedTables(
   written: readonly Table[],
   schema: Schema,
 ): readonly Table[] | null {
-  if (plan?.kind !== 'route' && plan?.kind !== 'scatter' && plan?.kind !== 'scatter-write') return null;
+  if (plan === null || !('tables' in plan) || plan.kind === 'system') return null;
   // A trigger's body may read anything.
   if (written.some(({ name }) => schema.triggersOn(name).length > 0)) return null;
   const { partitioned, reference } = plan.tables;

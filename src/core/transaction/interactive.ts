@@ -2,11 +2,13 @@ import { assert } from '../../base/assert.ts';
 import type { Epoch, PartitionId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type {
+  CopyUse,
   InteractiveAnswer,
   InteractiveCommitted,
   InteractivePart,
   NumberRange,
   ScriptReference,
+  WrittenCopies,
 } from '../../protocol/interactive.ts';
 import { formatInteractiveId, type InteractiveId } from './interactive-id.ts';
 import { Savepoints } from './savepoints.ts';
@@ -60,6 +62,10 @@ export class Interactive {
   readonly #savepoints = new Savepoints();
   readonly #participants = new Map<PartitionId, Participant>();
   readonly #undone: NumberRange[] = [];
+  /** Reference tables that statements have looked at in their copies. */
+  readonly #used = new Set<string>();
+  /** What the transaction had done to reference tables after each statement that has written some. */
+  readonly #written: { readonly number: number; readonly copies: WrittenCopies }[] = [];
   #phase: Phase = { kind: 'open' };
   #busy = false;
   /** Of the statements that partitions have evaluated. */
@@ -216,9 +222,40 @@ export class Interactive {
     else Object.assign(known, { count: known.count + 1, read: known.read && read, told });
   }
 
+  /**
+   * A statement is about to run. All that was looked at is compared when the transaction commits, with copies as it leaves them: so reference
+   * tables are written before they are looked at. Null: they are.
+   */
+  useCopies({ used, written }: CopyUse): AtollError | null {
+    const late = written.find((name) => this.#used.has(name));
+    if (late !== undefined) {
+      return new AtollError(
+        'unsupported',
+        `it writes the reference table "${late}", which a statement of this transaction has used: write reference tables first`,
+      );
+    }
+    for (const name of used) this.#used.add(name);
+    return null;
+  }
+
+  /** What the newest statement has left of reference tables. */
+  wroteCopies(copies: WrittenCopies): void {
+    this.#written.push({ number: this.#number, copies });
+  }
+
+  /** What statements find of reference tables beside what is committed; null: nothing. */
+  get copies(): WrittenCopies | null {
+    return this.#written.at(-1)?.copies ?? null;
+  }
+
   /** The newest statement has failed in one of several partitions: what it did in the others is taken back. */
   undoNewest(): void {
-    this.#undone.push([this.#number, this.#number]);
+    this.#undo(this.#number, this.#number);
+  }
+
+  #undo(first: number, last: number): void {
+    this.#undone.push([first, last]);
+    while ((this.#written.at(-1)?.number ?? 0) >= first) this.#written.pop();
   }
 
   /** SAVEPOINT, ROLLBACK TO, RELEASE. Null: done. */
@@ -230,7 +267,7 @@ export class Interactive {
     if (kind === 'release') return this.#savepoints.release(name) ? null : noSavepoint(name);
     const after = this.#savepoints.rollbackTo(name);
     if (after === null) return noSavepoint(name);
-    if (after < this.#number) this.#undone.push([after + 1, this.#number]);
+    if (after < this.#number) this.#undo(after + 1, this.#number);
     return null;
   }
 

@@ -1,3 +1,4 @@
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { InteractiveCommitted, ScriptFate, ScriptFateRequest } from '../../protocol/interactive.ts';
 import type { Call } from '../call.ts';
@@ -82,7 +83,8 @@ async function fromLogs(
   const { database, context } = session;
   const { name, begunMs } = id;
   const request: ScriptFateRequest = { name, begunMs };
-  const fates = await fanOut(known.tokens.partitions(), PARALLEL_MAX, (partition) =>
+  // The system partition decides where reference tables were written.
+  const fates = await fanOut([SYSTEM_PARTITION, ...known.tokens.partitions()], PARALLEL_MAX, (partition) =>
     database.ask<ScriptFate>(partition, 'script-fate', request, context, READ).then(
       (fate) => ({ partition, ...fate }),
       () => null,

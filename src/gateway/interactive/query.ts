@@ -21,6 +21,7 @@ import type { KnownNetwork } from '../known-network.ts';
 import { READ } from '../lost.ts';
 import { writeParts } from '../parts.ts';
 import { neededRole, type Planned, planClientStatement } from '../planned.ts';
+import { copiesIn } from '../reference-order.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
@@ -126,7 +127,13 @@ function planStep(transaction: Addressed, { statement, demand }: StatementReques
     const parts = partsOf(transaction, planned, looking);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
     const ring = ringFor(known, [planned]);
-    const step: InteractiveStep = { kind: 'run', system, parts, ...(ring !== undefined && { ring }) };
+    const step: InteractiveStep = {
+      kind: 'run',
+      system,
+      parts,
+      ...(ring !== undefined && { ring }),
+      copies: copiesIn(known, planned),
+    };
     return { planned, step, ...(looking !== undefined && { looking }) };
   } catch (error) {
     return { planned, step: refused(error) };
@@ -198,7 +205,9 @@ function placesOf(
     case 'refused':
       throw new AtollError(isErrorCode(plan.code) ? plan.code : 'unsupported', plan.message);
     case 'reference-write':
-      throw unsupported('reference tables are written');
+      if (plan.referring !== undefined)
+        throw unsupported(`rows that ${plan.referring.join(', ')} may refer to are taken away`);
+      return [[SYSTEM_PARTITION, statement]];
     case 'schema':
       throw unsupported('the schema is changed');
     default:

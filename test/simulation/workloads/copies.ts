@@ -16,7 +16,7 @@ export function copies(): Workload<Step> {
   let operations = 0;
   return {
     name: 'copies',
-    interactive: false,
+    interactive: true,
     decisive: ['freeze', 'freezes', 'feed', 'feed', 'thaw', 'prepare', 'prepare', 'prepare'],
     setUp: [
       [{ sql: 'CREATE TABLE codes (k TEXT PRIMARY KEY, v INTEGER NOT NULL) REFERENCE' }],

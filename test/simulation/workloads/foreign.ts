@@ -23,7 +23,7 @@ export function foreign(
   const action = onDelete === 'cascade' ? 'ON DELETE CASCADE' : '';
   return {
     name: `foreign keys (${onDelete}, by ${by})`,
-    interactive: !isCopied,
+    interactive: true,
     ...(isCopied && {
       decisive: ['freeze', 'thaw', 'feed', 'feed', 'prepare', 'prepare', 'transaction-ends'],
     }),
@@ -47,7 +47,7 @@ export function foreign(
       if (what < 0.25)
         return insert(random, [`p${++parents}`], [[`c${++children}`, `p${parents}`]], isCopied);
       if (what < 0.55) return insert(random, [], [[`c${++children}`, parent]], isCopied);
-      if (what < 0.8) return remove('parent', parent);
+      if (what < 0.8) return { ...remove('parent', parent), alone: isCopied };
       if (what < 0.88) return remove('child', `c${Math.max(1, children - random.below(RECENT))}`);
       if (isCopied && random.chance(0.5)) return readOrphans();
       return readAll(!isCopied && random.chance(0.5));
