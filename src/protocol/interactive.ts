@@ -1,7 +1,7 @@
 import type { Epoch, PartitionId, SchemaVersion } from '../base/brand.ts';
 import type { AtollError, ErrorCode, ErrorDetail } from './error.ts';
 import type { WireStatement } from './execute.ts';
-import type { Escapes, RingRange } from './transaction.ts';
+import type { ClaimedIds, Escapes, RingRange } from './transaction.ts';
 
 /**
  * Interactive transactions (docs/protocol.md): a router asks the transaction's *keeper*, the partition that its id names,
@@ -92,6 +92,8 @@ export interface InteractivePart {
   readonly statement: WireStatement;
   /** As of a part of a batch: rows in the way of the statement, as the transaction has read them. */
   readonly visitors?: Escapes;
+  /** As of a part of a batch: ids that the statement gives; of a partition that has none of its rows, whose statement only looks for them. */
+  readonly ids?: readonly ClaimedIds[];
   readonly answerBytesMax?: number;
 }
 

@@ -25,11 +25,14 @@ import type { Replica } from './replica.ts';
 export class Claims {
   readonly #replica: Replica;
   readonly #tables: ReadonlyMap<TableId, Claimed>;
+  /** The interactive transaction that claims them; null: another one does. */
+  readonly #script: string | null;
   /** Ids that the statements have had generated meanwhile. */
   readonly #generated = new Map<TableId, Set<bigint>>();
 
-  constructor(replica: Replica, claimed: readonly ClaimedIds[]) {
+  constructor(replica: Replica, claimed: readonly ClaimedIds[], script: string | null = null) {
     this.#replica = replica;
+    this.#script = script;
     this.#tables = new Map(
       claimed.map(({ table, here, elsewhere }): [TableId, Claimed] => [
         table,
@@ -47,7 +50,7 @@ export class Claims {
     for (const [id, claimed] of this.#tables) {
       const table = this.#tableOf(id);
       const ids = [...claimed.all];
-      const open = ids.find((each) => isInScript(this.#replica, id, each, now));
+      const open = ids.find((each) => this.#isInScript(id, each, now));
       if (open !== undefined) {
         throw new AtollError(
           'conflict',
@@ -100,6 +103,20 @@ export class Claims {
     if (typeof id !== 'bigint') return;
     if (claimed.all.has(id) || this.#generated.get(change.tableId)?.has(id) === true) return;
     throw unclaimed();
+  }
+
+  /** An interactive transaction's ids are issued when its statements first run, and inserted when it commits. */
+  #isInScript(table: TableId, id: bigint, now: number): boolean {
+    return this.#replica.scripts
+      .live(now)
+      .some(
+        ({ name, entries }) =>
+          name !== this.#script &&
+          entries.some(
+            ({ access, identifiers }) =>
+              access.written.has(table) && identifiers.some((ids) => ids.includes(Number(id))),
+          ),
+      );
   }
 
   #tableOf(id: TableId): Table {
@@ -164,16 +181,4 @@ function takenError(table: Table, id: bigint): AtollError {
     columns: [table.rowidColumn],
     values: JSON.parse(encodeRow([id])) as unknown,
   });
-}
-
-/** An interactive transaction's ids are issued when its statements first run, and inserted when it commits. */
-function isInScript({ scripts }: Replica, table: TableId, id: bigint, now: number): boolean {
-  return scripts
-    .live(now)
-    .some(({ entries }) =>
-      entries.some(
-        ({ access, identifiers }) =>
-          access.written.has(table) && identifiers.some((ids) => ids.includes(Number(id))),
-      ),
-    );
 }

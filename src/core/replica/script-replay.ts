@@ -105,7 +105,7 @@ function executeAgain(
   const reach = entry.spreads ? spreadOf(replica, entry.statement) : null;
   // Of a script that spreads there are changes of indexes already: those are not the statement's.
   const before = spreads ? readCaptured(port).length : 0;
-  const run = () => runOnce(replica, parsed, { ...entry, reach }, repeating(entry.identifiers), before);
+  const run = () => runOnce(replica, parsed, { ...entry, reach }, repeating(entry), before);
   let answer: StatementResult | AtollError;
   let apart: Parted = { changes: [], escaped: [], violated: false };
   try {
@@ -128,7 +128,7 @@ function executeAgain(
 }
 
 /** The ids of the first execution, which were issued then. One that takes others is not the same any more. */
-function repeating(identifiers: ScriptEntry['identifiers']): IdentifierSource {
+function repeating({ identifiers, gives }: ScriptEntry): IdentifierSource {
   let next = 0;
   return {
     takeIdentifiers: (_table, count) => {
@@ -137,5 +137,6 @@ function repeating(identifiers: ScriptEntry['identifiers']): IdentifierSource {
       return [...ids];
     },
     passIdentifiers: () => undefined,
+    mayGiveIds: ({ id }) => gives.has(id),
   };
 }

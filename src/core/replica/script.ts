@@ -18,6 +18,7 @@ import {
   type ScriptEntry,
   statementBytes,
 } from '../transaction/script.ts';
+import { Claims, claimLocks } from './claims.ts';
 import { errandLocks } from './errand.ts';
 import type { Escape, Reach } from './escapes.ts';
 import { refuseFilling } from './fill-part.ts';
@@ -84,11 +85,19 @@ export function evaluate(
   if (room < 0) throw tooLarge();
   const taken: number[][] = [];
   const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
+  const { ids = [] } = part;
+  const claims = ids.length === 0 ? null : new Claims(replica, ids, script.name);
   const reach = spreads && !read ? spreadOf(replica, statement, visitors !== null) : null;
   const run = () =>
-    attempt(replica, parsed, { ...part, reach }, visitors?.foreign ?? [], recording(replica, taken), room);
+    attempt(
+      replica,
+      parsed,
+      { ...part, reach },
+      { visitors: visitors?.foreign ?? [], claims, taken, room },
+      now,
+    );
   const tried =
-    read && script.read && references === undefined
+    read && script.read && references === undefined && claims === null
       ? run()
       : rehearse(replica.port, () => {
           applyEarlier(replica, script, { number, references }, now);
@@ -106,6 +115,7 @@ export function evaluate(
     since: readHead(replica.port).lastCommitId,
     fingerprint: fingerprintOf(tried.answer),
     identifiers: taken,
+    gives: new Set(read ? [] : ids.map(({ table }) => table)),
     changes: tried.changes,
     escaped: digestOf(tried.escaped),
     violated: tried.violated,
@@ -117,6 +127,7 @@ export function evaluate(
     locks: [
       ...replica.footprint([statement], read),
       ...(visitors?.locks ?? []),
+      ...claimLocks(ids),
       ...locksOfFailure(reach, tried.answer),
       // Whether a row may go is told by what refers to its key.
       ...(reach === null ? [] : changedLocks(tried.changes, readLayouts(replica.port), replica.schema)),
@@ -174,6 +185,7 @@ export function evaluateIncoming(
     since: readHead(port).lastCommitId,
     fingerprint: '',
     identifiers: [],
+    gives: new Set(),
     changes,
     escaped: digestOf(escaped),
     violated,
@@ -228,20 +240,31 @@ const NOTHING: Parted = { changes: [], escaped: [], violated: false };
 
 type Tried = Pick<Evaluation, 'marks' | 'answer'> & Parted;
 
+interface Beside {
+  readonly visitors: readonly Change[];
+  readonly claims: Claims | null;
+  /** Takes note of generated ids. */
+  readonly taken: number[][];
+  readonly room: number;
+}
+
 /** Everything of a statement that fails is undone, its ids too, which nobody has seen. */
 function attempt(
   replica: Replica,
   parsed: ParsedStatement,
   part: Run,
-  visitors: readonly Change[],
-  identifiers: IdentifierSource,
-  room: number,
+  { visitors, claims, taken, room }: Beside,
+  now: number,
 ): Tried {
+  const identifiers = recording(claims?.identifiers ?? replica.identifiers, taken);
   try {
-    if (part.read) return { answer: runOnce(replica, parsed, part, identifiers), marks: [], ...NOTHING };
+    if (part.read && claims === null)
+      return { answer: runOnce(replica, parsed, part, identifiers), marks: [], ...NOTHING };
     return replica.attempt(() => {
+      claims?.claim(now);
       const answer = runOnce(replica, parsed, part, identifiers);
       const { changes, marks } = captured(replica.port, room);
+      claims?.check(changes, readLayouts(replica.port), (error) => waitForFree(replica, error));
       return { answer, marks, ...takenApart(replica, part.reach, changes, visitors) };
     });
   } catch (thrown) {
@@ -272,14 +295,13 @@ function tooLarge(): AtollError {
   );
 }
 
-function recording(replica: Replica, taken: number[][]): IdentifierSource {
-  const { takeIdentifiers, passIdentifiers } = replica.identifiers;
+function recording(source: IdentifierSource, taken: number[][]): IdentifierSource {
   return {
+    ...source,
     takeIdentifiers: (table, count, given) => {
-      const ids = takeIdentifiers(table, count, given);
+      const ids = source.takeIdentifiers(table, count, given);
       taken.push(ids);
       return ids;
     },
-    passIdentifiers,
   };
 }

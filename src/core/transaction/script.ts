@@ -1,4 +1,4 @@
-import type { CommitId, Epoch, SchemaVersion } from '../../base/brand.ts';
+import type { CommitId, Epoch, SchemaVersion, TableId } from '../../base/brand.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
 import type { NumberRange } from '../../protocol/interactive.ts';
 import type { Change } from '../log/commit.ts';
@@ -35,6 +35,8 @@ export interface ScriptEntry {
   readonly fingerprint: string;
   /** Generated ids in the order in which they were taken: another execution gets the same. */
   readonly identifiers: readonly (readonly number[])[];
+  /** Tables whose rows it gives ids that all partitions have been asked for. */
+  readonly gives: ReadonlySet<TableId>;
   /** What it did; nothing if it failed. */
   readonly changes: readonly Change[];
   /** Stands for what it has made for other partitions, which is in their scripts; null: nothing. */

@@ -1,7 +1,9 @@
+import { present } from '../../base/assert.ts';
 import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
+import { quoteName } from '../../core/sqlite/quote.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
 import {
@@ -16,6 +18,7 @@ import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
 import { authorize } from '../auth/principal.ts';
 import { readBody } from '../body.ts';
 import type { Call } from '../call.ts';
+import { type Claims, claimedIn, claimsOf } from '../claims.ts';
 import { refuseForeignSession } from '../foreign-session.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { READ } from '../lost.ts';
@@ -82,9 +85,11 @@ async function runStatement(addressee: Addressed, request: StatementRequest): Pr
   if (step.kind !== 'run' || planned === null) {
     return Response.json({ ...DONE, session: sessionText(known, demand, []) });
   }
-  const work = step.parts.map((part) => [part.partition, [{ index: 0, statement: part.statement }]] as const);
+  // What has only looked for ids has nothing to say.
+  const own = step.parts.filter((part) => !isLooking(part));
+  const work = own.map((part) => [part.partition, [{ index: 0, statement: part.statement }]] as const);
   const shown = { shape: 'query', demand, consistency: 'at-commit' } as const;
-  const replies = step.parts.map(({ partition }, index) => ({
+  const replies = own.map(({ partition }, index) => ({
     partition,
     reply: answer.replies[index] ?? '',
   }));
@@ -173,13 +178,48 @@ function partsOf(transaction: Addressed, planned: Planned, looking: Looking | un
     looking === undefined ? placesOf(transaction, planned) : ([[looking.place, planned.statement]] as const);
   const read = neededRole(planned.plan) === 'read';
   const share = Math.floor(ANSWERS_BYTES_MAX / placed.length);
-  return placed.map(([partition, statement]) => ({
+  const parts = placed.map(([partition, statement]) => ({
     partition,
     epoch: known.epochOf(partition),
     read,
     statement,
     ...(placed.length > 1 && { answerBytesMax: share }),
   }));
+  const claims = claimsOf(known, [planned]);
+  return claims === null ? parts : withLooking(known, parts, claims);
+}
+
+/** Behind the parts that give ids, those of all other partitions, which are to have none of them. */
+function withLooking(
+  known: KnownNetwork,
+  parts: readonly InteractivePart[],
+  claims: Claims,
+): InteractivePart[] {
+  const working = new Set(parts.map(({ partition }) => partition));
+  const looking = known.tokens
+    .partitions()
+    .filter((partition) => !working.has(partition))
+    .map((partition): InteractivePart => {
+      const statement = { sql: lookingFor(known, claims) };
+      return { partition, epoch: known.epochOf(partition), read: true, statement };
+    });
+  return [...parts, ...looking].map((part) => ({ ...part, ids: claimedIn(claims, part.partition) }));
+}
+
+/** Which the commit repeats where rows of the table have come meanwhile. */
+function lookingFor({ schema }: KnownNetwork, claims: Claims): string {
+  return [...claims]
+    .map(([table, ids]) => {
+      const { name, rowidColumn } = present(schema.stored.get(table), 'a table of the plan');
+      const column = quoteName(present(rowidColumn, 'a table that is given ids has them'));
+      const list = ids.size === 0 ? 'NULL' : [...ids.keys()].join(', ');
+      return `SELECT ${column} FROM ${quoteName(name)} WHERE ${column} IN (${list})`;
+    })
+    .join(' UNION ALL ');
+}
+
+function isLooking({ read, ids }: InteractivePart): boolean {
+  return read && ids !== undefined;
 }
 
 /** Where the statement runs, and what runs there. @throws AtollError for what a transaction cannot have */

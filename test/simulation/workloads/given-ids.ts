@@ -80,7 +80,6 @@ function give(
   return {
     path: '/v1/query',
     body: { sql, args },
-    alone: true,
     steps: (results) => {
       if (results !== null) for (const { value } of given) seen(value);
       return given.map(({ row, value }) => ({ kind: 'insert', row, value }));
