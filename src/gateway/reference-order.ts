@@ -30,10 +30,11 @@ export function refuseUseBeforeWrite({ schema }: KnownNetwork, planned: readonly
     }
     const written = [...each.plan.tables.reference, ...each.plan.reaches].map(asciiLower);
     const what = (name: string) => `writes the reference table "${name}"`;
-    refuse(index, written, used.read, what);
-    if (!onlyTakes(each, schema)) refuse(index, written, used.parents, what);
+    refuse(index, written, used.read, what, FIRST);
+    if (!onlyTakes(each, schema)) refuse(index, written, used.parents, what, FIRST);
     const { acts = [] } = each.plan;
-    refuse(index, acts.map(asciiLower), used.own, (name) => `has foreign keys change rows of "${name}"`);
+    const changes = (name: string) => `has foreign keys change rows of "${name}"`;
+    refuse(index, acts.map(asciiLower), used.own, changes, 'send that in another request');
   }
 }
 
@@ -42,14 +43,17 @@ function refuse(
   names: readonly string[],
   used: ReadonlyMap<string, number>,
   what: (name: string) => string,
+  instead: string,
 ): void {
   const name = names.find((each) => used.has(each));
   if (name === undefined) return;
   throw new PlanRefusal(
     'unsupported',
-    `statements[${index}] ${what(name)}, which statements[${used.get(name)}] uses: put writes of reference tables first`,
+    `statements[${index}] ${what(name)}, which statements[${used.get(name)}] uses: ${instead}`,
   );
 }
+
+const FIRST = 'put writes of reference tables first';
 
 /** Whether no row comes, for others to refer to. */
 function onlyTakes({ plan, parsed }: Planned, schema: Schema): boolean {

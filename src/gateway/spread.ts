@@ -33,19 +33,23 @@ export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Pla
   for (const [index, { plan }] of planned.entries()) {
     const used = moved.size === 0 ? undefined : usedBy(plan, schema).find((name) => moved.has(name));
     if (used !== undefined) {
+      const by = moved.get(used) ?? 0;
+      const byKeys = planned[by]?.plan.kind === 'reference-write';
       throw new PlanRefusal(
         'unsupported',
-        `statements[${index}] uses "${used}", whose rows statements[${moved.get(used)}] may move or change over partitions once all have run: ` +
-          'send it in a later request, or put it before',
+        byKeys
+          ? `statements[${index}] uses "${used}", whose rows the foreign keys of what statements[${by}] takes away may change: send it in another request`
+          : `statements[${index}] uses "${used}", whose rows statements[${by}] may move or change over partitions once all have run: ` +
+              'send it in a later request, or put it before',
       );
     }
     for (const name of changedInTheEnd(plan)) moved.set(asciiLower(name), index);
   }
 }
 
-/** Names of the tables whose rows a statement moves, or has foreign keys judge or change: not in its turn. */
+/** Names of the tables whose rows a statement moves, or has foreign keys change: not in its turn. */
 export function changedInTheEnd(plan: Plan): readonly string[] {
-  if (plan.kind === 'reference-write') return [...(plan.acts ?? []), ...(plan.referring ?? [])];
+  if (plan.kind === 'reference-write') return plan.acts ?? [];
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return [];
   return [...(plan.moves ?? []), ...(plan.acts ?? [])];
 }

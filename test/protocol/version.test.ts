@@ -43,7 +43,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "2fb692341323406f",
+        "hash": "d6ed19f1707b6d21",
         "version": 6,
       }
     `);

@@ -56,8 +56,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'locks are forgotten by a restart',
     file: 'src/core/replica/prepared.ts',
-    find: '  for (const prepared of readPrepared(port)) table.add(prepared, prepared.locks);',
-    replace: '',
+    find: '    table.add(prepared, [...prepared.locks, ...missingCopyLocks(port, schema, prepared)]);',
+    replace: '    if (prepared.startedMs < 0) table.add(prepared, missingCopyLocks(port, schema, prepared));',
   },
   {
     name: 'readers of a transaction take no locks',

@@ -100,17 +100,12 @@ export function readRow(port: SqlitePort, layout: Layout, image: Image): SqlValu
 /**
  * The row with a key, and none that a column's collation would take for it: the key's index may have another. The
  * first comparison uses an index of the column's collation, the second a binary one. `before`: parameters that the
- * statement has already. `alias`: of the table.
+ * statement has already.
  */
-export function whereKey(
-  layout: Layout,
-  image: Image,
-  before = 0,
-  alias = '',
-): { sql: string; bindings: PortValue[] } {
+function whereKey(layout: Layout, image: Image, before = 0): { sql: string; bindings: PortValue[] } {
   const bound = layout.key.map((index) => bindExact(image[index] ?? null));
   const terms = layout.key.flatMap((index, i) => {
-    const name = alias === '' ? columnSql(layout, index) : `${alias}.${columnSql(layout, index)}`;
+    const name = columnSql(layout, index);
     const value = (bound[i]?.sql ?? 'NULL').replace('?', `?${before + i + 1}`);
     const isText = typeof image[index] === 'string' || image[index] instanceof RawText;
     return isText ? [`${name} = ${value}`, `${name} COLLATE BINARY = ${value}`] : [`${name} = ${value}`];

@@ -10,6 +10,7 @@ import { unclaimed } from './claims.ts';
 import type { Identity } from './identity.ts';
 import { keyChangesOf } from './key-changes.ts';
 import { checkOwnership } from './ownership.ts';
+import { takesKeys } from './referrers.ts';
 import { entryChanges } from './unique-entries.ts';
 
 /**
@@ -50,6 +51,13 @@ export function checkImported(
 ): void {
   const table = schema.table(head.table);
   const fires = schema.triggersOn(head.table).length > 0;
+  const isCopied = table?.placement.kind === 'reference' && !('restore' in head);
+  if (isCopied && takesKeys(schema, readCaptured(port), readLayouts(port))) {
+    throw new AtollError(
+      'multi-partition-write',
+      `rows of ${table.name} that others may refer to would be replaced: insert these rows by /v1/batch`,
+    );
+  }
   const indexed =
     table !== undefined &&
     [schema.uniquesOf(table), schema.referencesOf(table), schema.referencesTo(table)].some(

@@ -8,7 +8,7 @@ import type { Replica } from './replica.ts';
 /**
  * Those whose prepared changes may take back what a constraint says. Where not all keys are known and locked before a
  * statement runs, it may meet a row that another transaction, decided already, is about to delete here, or miss one that it
- * is about to create. Nobody, if the error is none that depends on other rows.
+ * is about to create; or that a copy of a reference table, which is frozen, is about to get. Nobody, if the error is none that depends on other rows.
  */
 export function freeing({ port, locks }: Replica, own: string, error: unknown): Holder[] {
   if (locks.isEmpty || !(error instanceof SqliteError) || error.kind !== 'constraint') return [];
@@ -16,13 +16,14 @@ export function freeing({ port, locks }: Replica, own: string, error: unknown): 
   const unique = message.startsWith('UNIQUE');
   if (!unique && !message.startsWith('FOREIGN KEY')) return [];
   const layouts = readLayouts(port);
-  return locks.holders.filter(
+  const prepared = locks.holders.filter(
     ({ transaction }) =>
       transaction !== own &&
       readPreparedChanges(port, transaction).some(
         (change) => !unique || message.includes(` ${layoutOf(layouts, change).table}.`),
       ),
   );
+  return unique ? prepared : [...prepared, ...locks.frozenBy(own)];
 }
 
 /** Has work that fails wait for those that may take back what it fails for, by a LockedError. */

@@ -12,11 +12,11 @@ import { sortIncoming } from './key-changes.ts';
 import { open } from './open.ts';
 import { overtaken } from './overtaken.ts';
 import { checkOwnership } from './ownership.ts';
-import { promise, takeNotice } from './participant.ts';
+import { judgeCopies, promise, takeNotice } from './participant.ts';
 import { deletePrepared, readPreparedChanges, readPreparedOne } from './prepared.ts';
 import { decodeIncoming } from './received-changes.ts';
 import { receiveReferences } from './reference-part.ts';
-import { isReferred } from './referrers.ts';
+import { NOTHING_TAKEN } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
@@ -51,8 +51,8 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
   const before = former === null ? [] : readPreparedChanges(port, transaction);
   const { changes, escaped, violated } = rehearse(port, () => {
     const { references } = request;
-    const referrers =
-      references === undefined ? [] : receiveReferences(replica, { references, transaction }, now);
+    const taken =
+      references === undefined ? NOTHING_TAKEN : receiveReferences(replica, { references, transaction }, now);
     // Another transaction may have put a value here that is unique over partitions, and was prepared here too: the row's key is
     // locked, the value is where its index is.
     applyOrDie(port, before);
@@ -62,7 +62,7 @@ function prepareMore(replica: Replica, request: LaterRequest, now: number): Retu
     const { there, kept, ...left } = runErrand(replica, incoming, (actions) =>
       asStatements(replica, request, actions),
     );
-    const isViolated = left.violated || isReferred(port, referrers);
+    const isViolated = judgeCopies(replica, request, taken) || left.violated;
     return { changes: [...there, ...kept], ...left, violated: isViolated };
   });
   const locks = [...(former?.locks ?? []), ...needed, ...refuseChanged(replica, request, changes)];

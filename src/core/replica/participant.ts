@@ -8,6 +8,7 @@ import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { type Layouts, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
+import { SqliteError } from '../sqlite/port.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { Claims } from './claims.ts';
@@ -23,7 +24,14 @@ import { partLocks, partObstacle, runPart } from './part.ts';
 import { deletePrepared, insertPrepared, readPreparedChanges } from './prepared.ts';
 import { receiveReferences } from './reference-part.ts';
 import { consequencesOf } from './references.ts';
-import { actOnReferrers, isReferred, movedReferrers, type Referrer, referrerLocks } from './referrers.ts';
+import {
+  actOnReferrers,
+  isReferred,
+  movedReferrers,
+  NOTHING_TAKEN,
+  referrerLocks,
+  type Taken,
+} from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
@@ -65,10 +73,10 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
     violated,
     locks: acted,
   } = rehearse(replica.port, () => {
-    const referrers = referrersIn(replica, request, now);
-    const { violated, ...executed } = execute(replica, request, { visitors, referrers }, now);
-    const isViolated = violated || isReferred(replica.port, referrers);
-    return { ...executed, violated: isViolated, locks: referrerLocks(referrers, replica.schema) };
+    const taken = takenFrom(replica, request, now);
+    const { violated, ...executed } = execute(replica, request, { visitors, taken }, now);
+    const isViolated = judgeCopies(replica, request, taken) || violated;
+    return { ...executed, violated: isViolated, locks: referrerLocks(taken, replica.schema) };
   });
   needed.push(...acted);
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
@@ -114,25 +122,38 @@ interface Executed {
   readonly violated: boolean;
 }
 
-/** Rows that refer to what reference tables lose. The copies are then as they will be. */
-function referrersIn(replica: Replica, request: PrepareRequest, now: number): readonly Referrer[] {
+/** What reference tables lose. The copies are then as they will be. */
+function takenFrom(replica: Replica, request: PrepareRequest, now: number): Taken {
   const { references, transaction } = request;
-  if (references === undefined) return [];
-  const referrers = receiveReferences(replica, { references, transaction }, now);
-  // What others have prepared to do with them comes first.
-  refuseLocked(replica, request, referrerLocks(referrers, replica.schema));
-  return referrers;
+  if (references === undefined) return NOTHING_TAKEN;
+  const taken = receiveReferences(replica, { references, transaction }, now);
+  // What others have prepared to do with rows that refer to it comes first.
+  refuseLocked(replica, request, referrerLocks(taken, replica.schema));
+  return taken;
 }
+
+/** Whether rows refer to what reference tables lose; not before those have ended who may yet change that. */
+export function judgeCopies(replica: Replica, request: PrepareRequest, taken: Taken): boolean {
+  if (taken.losses.length === 0 || !isReferred(replica, taken, readCaptured(replica.port))) return false;
+  waitOrDie(request, freeing(replica, request.transaction, FOREIGN_KEY));
+  return true;
+}
+
+const FOREIGN_KEY = new SqliteError(
+  'constraint',
+  'SQLITE_CONSTRAINT_FOREIGNKEY',
+  'FOREIGN KEY constraint failed',
+);
 
 interface There {
   readonly visitors: Visitors | null;
-  readonly referrers: readonly Referrer[];
+  readonly taken: Taken;
 }
 
 function execute(
   replica: Replica,
   request: PrepareRequest,
-  { visitors, referrers }: There,
+  { visitors, taken }: There,
   now: number,
 ): Executed {
   const { part } = request;
@@ -159,16 +180,16 @@ function execute(
     };
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
   if (staged.size > 0 && visitors === null) throw notStaged();
-  const plain = movable.size === 0 && !indexes && claims === null && referrers.length === 0;
+  const plain = movable.size === 0 && !indexes && claims === null && taken.losses.length === 0;
   if (visitors !== null) receive(replica, visitors, now);
   claims?.claim(now);
-  asStatements(replica, request, () => actOnReferrers(replica.port, referrers));
+  asStatements(replica, request, () => actOnReferrers(replica.port, taken));
   const results = plain
     ? runPart(replica, part, now, request.transaction)
     : writeAnywhere(replica, request, claims);
   if (plain) return { ...takeApart(replica, request, null, null), results, done: null };
   const { schema, identity } = replica;
-  const moving = movable.union(movedReferrers(referrers, schema));
+  const moving = movable.union(movedReferrers(taken, schema));
   const split: Splitting =
     staged.size === 0
       ? movingOf(replica, moving)

@@ -2,8 +2,12 @@ import type { PartitionId, Term, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
+import { readLayouts } from '../log/layout.ts';
+import type { Schema } from '../schema/catalogue.ts';
+import { keysToCopies } from '../schema/keys-to-copies.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
-import type { Lock } from '../transaction/lock.ts';
+import { changedLocks } from '../transaction/footprint.ts';
+import { isCopyLock, type Lock } from '../transaction/lock.ts';
 import { type Holder, LockTable } from '../transaction/lock-table.ts';
 
 /** The tables of prepared transactions: `_atoll_prepared` and `_atoll_prepared_changes` (bookkeeping.ts). */
@@ -117,8 +121,16 @@ export function deletePrepared(port: SqlitePort, transaction: string): void {
 }
 
 /** The locks that the file's prepared transactions hold. */
-export function readLocks(port: SqlitePort): LockTable {
+export function readLocks(port: SqlitePort, schema: Schema): LockTable {
   const table = new LockTable();
-  for (const prepared of readPrepared(port)) table.add(prepared, prepared.locks);
+  for (const prepared of readPrepared(port))
+    table.add(prepared, [...prepared.locks, ...missingCopyLocks(port, schema, prepared)]);
   return table;
+}
+
+/** Before version 6 of the RPC, rows that refer to reference tables were prepared without a lock of these: freezes kept all keyed writes out. */
+function missingCopyLocks(port: SqlitePort, schema: Schema, { transaction, locks }: Prepared): Lock[] {
+  if (locks.some(isCopyLock)) return [];
+  if (schema.catalogue.tables.every((table) => keysToCopies(schema, table).length === 0)) return [];
+  return changedLocks(readPreparedChanges(port, transaction), readLayouts(port), schema).filter(isCopyLock);
 }

@@ -12,7 +12,7 @@ import type { Work } from './group.ts';
 import { apartFromMarks, logMarks } from './identifiers.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { decodeIncoming } from './received-changes.ts';
-import { findReferrers, type Referrer, takesKeys } from './referrers.ts';
+import { findTaken, type Taken, takesKeys } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 
@@ -88,20 +88,20 @@ export function referencesText({ changes }: ReferencePart): string {
 }
 
 /**
- * Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. Gives the
- * rows here that refer to what is gone.
+ * Of a participant, in a transaction that is undone: its copies are as they will be, and what is captured afterwards is its own. Gives what
+ * they lose.
  */
 export function receiveReferences(
   replica: Replica,
   { references, transaction }: Pick<PrepareRequest, 'transaction'> & { readonly references: string },
   now: number,
-): readonly Referrer[] {
+): Taken {
   const { port } = replica;
   const changes = decodeIncoming(port, references);
-  const referrers = findReferrers(replica, changes);
+  const taken = findTaken(replica, changes);
   // A copy may be further by now: the anchor refuses that too.
   applyOrDie(port, changes);
   // By its name a script's replay tells it from what others have changed.
   replica.append('write', null, now, { transactionId: transaction, commitTimestamp: null });
-  return referrers;
+  return taken;
 }

@@ -1,23 +1,23 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { TableId, Token } from '../../base/brand.ts';
-import type { SqlValue } from '../../base/sql-value.ts';
-import { AtollError } from '../../protocol/error.ts';
+import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import type { Change, Image } from '../log/commit.ts';
 import { encodeValues, latin1, sameValues } from '../log/encoding.ts';
-import { type Layout, type Layouts, readLayouts } from '../log/layout.ts';
-import { readRow, whereKey } from '../log/rows.ts';
+import { type Layout, type Layouts, layoutOf, readLayouts, keyText as rowText } from '../log/layout.ts';
+import { readRow } from '../log/rows.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { type KeyToCopy, keysToCopies } from '../schema/keys-to-copies.ts';
 import { encodeKey, tokenOfKey } from '../schema/partition-key.ts';
-import { keyColumns, parentColumnsOf } from '../schema/placement.ts';
-import type { Table } from '../schema/table.ts';
+import { keyColumns } from '../schema/placement.ts';
+import type { Column, Table } from '../schema/table.ts';
 import { reachOf } from '../sql/analysis/reach.ts';
-import { selectExact } from '../sqlite/exact.ts';
-import type { SqlitePort } from '../sqlite/port.ts';
+import { bindExact, selectExact } from '../sqlite/exact.ts';
+import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { writtenLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
-import { type ActingKey, actionOf, changeReferring, changesRows } from './acting-key.ts';
+import { actionOf, changeReferring, changesRows } from './acting-key.ts';
 import { type LostKey, lostKeys } from './lost-keys.ts';
 import { layoutOfTable } from './reference-actions.ts';
 import type { Replica } from './replica.ts';
@@ -28,16 +28,17 @@ import type { Replica } from './replica.ts';
  * silent (core/log/hush.ts).
  */
 
-/** A foreign key of a partitioned table to a reference table. */
-interface ReferringKey extends ActingKey {
-  readonly child: Table;
-  readonly parent: Table;
-  readonly parentColumns: readonly string[];
+/** A key that rows here may refer to, and that is taken away. */
+interface Loss {
+  readonly key: KeyToCopy;
+  readonly lost: LostKey;
+  /** Whether rows referred to it here before any statement has run; looked at for RESTRICT alone, else true. */
+  readonly wasReferred: boolean;
 }
 
-/** A row here that refers to a key that is lost. */
-export interface Referrer {
-  readonly key: ReferringKey;
+/** A row here that its foreign key is to change. */
+interface Referrer {
+  readonly key: KeyToCopy;
   /** What has become of the key; null: its row is deleted. */
   readonly to: Image | null;
   readonly layout: Layout;
@@ -46,100 +47,69 @@ export interface Referrer {
   readonly token: Token;
 }
 
-/** Rows that forbid a change and are looked at again when all statements have run (chosen: more must go in requests before). */
-const JUDGED_MAX = 10_000;
+/** What the changes of copies take away. */
+export interface Taken {
+  readonly losses: readonly Loss[];
+  readonly referrers: readonly Referrer[];
+}
+
+export const NOTHING_TAKEN: Taken = { losses: [], referrers: [] };
 
 /** Whether keys go that partitioned tables may refer to, so that every partition has a part. */
 export function takesKeys(schema: Schema, changes: readonly Change[], layouts: Layouts): boolean {
   return lostBy(schema, changes, layouts).some(({ lost }) => lost.length > 0);
 }
 
-/** Who refers here to what the changes of copies take away: before they are made. */
-export function findReferrers({ port, schema }: Replica, changes: readonly Change[]): Referrer[] {
+/** What the changes of copies take away, and who refers to it here: before they are made. */
+export function findTaken({ port, schema }: Replica, changes: readonly Change[]): Taken {
   const layouts = readLayouts(port);
-  return lostBy(schema, changes, layouts).flatMap(({ key, lost }) =>
-    lost.flatMap((each) => referrersOf(port, key, layoutOfTable(layouts, key.child), each)),
+  const losses = lostBy(schema, changes, layouts).flatMap(({ key, lost }) =>
+    lost.map((each): Loss => {
+      const restricts = actionOf(key, each.to) === 'RESTRICT';
+      return { key, lost: each, wasReferred: !restricts || refersTo(port, key, each.from) };
+    }),
   );
+  const acting = losses.filter(({ key, lost }) => changesRows(actionOf(key, lost.to)));
+  const referrers = acting.flatMap(({ key, lost }) =>
+    referrersOf(port, key, layoutOfTable(layouts, key.child), lost),
+  );
+  return { losses, referrers };
 }
 
 function lostBy(
   schema: Schema,
   changes: readonly Change[],
   layouts: Layouts,
-): { readonly key: ReferringKey; readonly lost: readonly LostKey[] }[] {
-  return [...Map.groupBy(changes, ({ tableId }) => tableId)].flatMap(([table, own]) =>
-    keysTo(schema, table).map((key) => {
+): { readonly key: KeyToCopy; readonly lost: readonly LostKey[] }[] {
+  const byTable = Map.groupBy(changes, ({ tableId }) => tableId);
+  return schema.catalogue.tables.flatMap((child) =>
+    keysToCopies(schema, child).flatMap((key) => {
+      const own = byTable.get(key.parentTable.id);
+      if (own === undefined) return [];
       const text = (values: Image) => keyText(key, values);
       const isSame = (a: Image, b: Image) => text(a) === text(b);
-      return { key, lost: lostKeys(key.parentColumns, isSame, own, layouts) };
+      return [{ key, lost: lostKeys(key.parentColumns, isSame, own, layouts) }];
     }),
   );
 }
 
-function keysTo(schema: Schema, id: TableId): ReferringKey[] {
-  const parent = schema.stored.get(id);
-  if (parent?.placement.kind !== 'reference') return [];
-  return schema.catalogue.tables.flatMap((child) =>
-    child.placement.kind === 'reference'
-      ? []
-      : child.foreignKeys
-          .filter((foreignKey) => asciiLower(foreignKey.parent) === asciiLower(parent.name))
-          .map((foreignKey) => ({
-            ...foreignKey,
-            child,
-            parent,
-            parentColumns: parentColumnsOf(foreignKey, parent),
-          })),
+/** Equal for what the parent's columns call equal. */
+function keyText({ parentTable, parentColumns }: KeyToCopy, values: Image): string {
+  if (values.includes(null)) return latin1(encodeValues(values));
+  return latin1(
+    encodeKey(
+      values,
+      parentColumns.map((name) => theColumn(parentTable, name)),
+    ),
   );
 }
 
-/** Equal for what the parent's columns call equal. */
-function keyText({ parent, parentColumns }: ReferringKey, values: Image): string {
-  if (values.includes(null)) return latin1(encodeValues(values));
-  const classes = parentColumns.map((name) => present(columnOf(parent, name), () => `a column ${name}`));
-  return latin1(encodeKey(values, classes));
-}
-
-function columnOf({ columns }: Table, name: string) {
+function columnOf({ columns }: Table, name: string): Column | undefined {
   return columns.find((column) => asciiLower(column.name) === asciiLower(name));
 }
 
-/** By a join, which compares as the foreign key does. */
-function referrersOf(port: SqlitePort, key: ReferringKey, layout: Layout, lost: LostKey): Referrer[] {
-  const { child, parent } = key;
-  const names = [
-    ...new Set([...layout.key.map((i) => layout.columns[i] ?? ''), ...key.columns, ...placing(child)]),
-  ];
-  const columns = names.map((name) => `c.${nameIn(child, name)}`);
-  const { sql, bindings } = whereKey(lost.layout, lost.row, 0, 'p');
-  const order = layout.key.map((i) => `c.${nameIn(child, layout.columns[i] ?? '')}`).join(', ');
-  const acts = changesRows(actionOf(key, lost.to));
-  const rows = selectExact(
-    port,
-    columns,
-    `FROM ${quoteName(parent.name)} AS p CROSS JOIN ${quoteName(child.name)} AS c ON ${joined(key)} ${sql} ORDER BY ${order}` +
-      (acts ? '' : ` LIMIT ${JUDGED_MAX + 1}`),
-    bindings,
-  );
-  if (!acts && rows.length > JUDGED_MAX) throw tooMany(key);
-  const places = layout.columns.map((name) =>
-    names.findIndex((each) => asciiLower(each) === asciiLower(name)),
-  );
-  const placed = placing(child).map((name) => names.indexOf(name));
-  return rows.map((row) => ({
-    key,
-    to: lost.to,
-    layout,
-    image: places.map((place): SqlValue => row[place] ?? null),
-    token: tokenOfKey(
-      placed.map((place) => row[place] ?? null),
-      keyColumns(child),
-    ),
-  }));
-}
-
-function placing({ placement }: Table): readonly string[] {
-  return placement.kind === 'partitioned' ? placement.key : [];
+function theColumn(table: Table, name: string): Column {
+  return present(columnOf(table, name), () => `a column ${name} of ${table.name}`);
 }
 
 /** A hidden rowid stays bare: quoted it might be taken for text. */
@@ -147,44 +117,87 @@ function nameIn(table: Table, name: string): string {
   return columnOf(table, name) === undefined ? name : quoteName(name);
 }
 
-/** The parent comes first: its collation and affinity count. */
-function joined({ columns, parentColumns, child, parent }: ReferringKey): string {
-  return columns
-    .map((name, i) => `p.${nameIn(parent, parentColumns[i] ?? '')} = c.${nameIn(child, name)}`)
-    .join(' AND ');
-}
+// --- In the rows -------------------------------------------------------------------------------------------------
 
-function tooMany({ child, parent }: ReferringKey): AtollError {
-  return new AtollError(
-    'constraint',
-    `FOREIGN KEY constraint failed: more than ${JUDGED_MAX} rows of "${child.name}" refer to a row of "${parent.name}": delete or change them in requests before`,
-    'none',
-    { sqlite: 'SQLITE_CONSTRAINT_FOREIGNKEY' },
-  );
-}
-
-/** What they are changed or judged under. */
-export function referrerLocks(referrers: readonly Referrer[], schema: Schema): Lock[] {
-  return [...Map.groupBy(referrers, ({ key }) => key)].flatMap(([key, own]) => {
-    const { child } = key;
-    const tokens = [...new Set(own.map(({ token }) => token))];
-    if (!own.some(({ to }) => changesRows(actionOf(key, to))))
-      return tokens.map((token): Lock => ({ table: child.id, token, exclusive: false }));
-    return writtenLocks(child, reachesOf(key, schema), tokens, schema);
+/**
+ * Rows that an action is to change. SQLite compares what they refer by with the key as it is stored, without its column's affinity (measured:
+ * '1' does not go with 1.0, though it refers to it), and then finds that others still refer to the key.
+ */
+function referrersOf(port: SqlitePort, key: KeyToCopy, layout: Layout, { from, to }: LostKey): Referrer[] {
+  const { child, columns } = key;
+  const own = layout.key.map((i) => layout.columns[i] ?? '');
+  const placing = child.placement.kind === 'partitioned' ? child.placement.key : [];
+  const names = [...new Set([...own, ...columns, ...placing])];
+  const { sql, bindings } = whereRefers(key, from, (value) => value);
+  const order = own.map((name) => `c.${nameIn(child, name)}`).join(', ');
+  const selected = names.map((name) => `c.${nameIn(child, name)}`);
+  const tail = `FROM ${quoteName(child.name)} AS c WHERE ${sql} ORDER BY ${order}`;
+  const placeOf = (name: string) => names.findIndex((each) => asciiLower(each) === asciiLower(name));
+  const [places, placed] = [layout.columns.map(placeOf), placing.map(placeOf)];
+  return selectExact(port, selected, tail, bindings).map((row) => {
+    const at = (place: number): SqlValue => row[place] ?? null;
+    return { key, to, layout, image: places.map(at), token: tokenOfKey(placed.map(at), keyColumns(child)) };
   });
 }
 
-function reachesOf(key: ReferringKey, schema: Schema): readonly string[] {
-  return reachOf(schema, key.child, ['DELETE', 'UPDATE'], key.columns.map(asciiLower).sort());
+/** Whether rows here refer to a key, compared as SQLite does to tell whether the foreign key holds: by the parent's affinity. */
+function refersTo(port: SqlitePort, key: KeyToCopy, from: Image): boolean {
+  const { sql, bindings } = whereRefers(key, from, withAffinity);
+  const child = quoteName(key.child.name);
+  return port.query(`SELECT 1 FROM ${child} AS c WHERE ${sql} LIMIT 1`, ...bindings).rows.length > 0;
+}
+
+/** Rows whose columns are equal to a key, by its columns' collations. */
+function whereRefers(
+  { child, columns, parentTable, parentColumns }: KeyToCopy,
+  from: Image,
+  typed: (sql: string, value: SqlValue, column: Column) => string,
+): { readonly sql: string; readonly bindings: readonly PortValue[] } {
+  const bound = from.map(bindExact);
+  const terms = columns.map((name, i) => {
+    const column = theColumn(parentTable, parentColumns[i] ?? '');
+    const value = (bound[i]?.sql ?? 'NULL').replace('?', `?${i + 1}`);
+    const key = typed(value, from[i] ?? null, column);
+    return `(${key}) COLLATE ${column.collation} = c.${nameIn(child, name)}`;
+  });
+  return { sql: terms.join(' AND '), bindings: bound.map(({ binding }) => binding) };
+}
+
+/** A value with its column's affinity; one that does not fit that has none, or it would be another one. */
+function withAffinity(sql: string, value: SqlValue, { affinity }: Column): string {
+  const isText = typeof value === 'string' || value instanceof RawText;
+  const isNumber = typeof value === 'bigint' || typeof value === 'number';
+  if (affinity === 'BLOB' || !(affinity === 'TEXT' ? isText : isNumber)) return sql;
+  return `CAST(${sql} AS ${affinity === 'INTEGER' ? 'NUMERIC' : affinity})`;
+}
+
+/** Whether a reference table has a row with these values, which SQLite looks for as its columns would store them. */
+function hasParent(port: SqlitePort, { parentTable, parentColumns }: KeyToCopy, values: Image): boolean {
+  const bound = values.map(bindExact);
+  const terms = parentColumns.map((name, i) => `${nameIn(parentTable, name)} = ${bound[i]?.sql ?? 'NULL'}`);
+  const sql = `SELECT 1 FROM ${quoteName(parentTable.name)} WHERE ${terms.join(' AND ')} LIMIT 1`;
+  return port.query(sql, ...bound.map(({ binding }) => binding)).rows.length > 0;
+}
+
+// --- What is done ------------------------------------------------------------------------------------------------
+
+/** What they are changed under. */
+export function referrerLocks({ referrers }: Taken, schema: Schema): Lock[] {
+  return [...Map.groupBy(referrers, ({ key }) => key)].flatMap(([{ child, columns }, own]) => {
+    const tokens = [...new Set(own.map(({ token }) => token))];
+    const reaches = reachOf(schema, child, ['DELETE', 'UPDATE'], columns.map(asciiLower).sort());
+    return writtenLocks(child, reaches, tokens, schema);
+  });
 }
 
 /** Lower-case names of tables whose rows may move to other partitions. */
-export function movedReferrers(referrers: readonly Referrer[], schema: Schema): ReadonlySet<string> {
+export function movedReferrers({ referrers }: Taken, schema: Schema): ReadonlySet<string> {
   const moved = new Set<string>();
-  for (const key of new Set(referrers.map((each) => each.key))) {
-    const columns = key.columns.map(asciiLower).sort();
-    if (!placing(key.child).some((name) => columns.includes(asciiLower(name)))) continue;
-    for (const name of [key.child.name, ...reachOf(schema, key.child, ['UPDATE'], columns, 'move')])
+  for (const { child, columns } of new Set(referrers.map((each) => each.key))) {
+    const set = columns.map(asciiLower).sort();
+    const placing = child.placement.kind === 'partitioned' ? child.placement.key : [];
+    if (!placing.some((name) => set.includes(asciiLower(name)))) continue;
+    for (const name of [child.name, ...reachOf(schema, child, ['UPDATE'], set, 'move')])
       moved.add(asciiLower(name));
   }
   return moved;
@@ -195,34 +208,58 @@ export function movedReferrers(referrers: readonly Referrer[], schema: Schema): 
  *
  * @throws SqliteError of a constraint that a row then violates
  */
-export function actOnReferrers(port: SqlitePort, referrers: readonly Referrer[]): void {
-  for (const referrer of referrers) {
-    const { key, to, layout } = referrer;
-    if (!changesRows(actionOf(key, to))) continue;
-    const row = stillReferring(port, referrer);
-    if (row !== null) changeReferring(port, key.child, { layout, row }, key, to);
+export function actOnReferrers(port: SqlitePort, { referrers }: Taken): void {
+  for (const { key, to, layout, image } of referrers) {
+    const row = readRow(port, layout, image);
+    if (row === null || !sameValues(referringIn(key, layout, row), referringIn(key, layout, image))) continue;
+    changeReferring(port, key.child, { layout, row }, key, to);
   }
 }
 
-/** Whether one still refers to what is gone, when all statements have run. It may yet come right in a later wave. */
-export function isReferred(port: SqlitePort, referrers: readonly Referrer[]): boolean {
-  return referrers.some((referrer) => {
-    if (stillReferring(port, referrer) === null) return false;
-    return actionOf(referrer.key, referrer.to) === 'RESTRICT' || !hasParent(port, referrer);
+/**
+ * Whether rows still refer to what is gone, when all statements have run. It may yet come right in a later wave. `changes`: all that was
+ * changed here: a statement that meets rows whose parent is gone may make another such row in their place unnoticed, since SQLite counts them.
+ */
+export function isReferred(
+  { port, schema }: Replica,
+  { losses }: Taken,
+  changes: readonly Change[],
+): boolean {
+  if (losses.length === 0) return false;
+  const left = losses.some(({ key, lost, wasReferred }) => {
+    const restricts = actionOf(key, lost.to) === 'RESTRICT';
+    return wasReferred && (restricts || !hasParent(port, key, lost.from)) && refersTo(port, key, lost.from);
+  });
+  return left || isOrphaned(port, schema, changes);
+}
+
+/** Whether a row that was changed lacks a parent in a reference table. */
+function isOrphaned(port: SqlitePort, schema: Schema, changes: readonly Change[]): boolean {
+  const layouts = readLayouts(port);
+  const keys = new Map<TableId, readonly KeyToCopy[]>();
+  const seen = new Set<string>();
+  return changes.some((change) => {
+    const { tableId, after } = change;
+    const child = schema.stored.get(tableId);
+    if (after === null || child === undefined) return false;
+    const own = keys.get(tableId) ?? keysToCopies(schema, child);
+    keys.set(tableId, own);
+    const layout = layoutOf(layouts, change);
+    const where = rowText(layout, after);
+    if (own.length === 0 || seen.has(where)) return false;
+    seen.add(where);
+    // As it is now: it may have been changed again, or have left.
+    const row = readRow(port, layout, after);
+    return row !== null && own.some((key) => lacksParent(port, key, referringIn(key, layout, row)));
   });
 }
 
-function stillReferring(port: SqlitePort, { key, layout, image }: Referrer): Image | null {
-  const row = readRow(port, layout, image);
-  if (row === null) return null;
-  const names = layout.columns.map(asciiLower);
-  const places = key.columns.map((name) => names.indexOf(asciiLower(name))).filter((place) => place >= 0);
-  const referring = (of: Image) => places.map((place) => of[place] ?? null);
-  return sameValues(referring(row), referring(image)) ? row : null;
+function lacksParent(port: SqlitePort, key: KeyToCopy, values: Image): boolean {
+  return !values.includes(null) && !hasParent(port, key, values);
 }
 
-function hasParent(port: SqlitePort, { key, layout, image }: Referrer): boolean {
-  const { sql, bindings } = whereKey(layout, image, 0, 'c');
-  const tables = `${quoteName(key.child.name)} AS c CROSS JOIN ${quoteName(key.parent.name)} AS p`;
-  return port.query(`SELECT 1 FROM ${tables} ON ${joined(key)} ${sql} LIMIT 1`, ...bindings).rows.length > 0;
+/** What a row refers by. No generated column: those are refused (core/sql/analysis/reach.ts). */
+function referringIn({ columns }: KeyToCopy, layout: Layout, row: Image): Image {
+  const names = layout.columns.map(asciiLower);
+  return columns.map((name) => row[names.indexOf(asciiLower(name))] ?? null);
 }

@@ -93,7 +93,7 @@ export class Replica {
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
     this.#systemIndex = readProgress(port, 'system_index') ?? 0;
     this.#hold = readProgress(port, 'hold');
-    this.#locks = readLocks(port);
+    this.#locks = readLocks(port, this.#schema);
     this.#context = {
       port,
       answerBytesMax: ANSWER_BYTES_MAX,
@@ -183,7 +183,7 @@ export class Replica {
     if (catalogue.version !== this.#schema.version) this.#schema = new Schema(catalogue);
     this.#identifiers = new Identifiers(this.port, this.#identity);
     this.#prepared = new PreparedStatements(this.#schema, this.isSystem);
-    this.#locks = readLocks(this.port).keepFrozen(this.#locks);
+    this.#locks = readLocks(this.port, this.#schema).keepFrozen(this.#locks);
     this.progressFollowed();
   }
 

@@ -7,6 +7,7 @@ import { keyOf, type Layouts, layoutOf } from '../log/layout.ts';
 import { tokensOf } from '../plan/bind.ts';
 import type { Plan, RoutePlan, ScatterWritePlan, Tables } from '../plan/plan.ts';
 import { FIRST_USER_TABLE_ID, type Schema } from '../schema/catalogue.ts';
+import { keysToCopies } from '../schema/keys-to-copies.ts';
 import { looseIdColumn } from '../schema/loose-ids.ts';
 import { type KeyColumn, tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
@@ -81,7 +82,11 @@ function writeLocks(
   if (touched.some((name) => schema.triggersOn(name).length > 0)) return [WHOLE_EXCLUSIVE];
   const related = touched.some((name) => isRelated(schema, name));
   if (related && !touched.every((name) => staysWithKey(schema, name))) return [WHOLE_EXCLUSIVE];
-  const own: Lock[] = reference.map((name) => copyLock(idOf(schema, name), false));
+  const parents = touched.flatMap((name) => copiedParents(schema.table(name), schema));
+  const own: Lock[] = [
+    ...reference.map((name) => copyLock(idOf(schema, name), false)),
+    ...parents.map((id) => copyLock(id, false)),
+  ];
   if (tokens !== null && tokens.length <= KEYS_MAX) {
     for (const token of tokens) own.push({ table: null, token, exclusive: true });
   } else if (related) return [WHOLE_EXCLUSIVE];
@@ -145,19 +150,23 @@ export function changedLocks(changes: readonly Change[], layouts: Layouts, schem
   return [...rows, ...coming, ...copies];
 }
 
-/** A row that comes to refer to one of a reference table keeps that from going meanwhile. */
+/** Reference tables that rows of the table refer to: none of theirs goes meanwhile, nor is it asked for before it has come. */
+function copiedParents(table: Table | undefined, schema: Schema): readonly TableId[] {
+  if (table === undefined) return [];
+  return keysToCopies(schema, table).map(({ parentTable }) => parentTable.id);
+}
+
+/** Of a row that comes, or comes to refer to another one. */
 function noteParents(
   parents: Set<TableId>,
-  { foreignKeys, placement }: Table,
+  table: Table,
   change: Change,
   layouts: Layouts,
   schema: Schema,
 ): void {
-  if (foreignKeys.length === 0 || change.after === null || placement.kind === 'reference') return;
-  for (const { parent, columns } of foreignKeys) {
-    const table = schema.table(parent);
-    if (table?.placement.kind !== 'reference' || parents.has(table.id)) continue;
-    if (change.type === 'create' || isSetIn(change, columns, layouts)) parents.add(table.id);
+  if (change.after === null) return;
+  for (const { parentTable, columns } of keysToCopies(schema, table)) {
+    if (change.type === 'create' || isSetIn(change, columns, layouts)) parents.add(parentTable.id);
   }
 }
 

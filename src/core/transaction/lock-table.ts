@@ -70,6 +70,12 @@ export class LockTable {
     this.#frozen.delete(name);
   }
 
+  /** The freezes but that of `own`, as holders. */
+  frozenBy(own: string | null): Holder[] {
+    const others = [...this.#frozen.keys()].filter((name) => name !== own);
+    return others.map((transaction) => ({ transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST }));
+  }
+
   /** What is frozen in `former` is so here. */
   keepFrozen(former: LockTable): this {
     for (const [name, locks] of former.#frozen) this.#frozen.set(name, locks);

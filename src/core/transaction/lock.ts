@@ -27,6 +27,10 @@ export function copyLock(table: TableId | null, exclusive: boolean): Lock {
   return { table, token: COPY_TOKEN, exclusive };
 }
 
+export function isCopyLock({ token }: Lock): boolean {
+  return token === COPY_TOKEN;
+}
+
 /** Whether two transactions cannot both have their lock. */
 export function conflict(left: Lock, right: Lock): boolean {
   if (!left.exclusive && !right.exclusive) return false;

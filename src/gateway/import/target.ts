@@ -190,7 +190,7 @@ function refuseReplaced(schema: Schema, table: Table): void {
   if (plan.kind !== 'reference-write' || plan.referring === undefined) return;
   throw new PlanRefusal(
     'unsupported',
-    `rows that are imported into "${table.name}" may replace others, which rows of ${plan.referring.join(', ')} refer to: insert them by /v1/batch`,
+    `an import into "${table.name}" may take rows away, by its definition or a trigger, which rows of ${plan.referring.join(', ')} refer to: insert its rows by /v1/batch`,
   );
 }
 

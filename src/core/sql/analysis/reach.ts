@@ -220,8 +220,33 @@ class ReachWalker {
     this.write(child, event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE', null, found);
   }
 
+  /**
+   * Where a foreign key, or a trigger, comes back to the table, the log may have to tell an update as a delete and a create (core/log/straighten.ts):
+   * for rows elsewhere that would be another row.
+   */
+  #refuseReturn(parent: Table): void {
+    const seen = new Set<string>();
+    const waiting = [parent.name];
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      if (this.#schema.triggersOn(name).length > 0) seen.add(asciiLower(parent.name));
+      for (const child of this.#schema.catalogue.tables) {
+        const refers = child.foreignKeys.some((each) => asciiLower(each.parent) === asciiLower(name ?? ''));
+        if (!refers || child.placement.kind !== 'reference' || seen.has(asciiLower(child.name))) continue;
+        seen.add(asciiLower(child.name));
+        waiting.push(child.name);
+      }
+    }
+    if (!seen.has(asciiLower(parent.name))) return;
+    refuse(
+      'unsupported',
+      `the foreign keys or triggers of "${parent.name}" may come back to it, and rows of partitioned tables refer to its keys: insert a row with the ` +
+        'new key, have the others refer to it, and delete the old one',
+    );
+  }
+
   #referringKey(event: Referring['event'], parent: Table, child: Table, foreignKey: ForeignKey): void {
     const columns = foreignKey.columns.map(asciiLower);
+    if (event === 'UPDATE') this.#refuseReturn(parent);
     refuseGenerated(parent, referencedColumns(parent, foreignKey));
     refuseGenerated(child, columns);
     this.referring.set(`${event} ${child.id} ${columns.join()} ${foreignKey.parent}`, {
