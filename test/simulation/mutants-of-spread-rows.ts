@@ -145,4 +145,11 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     find: '  if (copies === null || partition === SYSTEM_PARTITION) return { system };',
     replace: '  if (copies === null || partition !== null) return { system };',
   },
+  {
+    name: 'an interactive transaction looks for ids that it gives in no other partition',
+    workload: 'given-ids',
+    file: 'src/gateway/interactive/query.ts',
+    find: '  return [...parts, ...looking].map(',
+    replace: '  return [...parts, ...looking.slice(0, 0)].map(',
+  },
 ];
