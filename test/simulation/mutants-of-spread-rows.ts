@@ -152,4 +152,11 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     find: '  return [...parts, ...looking].map(',
     replace: '  return [...parts, ...looking.slice(0, 0)].map(',
   },
+  {
+    name: 'a commit does not look whether somebody has got an id that it gives elsewhere',
+    workload: 'given-ids',
+    file: 'src/core/replica/later-changes.ts',
+    find: '    return [...rows, ...idLocksOf(table, change, layout)].map(',
+    replace: '    return [...rows, ...idLocksOf(table, change, layout).slice(1)].map(',
+  },
 ];

@@ -244,8 +244,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a commit of an interactive transaction misses rows that came',
     file: 'src/core/replica/later-changes.ts',
-    find: 'locks.some((lock) => conflict({ table, token, exclusive: true }, lock))',
-    replace: 'locks.some((lock) => lock.token === token)',
+    find: 'locks.some((own) => conflict(lock, own))',
+    replace: 'locks.some((own) => own.token === lock.token)',
   },
   {
     name: 'a statement that is run again at the commit may answer otherwise',

@@ -160,6 +160,15 @@ function idsText(claimed: readonly ClaimedIds[]): string {
   );
 }
 
+/** @throws AtollError `constraint` of an id that a row here has, and that is to be another partition's */
+export function refuseElsewhere(replica: Replica, claimed: readonly ClaimedIds[]): void {
+  for (const { table: id, elsewhere } of claimed) {
+    const table = present(replica.schema.stored.get(id), () => `ids are claimed in a table ${id}`);
+    const taken = elsewhere.map(BigInt).find((each) => hasRow(replica, table, each));
+    if (taken !== undefined) throw takenError(table, taken);
+  }
+}
+
 function hasRow({ port }: Replica, { name, rowidColumn }: Table, id: bigint): boolean {
   const column = quoteName(present(rowidColumn, () => `${name} has ids`));
   const sql = `SELECT 1 FROM ${quoteName(name)} WHERE ${column} = CAST(? AS INTEGER)`;

@@ -1,15 +1,17 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { CommitId, TableId, Token } from '../../base/brand.ts';
 import { BARRIERS, type Change } from '../log/commit.ts';
-import { type Layouts, layoutOf, readLayouts } from '../log/layout.ts';
+import { keyOf, type Layout, type Layouts, layoutOf, readLayouts } from '../log/layout.ts';
 import { readCommitPages, readEntries } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { touchedSince } from '../log/touched.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { Table } from '../schema/table.ts';
-import { conflict } from '../transaction/lock.ts';
+import { idLocks } from '../transaction/footprint.ts';
+import { conflict, type Lock } from '../transaction/lock.ts';
 import type { ScriptEntry } from '../transaction/script.ts';
 import type { Replica } from './replica.ts';
 
@@ -23,8 +25,8 @@ const PAGE_BYTES = 1_048_576;
 interface Touch {
   readonly commit: CommitId;
   readonly table: TableId;
-  /** Null: of a reference table. */
-  readonly token: Token | null;
+  /** What whoever depends on it has a lock of; null: of a reference table, all of it. */
+  readonly lock: Lock | null;
 }
 
 /** What others have changed since a script's statements were evaluated. */
@@ -49,9 +51,9 @@ export class LaterChanges {
     if (since === this.#last || !touchedSince(this.#replica.port, since, access.touched)) return false;
     if (this.#touches === undefined) this.#touches = this.#read();
     if (this.#touches === null) return true;
-    return this.#touches.some(({ commit, table, token }) => {
+    return this.#touches.some(({ commit, table, lock }) => {
       if (commit <= since || !access.touched.has(table)) return false;
-      return token === null || locks.some((lock) => conflict({ table, token, exclusive: true }, lock));
+      return lock === null || locks.some((own) => conflict(lock, own));
     });
   }
 
@@ -81,13 +83,22 @@ export class LaterChanges {
     const layout = layoutOf(layouts, change);
     const table = this.#replica.schema.table(layout.table);
     const common = { commit, table: change.tableId };
-    if (table?.placement.kind !== 'partitioned') return [{ ...common, token: null }];
+    if (table?.placement.kind !== 'partitioned') return [{ ...common, lock: null }];
     const columns = layout.columns.map(asciiLower);
     const places = table.placement.key.map((name) => columns.indexOf(asciiLower(name)));
-    return [change.before, change.after].flatMap((image) =>
-      image === null ? [] : [{ ...common, token: tokenAt(table, places, image) }],
+    const rows = [change.before, change.after].flatMap((image) =>
+      image === null ? [] : [{ table: table.id, token: tokenAt(table, places, image), exclusive: true }],
     );
+    return [...rows, ...idLocksOf(table, change, layout)].map((lock) => ({ ...common, lock }));
   }
+}
+
+/** Of a row that comes or goes, where its id does not say where it is: a statement may depend on that alone. */
+function idLocksOf(table: Table, { type, before, after }: Change, layout: Layout): Lock[] {
+  const image = type === 'update' ? null : (after ?? before);
+  if (image === null || looseIdColumn(table) === null) return [];
+  const [id] = keyOf(layout, image);
+  return typeof id === 'bigint' ? idLocks(table.id, [id]) : [];
 }
 
 function tokenAt(table: Table, places: readonly number[], image: Change['before'] & object): Token {

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import type { Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ImportChunkReply } from '../../protocol/import.ts';
@@ -157,6 +158,10 @@ function execute(
   now: number,
 ): Executed {
   const { part } = request;
+  assert(
+    part.script === undefined || taken.losses.length === 0,
+    'scripts do not take away what rows refer to',
+  );
   const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
   if (part.chunk !== undefined) {
     // The anchor has looked for ids before it knew the schema of now.

@@ -1,20 +1,25 @@
+import { present } from '../../base/assert.ts';
 import { toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { PrepareRequest, TransactionPart, TransactRequest } from '../../protocol/transaction.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
-import { encodeChanges } from '../log/encoding.ts';
-import { readLayouts } from '../log/layout.ts';
+import { encodeChanges, sameChanges } from '../log/encoding.ts';
+import { keyText, type Layouts, layoutOf, readLayouts } from '../log/layout.ts';
+import { NetChanges } from '../log/net.ts';
 import { readCaptured } from '../log/read.ts';
+import type { Script } from '../transaction/script.ts';
 import { applyOrDie, refuseLocked, wounded } from './contention.ts';
 import type { Work } from './group.ts';
 import { apartFromMarks, logMarks } from './identifiers.ts';
+import { overtaken } from './overtaken.ts';
 import { partLocks, partObstacle, runPart } from './part.ts';
 import { decodeIncoming } from './received-changes.ts';
 import { findTaken, type Taken, takesKeys } from './referrers.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
+import { presentScript } from './script-work.ts';
 
 /**
  * Reference tables that are written beside others: a transaction that the system partition anchors. Its own part comes first, and is
@@ -51,6 +56,7 @@ export function findReferencePart(
       // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
       const { rows: changes, marks } = apartFromMarks(captured);
       refuseAlone(replica, request, changes);
+      if (part.script !== undefined) refuseOther(replica, presentScript(replica, part.script, now), changes);
       if (marks.length > 0) {
         logMarks(replica.port, marks);
         replica.append('write', null, now);
@@ -59,6 +65,30 @@ export function findReferencePart(
       return { kind: 'done', body: '{}' };
     },
   };
+}
+
+/**
+ * The other partitions have evaluated their statements with what the script has said to change: replayed, it may answer the same and
+ * yet change something else, where others have changed what it reads.
+ *
+ * @throws AtollError `conflict`
+ */
+function refuseOther({ port }: Replica, script: Script, changes: readonly Change[]): void {
+  const layouts = readLayouts(port);
+  const now = new NetChanges();
+  now.add(changes, layouts);
+  const sorted = (net: readonly Change[]) =>
+    net
+      .map((change) => ({ change, row: rowOf(change, layouts) }))
+      .sort((left, right) => (left.row < right.row ? -1 : 1))
+      .map(({ change }) => change);
+  if (!sameChanges(sorted(now.list()), sorted(script.net(Number.POSITIVE_INFINITY, layouts))))
+    throw overtaken();
+}
+
+function rowOf(change: Change, layouts: Layouts): string {
+  const image = present(change.before ?? change.after, 'a change has an image');
+  return keyText(layoutOf(layouts, change), image);
 }
 
 /** Rows that refer to what goes are in all partitions: none may be left out. */

@@ -8,6 +8,7 @@ import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import { SqliteError } from '../sqlite/port.ts';
 import type { Script, ScriptEntry } from '../transaction/script.ts';
+import { refuseElsewhere } from './claims.ts';
 import type { IdentifierSource } from './identifiers.ts';
 import { applyIncoming } from './incoming.ts';
 import { sortIncoming } from './key-changes.ts';
@@ -105,7 +106,11 @@ function executeAgain(
   const reach = entry.spreads ? spreadOf(replica, entry.statement) : null;
   // Of a script that spreads there are changes of indexes already: those are not the statement's.
   const before = spreads ? readCaptured(port).length : 0;
-  const run = () => runOnce(replica, parsed, { ...entry, reach }, repeating(entry), before);
+  const run = () => {
+    const result = runOnce(replica, parsed, { ...entry, reach }, repeating(entry), before);
+    refuseElsewhere(replica, entry.ids);
+    return result;
+  };
   let answer: StatementResult | AtollError;
   let apart: Parted = { changes: [], escaped: [], violated: false };
   try {
@@ -128,7 +133,7 @@ function executeAgain(
 }
 
 /** The ids of the first execution, which were issued then. One that takes others is not the same any more. */
-function repeating({ identifiers, gives }: ScriptEntry): IdentifierSource {
+function repeating({ identifiers, ids: given }: ScriptEntry): IdentifierSource {
   let next = 0;
   return {
     takeIdentifiers: (_table, count) => {
@@ -137,6 +142,6 @@ function repeating({ identifiers, gives }: ScriptEntry): IdentifierSource {
       return [...ids];
     },
     passIdentifiers: () => undefined,
-    mayGiveIds: ({ id }) => gives.has(id),
+    mayGiveIds: ({ id }) => given.some(({ table }) => table === id),
   };
 }

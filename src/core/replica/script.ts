@@ -115,7 +115,7 @@ export function evaluate(
     since: readHead(replica.port).lastCommitId,
     fingerprint: fingerprintOf(tried.answer),
     identifiers: taken,
-    gives: new Set(read ? [] : ids.map(({ table }) => table)),
+    ids,
     changes: tried.changes,
     escaped: digestOf(tried.escaped),
     violated: tried.violated,
@@ -185,7 +185,7 @@ export function evaluateIncoming(
     since: readHead(port).lastCommitId,
     fingerprint: '',
     identifiers: [],
-    gives: new Set(),
+    ids: [],
     changes,
     escaped: digestOf(escaped),
     violated,
@@ -268,7 +268,7 @@ function attempt(
       return { answer, marks, ...takenApart(replica, part.reach, changes, visitors) };
     });
   } catch (thrown) {
-    if (part.reach !== null) waitForFree(replica, thrown);
+    if (part.reach !== null || claims !== null) waitForFree(replica, thrown);
     return { answer: answerOf(thrown), marks: [], ...NOTHING };
   }
 }

@@ -1,6 +1,7 @@
-import type { CommitId, Epoch, SchemaVersion, TableId } from '../../base/brand.ts';
+import type { CommitId, Epoch, SchemaVersion } from '../../base/brand.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
 import type { NumberRange } from '../../protocol/interactive.ts';
+import type { ClaimedIds } from '../../protocol/transaction.ts';
 import type { Change } from '../log/commit.ts';
 import { imageBytes } from '../log/encoding.ts';
 import type { Layouts } from '../log/layout.ts';
@@ -35,8 +36,8 @@ export interface ScriptEntry {
   readonly fingerprint: string;
   /** Generated ids in the order in which they were taken: another execution gets the same. */
   readonly identifiers: readonly (readonly number[])[];
-  /** Tables whose rows it gives ids that all partitions have been asked for. */
-  readonly gives: ReadonlySet<TableId>;
+  /** Ids that it gives, and that all partitions have been asked for. */
+  readonly ids: readonly ClaimedIds[];
   /** What it did; nothing if it failed. */
   readonly changes: readonly Change[];
   /** Stands for what it has made for other partitions, which is in their scripts; null: nothing. */
