@@ -9,7 +9,6 @@ import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { type Layouts, readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
-import { SqliteError } from '../sqlite/port.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { Claims } from './claims.ts';
@@ -135,16 +134,15 @@ function takenFrom(replica: Replica, request: PrepareRequest, now: number): Take
 
 /** Whether rows refer to what reference tables lose; not before those have ended who may yet change that. */
 export function judgeCopies(replica: Replica, request: PrepareRequest, taken: Taken): boolean {
-  if (taken.losses.length === 0 || !isReferred(replica, taken, readCaptured(replica.port))) return false;
-  waitOrDie(request, freeing(replica, request.transaction, FOREIGN_KEY));
+  const { port, locks } = replica;
+  if (taken.losses.length === 0 || !isReferred(replica, taken, readCaptured(port))) return false;
+  const children = new Set(taken.losses.map(({ key }) => key.child.id));
+  const changesThem = ({ transaction }: Holder) =>
+    transaction !== request.transaction &&
+    readPreparedChanges(port, transaction).some(({ tableId }) => children.has(tableId));
+  waitOrDie(request, locks.holders.filter(changesThem));
   return true;
 }
-
-const FOREIGN_KEY = new SqliteError(
-  'constraint',
-  'SQLITE_CONSTRAINT_FOREIGNKEY',
-  'FOREIGN KEY constraint failed',
-);
 
 interface There {
   readonly visitors: Visitors | null;
