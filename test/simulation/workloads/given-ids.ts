@@ -72,7 +72,7 @@ function give(
   anId: (random: Random) => number,
   seen: (id: number) => void,
 ): Operation<UniqueStep> {
-  const given = Array.from({ length: random.pick([1, 1, 1, 2]) }, () => {
+  const given = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => {
     return { row: more(), value: anId(random), tenant: random.pick(TENANTS) };
   });
   const args = given.flatMap(({ row, value, tenant }) => [value, tenant, row]);
