@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../cluster/cluster.ts';
+import { importInto } from '../gateway/loading.ts';
 import { BesideSqlite, type Statement, send } from './beside-sqlite.ts';
 
 /** Rows of reference tables go, or get other keys, while rows of partitioned tables refer to them: docs/sql.md. */
@@ -172,6 +173,13 @@ describe('rows that refer to rows of reference tables', () => {
       ];
       expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     }
+    const again = await send(cluster, [`INSERT INTO ${lands} VALUES (?, 'new')`, 'y']);
+    expect([again.status, again.json.error.outcome]).toEqual([503, 'unknown']);
+    const rows = all.map((id) => JSON.stringify({ id: 1000 + id, land: 'y', name: 'imported' }));
+    const imported = await importInto(cluster, towns, rows.join('\n'));
+    expect([imported.status, imported.json.error]).toEqual([200, undefined]);
+    const count = await send(cluster, [`SELECT count(*) FROM ${towns} WHERE land = ?`, 'y']);
+    expect(count.json.rows).toEqual([[all.length]]);
     await cluster.rpc(3, 'fault', { fault: 'none' });
   });
 
