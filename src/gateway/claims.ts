@@ -30,8 +30,16 @@ export function claimsOf(known: KnownNetwork, planned: readonly Planned[]): Clai
   return claims;
 }
 
+/** Parts in all partitions, each asked for all ids. */
+export function withClaims<Part extends { readonly partition: PartitionId }>(
+  parts: readonly Part[],
+  claims: Claims,
+): (Part & { readonly ids: ClaimedIds[] })[] {
+  return parts.map((part) => ({ ...part, ids: claimedIn(claims, part.partition) }));
+}
+
 /** What one partition is asked for. */
-export function claimedIn(claims: Claims, partition: PartitionId): ClaimedIds[] {
+function claimedIn(claims: Claims, partition: PartitionId): ClaimedIds[] {
   return [...claims].map(([table, ids]) => {
     const texts = (isHere: boolean) =>
       [...ids].filter(([, at]) => (at === partition) === isHere).map(([id]) => String(id));

@@ -1,4 +1,5 @@
 import { asciiLower } from '../base/ascii.ts';
+import type { PartitionId } from '../base/brand.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
 import type { RingRange } from '../protocol/transaction.ts';
@@ -7,9 +8,23 @@ import { type Planned, PlanRefusal } from './planned.ts';
 
 /** Whether the write may change rows, or entries of indexes, in other partitions than those that run it: only a transaction can. */
 export function spreads(plan: Plan): boolean {
-  if (plan.kind === 'reference-write') return plan.referring !== undefined;
+  if (takesReferred(plan)) return true;
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return false;
   return plan.moves !== undefined || plan.indexes !== undefined;
+}
+
+/** Partitions without a part of their own, of a transaction in which all have one. */
+export function otherPartitions(
+  { tokens }: KnownNetwork,
+  parts: readonly { readonly partition: PartitionId }[],
+): PartitionId[] {
+  const working = new Set(parts.map(({ partition }) => partition));
+  return tokens.partitions().filter((partition) => !working.has(partition));
+}
+
+/** Whether it takes rows of a reference table away that rows of others may refer to, wherever these are. */
+export function takesReferred(plan: Plan): boolean {
+  return plan.kind === 'reference-write' && plan.referring !== undefined;
 }
 
 /** What an anchor needs to know of who owns what; undefined if it needs nothing. */

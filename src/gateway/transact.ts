@@ -3,7 +3,6 @@ import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
-import type { Plan } from '../core/plan/plan.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -18,7 +17,7 @@ import type {
 } from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
-import { type Claims, claimedIn, claimsOf } from './claims.ts';
+import { claimsOf, withClaims } from './claims.ts';
 import { readError } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
@@ -32,7 +31,7 @@ import { refuseUseBeforeWrite } from './reference-order.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
-import { refuseUseOfMoved, ringFor, ringOf } from './spread.ts';
+import { otherPartitions, refuseUseOfMoved, ringFor, ringOf, takesReferred } from './spread.ts';
 import type { Session } from './statements.ts';
 import { attemptId, untilItWins } from './wait-die.ts';
 
@@ -79,7 +78,7 @@ export async function executeTransaction(
       ...(visitors !== undefined && { visitors }),
     };
   });
-  const everywhere = claims !== null || planned.some(({ plan }) => takesReferredRows(plan));
+  const everywhere = claims !== null || planned.some(({ plan }) => takesReferred(plan));
   const all = everywhere ? withIdle(known, own) : own;
   const parts = claims === null ? all : withClaims(all, claims);
   const anchor = anchorOf(known, planned, parts, keyed);
@@ -240,26 +239,14 @@ function transactionPart(
   };
 }
 
-/** Rows that refer to what it takes away may be anywhere. */
-function takesReferredRows(plan: Plan): boolean {
-  return plan.kind === 'reference-write' && plan.referring !== undefined;
-}
-
 /** Every partition has a part, which may have to change something. */
 function withIdle(known: KnownNetwork, parts: readonly TransactionPart[]): TransactionPart[] {
-  const working = new Set(parts.map(({ partition }) => partition));
-  const others = known.tokens.partitions().filter((partition) => !working.has(partition));
-  const idle = others.map((partition) => transactionPart(known, [], partition, []));
+  const idle = otherPartitions(known, parts).map((partition) => transactionPart(known, [], partition, []));
   // No row of a partitioned table is in the system partition.
   return [...parts, ...idle].map((part) => ({
     ...part,
     read: part.partition === SYSTEM_PARTITION && part.read,
   }));
-}
-
-/** Each is asked for all ids. */
-function withClaims(parts: readonly TransactionPart[], claims: Claims): TransactionPart[] {
-  return parts.map((part) => ({ ...part, ids: claimedIn(claims, part.partition) }));
 }
 
 interface Together {

@@ -49,9 +49,9 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'partitions do not look whether a row has an id that is given elsewhere',
     workload: 'given-ids',
     file: 'src/core/replica/claims.ts',
-    find: '      const present = elsewhere.find((each) => hasRow(this.#replica, table, each));',
+    find: '    const found = elsewhere.map(BigInt).find((each) => hasRow(replica, table, each));',
     replace:
-      '      const present = elsewhere.find((each) => each < 0n && hasRow(this.#replica, table, each));',
+      '    const found = elsewhere.map(BigInt).find((each) => each < 0n && hasRow(replica, table, each));',
   },
   {
     name: 'ids that are given are generated afterwards',
@@ -149,8 +149,8 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'an interactive transaction looks for ids that it gives in no other partition',
     workload: 'given-ids',
     file: 'src/gateway/interactive/query.ts',
-    find: '  return [...parts, ...looking].map(',
-    replace: '  return [...parts, ...looking.slice(0, 0)].map(',
+    find: '  return withClaims([...parts, ...looking], claims);',
+    replace: '  return withClaims([...parts, ...looking.slice(0, 0)], claims);',
   },
   {
     name: 'a commit does not look whether somebody has got an id that it gives elsewhere',

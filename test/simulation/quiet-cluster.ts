@@ -40,6 +40,16 @@ export class QuietCluster {
     return this.together([[path, body]]).then(([answer]) => answer as Answer);
   }
 
+  /** An interactive transaction: `send` takes a statement. */
+  async begin() {
+    const { id } = (await this.post('/v1/transactions', {})).json;
+    const path = `/v1/transactions/${id}`;
+    return {
+      send: (sql: string, args: readonly unknown[] = []) => this.post(`${path}/query`, { sql, args }),
+      commit: () => this.post(`${path}/commit`, {}),
+    };
+  }
+
   /** Of another method than POST. */
   send(method: string, path: string, body?: unknown): Promise<Answer> {
     return this.#until(async () => {

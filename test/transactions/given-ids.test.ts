@@ -273,24 +273,15 @@ describe('ids that clients give', () => {
   });
 
   describe('in interactive transactions', () => {
-    const begin = async () => {
-      const { id } = (await cluster.post('/v1/transactions', {})).json;
-      const path = `/v1/transactions/${id}`;
-      return {
-        run: (sql: string, args: Value[] = []) => cluster.post(`${path}/query`, { sql, args }),
-        commit: () => cluster.post(`${path}/commit`, {}),
-      };
-    };
-
     test('are looked for in all partitions by the statement that gives them, those that it has given itself too', async () => {
       await give(7, 'fir');
-      const transaction = await begin();
+      const transaction = await cluster.begin();
       for (const tenant of TENANTS) {
-        const taken = await transaction.run(INSERT, [7, tenant]);
+        const taken = await transaction.send(INSERT, [7, tenant]);
         expect([taken.status, taken.json.error?.message]).toEqual([409, TAKEN]);
         expect(taken.json.error.detail.transaction).toBe('open');
       }
-      const given = await transaction.run(`${INSERT}, (?, ?) RETURNING id, tenant`, [8, 'ash', 9, 'bell']);
+      const given = await transaction.send(`${INSERT}, (?, ?) RETURNING id, tenant`, [8, 'ash', 9, 'bell']);
       expect([given.status, given.json.rows]).toEqual([
         200,
         [
@@ -300,13 +291,13 @@ describe('ids that clients give', () => {
       ]);
       expect(given.json.rowsAffected).toBe(2);
       for (const tenant of TENANTS)
-        expect((await transaction.run(INSERT, [9, tenant])).json.error?.message).toBe(TAKEN);
+        expect((await transaction.send(INSERT, [9, tenant])).json.error?.message).toBe(TAKEN);
       // Half of it does not fit, so that none of it is done.
-      const half = await transaction.run(`${INSERT}, (?, ?), (?, ?)`, [10, 'ash', 7, 'bell', 11, 'corn']);
+      const half = await transaction.send(`${INSERT}, (?, ?), (?, ?)`, [10, 'ash', 7, 'bell', 11, 'corn']);
       expect(half.json.error?.message).toBe(TAKEN);
-      expect((await transaction.run('DELETE FROM posts WHERE id = 9')).status).toBe(200);
-      expect((await transaction.run(INSERT, [9, 'dune'])).status).toBe(200);
-      expect((await transaction.run(INSERT, [null, 'elm'])).status).toBe(200);
+      expect((await transaction.send('DELETE FROM posts WHERE id = 9')).status).toBe(200);
+      expect((await transaction.send(INSERT, [9, 'dune'])).status).toBe(200);
+      expect((await transaction.send(INSERT, [null, 'elm'])).status).toBe(200);
       expect(await ids()).toEqual([7]);
       expect((await transaction.commit()).status).toBe(200);
       const rows = await cluster.rows('SELECT id, tenant FROM posts WHERE id < 100 ORDER BY id');
@@ -321,15 +312,15 @@ describe('ids that clients give', () => {
     test('conflict at the commit with whoever gave them meanwhile, wherever that was', async () => {
       for (const [at, tenant] of TENANTS.entries()) {
         const id = 20 + at;
-        const transaction = await begin();
-        expect((await transaction.run(INSERT, [id, 'ash'])).status).toBe(200);
+        const transaction = await cluster.begin();
+        expect((await transaction.send(INSERT, [id, 'ash'])).status).toBe(200);
         expect((await give(id, tenant)).status).toBe(200);
         const { status, json } = await transaction.commit();
         expect([status, json.error?.code, json.error?.outcome]).toEqual([409, 'conflict', 'none']);
       }
-      const [one, two] = [await begin(), await begin()];
-      expect((await one.run(INSERT, [40, 'ash'])).status).toBe(200);
-      expect((await two.run(INSERT, [40, 'dune'])).status).toBe(200);
+      const [one, two] = [await cluster.begin(), await cluster.begin()];
+      expect((await one.send(INSERT, [40, 'ash'])).status).toBe(200);
+      expect((await two.send(INSERT, [40, 'dune'])).status).toBe(200);
       expect((await two.commit()).status).toBe(200);
       expect((await one.commit()).json.error?.code).toBe('conflict');
       expect(await ids()).toEqual([20, 21, 22, 23, 24, 25, 40]);
@@ -338,9 +329,9 @@ describe('ids that clients give', () => {
     test('other rows that come meanwhile are no conflict, and given ids are never generated', async () => {
       const [[first]] = (await cluster.query('INSERT INTO posts (tenant) VALUES (?) RETURNING id', ['ash']))
         .rows;
-      const transaction = await begin();
+      const transaction = await cluster.begin();
       const given = Number(first) + 3;
-      expect((await transaction.run(INSERT, [given, 'corn'])).status).toBe(200);
+      expect((await transaction.send(INSERT, [given, 'corn'])).status).toBe(200);
       for (const tenant of TENANTS)
         for (let i = 0; i < 6; i++) await cluster.query('INSERT INTO posts (tenant) VALUES (?)', [tenant]);
       const others = await ids();
@@ -350,13 +341,13 @@ describe('ids that clients give', () => {
     });
 
     test('of a row whose id was generated in one that is open are a conflict, but in the same one', async () => {
-      const [one, two] = [await begin(), await begin()];
-      const made = await one.run('INSERT INTO posts (tenant) VALUES (?) RETURNING id', ['ash']);
+      const [one, two] = [await cluster.begin(), await cluster.begin()];
+      const made = await one.send('INSERT INTO posts (tenant) VALUES (?) RETURNING id', ['ash']);
       const id = made.json.rows[0][0];
-      expect((await two.run(INSERT, [id, 'dune'])).json.error?.code).toBe('conflict');
-      expect((await one.run(INSERT, [id, 'dune'])).json.error?.message).toBe(TAKEN);
-      await one.run('DELETE FROM posts WHERE id = ?', [id]);
-      expect((await one.run(INSERT, [id, 'dune'])).status).toBe(200);
+      expect((await two.send(INSERT, [id, 'dune'])).json.error?.code).toBe('conflict');
+      expect((await one.send(INSERT, [id, 'dune'])).json.error?.message).toBe(TAKEN);
+      await one.send('DELETE FROM posts WHERE id = ?', [id]);
+      expect((await one.send(INSERT, [id, 'dune'])).status).toBe(200);
       expect((await one.commit()).status).toBe(200);
       expect(await cluster.rows('SELECT id, tenant FROM posts')).toEqual([[id, 'dune']]);
     });

@@ -45,11 +45,9 @@ async function ok(answer: Promise<Answer>): Promise<Answer['json']> {
 }
 
 async function begin() {
-  const { id } = await ok(cluster.post('/v1/transactions', {}));
-  const path = `/v1/transactions/${id}`;
-  const send = (sql: string, args: Value[] = []) => cluster.post(`${path}/query`, { sql, args });
-  const run = async (sql: string, args: Value[] = []) => (await ok(send(sql, args))).rows;
-  return { send, run, commit: () => cluster.post(`${path}/commit`, {}) };
+  const transaction = await cluster.begin();
+  const run = async (sql: string, args: Value[] = []) => (await ok(transaction.send(sql, args))).rows;
+  return { ...transaction, run };
 }
 
 async function expectConflict(commit: Promise<Answer>): Promise<void> {

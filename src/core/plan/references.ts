@@ -42,11 +42,10 @@ export function refuseActed(schema: Schema, { acted, cascaded, actions, referrin
     if (event !== 'UPDATE' || child === undefined) continue;
     refuseAction(schema, child, index.columns, keyOverText(index, child, schema.stored.get(index.parent)));
   }
-  for (const { child, foreignKey, event } of referring) {
-    const { columns, parent } = foreignKey;
-    if (event !== 'UPDATE' && !/SET/i.test(foreignKey.onDelete)) continue;
-    if (event === 'UPDATE' && !/SET|CASCADE/i.test(foreignKey.onUpdate)) continue;
-    refuseAction(schema, child, columns, keyOverText(foreignKey, child, schema.table(parent)));
+  for (const { child, foreignKey, does } of referring) {
+    if (does !== 'UPDATE') continue;
+    const text = keyOverText(foreignKey, child, schema.table(foreignKey.parent));
+    refuseAction(schema, child, foreignKey.columns, text);
   }
   // What such a trigger writes itself is there.
   if (acted.length > 0) refuseTriggers(schema, acted, cascaded);

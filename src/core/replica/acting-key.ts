@@ -4,7 +4,9 @@ import type { SqlValue } from '../../base/sql-value.ts';
 import type { Image } from '../log/commit.ts';
 import type { Layout } from '../log/layout.ts';
 import { deleteRow, updateRow } from '../log/rows.ts';
+import type { Schema } from '../schema/catalogue.ts';
 import type { Table } from '../schema/table.ts';
+import { reachOf } from '../sql/analysis/reach.ts';
 import { truthValue } from '../sql/name.ts';
 import { parseStatement } from '../sql/parse.ts';
 import { selectExact } from '../sqlite/exact.ts';
@@ -50,6 +52,23 @@ export function changeReferring(
     changed[names.indexOf(asciiLower(column))] = value;
   });
   updateRow(port, layout, row, changed);
+}
+
+/** Lower-case names of tables whose rows may move to other partitions, if rows are set what they refer by. */
+export function movedByKeys(
+  keys: Iterable<Pick<ActingKey, 'columns'> & { readonly child: Table }>,
+  schema: Schema,
+): ReadonlySet<string> {
+  const moved = new Set<string>();
+  for (const { child, columns } of keys) {
+    const set = columns.map(asciiLower).sort();
+    const { placement } = child;
+    if (placement.kind !== 'partitioned' || !placement.key.some((name) => set.includes(asciiLower(name))))
+      continue;
+    for (const name of [child.name, ...reachOf(schema, child, ['UPDATE'], set, 'move')])
+      moved.add(asciiLower(name));
+  }
+  return moved;
 }
 
 function defaultOf(port: SqlitePort, child: Table, name: string): SqlValue {

@@ -24,7 +24,9 @@ import type { Replica } from './replica.ts';
  */
 export class Claims {
   readonly #replica: Replica;
-  readonly #tables: ReadonlyMap<TableId, Claimed>;
+  readonly #claimed: readonly ClaimedIds[];
+  /** All that are claimed, by table. */
+  readonly #tables: ReadonlyMap<TableId, ReadonlySet<bigint>>;
   /** The interactive transaction that claims them; null: another one does. */
   readonly #script: string | null;
   /** Ids that the statements have had generated meanwhile. */
@@ -32,12 +34,10 @@ export class Claims {
 
   constructor(replica: Replica, claimed: readonly ClaimedIds[], script: string | null = null) {
     this.#replica = replica;
+    this.#claimed = claimed;
     this.#script = script;
     this.#tables = new Map(
-      claimed.map(({ table, here, elsewhere }): [TableId, Claimed] => [
-        table,
-        { all: new Set([...here, ...elsewhere].map(BigInt)), elsewhere: elsewhere.map(BigInt) },
-      ]),
+      claimed.map(({ table, here, elsewhere }) => [table, new Set([...here, ...elsewhere].map(BigInt))]),
     );
   }
 
@@ -48,8 +48,8 @@ export class Claims {
    */
   claim(now: number): void {
     for (const [id, claimed] of this.#tables) {
-      const table = this.#tableOf(id);
-      const ids = [...claimed.all];
+      const table = tableOf(this.#replica, id);
+      const ids = [...claimed];
       const open = ids.find((each) => this.#isInScript(id, each, now));
       if (open !== undefined) {
         throw new AtollError(
@@ -86,13 +86,7 @@ export class Claims {
    */
   check(changes: readonly Change[], layouts: Layouts, blocked: (error: SqliteError) => void): void {
     for (const change of changes) this.#checkCreated(change, layouts);
-    for (const [id, { elsewhere }] of this.#tables) {
-      const table = this.#tableOf(id);
-      const present = elsewhere.find((each) => hasRow(this.#replica, table, each));
-      if (present === undefined) continue;
-      blocked(taken(table));
-      throw takenError(table, present);
-    }
+    refuseElsewhere(this.#replica, this.#claimed, blocked);
   }
 
   /** The router has counted what the statements give: they must not give anything else. */
@@ -101,7 +95,7 @@ export class Claims {
     if (claimed === undefined || change.type !== 'create' || change.after === null) return;
     const [id] = keyOf(layoutOf(layouts, change), change.after);
     if (typeof id !== 'bigint') return;
-    if (claimed.all.has(id) || this.#generated.get(change.tableId)?.has(id) === true) return;
+    if (claimed.has(id) || this.#generated.get(change.tableId)?.has(id) === true) return;
     throw unclaimed();
   }
 
@@ -118,15 +112,6 @@ export class Claims {
           ),
       );
   }
-
-  #tableOf(id: TableId): Table {
-    return present(this.#replica.schema.stored.get(id), () => `ids are claimed in a table ${id}`);
-  }
-}
-
-interface Claimed {
-  readonly all: ReadonlySet<bigint>;
-  readonly elsewhere: readonly bigint[];
 }
 
 /** That a part of a transaction needs for the ids that it claims. */
@@ -160,13 +145,27 @@ function idsText(claimed: readonly ClaimedIds[]): string {
   );
 }
 
-/** @throws AtollError `constraint` of an id that a row here has, and that is to be another partition's */
-export function refuseElsewhere(replica: Replica, claimed: readonly ClaimedIds[]): void {
+/**
+ * `blocked` is told who may take back what an id is refused for.
+ *
+ * @throws AtollError `constraint` of an id that a row here has, and that is to be another partition's
+ */
+export function refuseElsewhere(
+  replica: Replica,
+  claimed: readonly ClaimedIds[],
+  blocked: (error: SqliteError) => void = () => undefined,
+): void {
   for (const { table: id, elsewhere } of claimed) {
-    const table = present(replica.schema.stored.get(id), () => `ids are claimed in a table ${id}`);
-    const taken = elsewhere.map(BigInt).find((each) => hasRow(replica, table, each));
-    if (taken !== undefined) throw takenError(table, taken);
+    const table = tableOf(replica, id);
+    const found = elsewhere.map(BigInt).find((each) => hasRow(replica, table, each));
+    if (found === undefined) continue;
+    blocked(taken(table));
+    throw takenError(table, found);
   }
+}
+
+function tableOf({ schema }: Replica, id: TableId): Table {
+  return present(schema.stored.get(id), () => `ids are claimed in a table ${id}`);
 }
 
 function hasRow({ port }: Replica, { name, rowidColumn }: Table, id: bigint): boolean {

@@ -4,6 +4,7 @@ import type { RestoreChunkHead } from '../../protocol/restore.ts';
 import { readLayouts } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { hasKeysToCopies } from '../schema/keys-to-copies.ts';
 import { looseIdColumn } from '../schema/loose-ids.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { unclaimed } from './claims.ts';
@@ -52,7 +53,7 @@ export function checkImported(
   const table = schema.table(head.table);
   const fires = schema.triggersOn(head.table).length > 0;
   const isCopied = table?.placement.kind === 'reference' && !('restore' in head);
-  if (isCopied && takesKeys(schema, readCaptured(port), readLayouts(port))) {
+  if (isCopied && hasKeysToCopies(schema) && takesKeys(schema, readCaptured(port), readLayouts(port))) {
     throw new AtollError(
       'multi-partition-write',
       `rows of ${table.name} that others may refer to would be replaced: insert these rows by /v1/batch`,

@@ -29,16 +29,11 @@ export function keyChangesOf(changes: readonly Change[], layouts: Layouts, schem
   const found: KeyChange[] = [];
   for (const [table, own] of Map.groupBy(changes, ({ tableId }) => tableId))
     for (const index of schema.referencesTo({ id: table })) {
-      const isSame = (a: Image, b: Image) => isSameKey(index, a, b);
-      const lost = lostKeys(index.parentColumns, isSame, own, layouts);
+      const classes = index.table.columns.slice(0, index.parentColumns.length);
+      const lost = lostKeys(index.parentColumns, classes, own, layouts);
       found.push(...lost.map(({ from, to }) => ({ index, from, to })));
     }
   return found;
-}
-
-/** As the parent's columns compare them. */
-export function isSameKey(index: ReferenceIndex, a: Image, b: Image): boolean {
-  return valuesText(index, a) === valuesText(index, b);
 }
 
 /** A key as text: equal for what the parent's columns call equal. */

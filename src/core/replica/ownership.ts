@@ -1,10 +1,9 @@
-import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { Token } from '../../base/brand.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Image } from '../log/commit.ts';
-import { type Layout, readLayouts } from '../log/layout.ts';
+import { type Layout, readLayouts, valuesOf } from '../log/layout.ts';
 import { readCaptured } from '../log/read.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
@@ -59,8 +58,5 @@ export function tokenOfImage(table: Table, layout: Layout, image: Image): Token 
 
 function keyOfImage(table: Table, layout: Layout, image: Image): SqlValue[] {
   if (table.placement.kind !== 'partitioned') return [];
-  return table.placement.key.map((name) => {
-    const index = layout.columns.findIndex((column) => asciiLower(column) === asciiLower(name));
-    return image[index] ?? null;
-  });
+  return valuesOf(layout, table.placement.key, image);
 }

@@ -4,7 +4,7 @@ import type { Change } from '../log/commit.ts';
 import { decodeChanges, encodeChanges } from '../log/encoding.ts';
 import { readLayouts } from '../log/layout.ts';
 import type { Schema } from '../schema/catalogue.ts';
-import { keysToCopies } from '../schema/keys-to-copies.ts';
+import { hasKeysToCopies } from '../schema/keys-to-copies.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { changedLocks } from '../transaction/footprint.ts';
 import { isCopyLock, type Lock } from '../transaction/lock.ts';
@@ -130,7 +130,6 @@ export function readLocks(port: SqlitePort, schema: Schema): LockTable {
 
 /** Before version 6 of the RPC, rows that refer to reference tables were prepared without a lock of these: freezes kept all keyed writes out. */
 function missingCopyLocks(port: SqlitePort, schema: Schema, { transaction, locks }: Prepared): Lock[] {
-  if (locks.some(isCopyLock)) return [];
-  if (schema.catalogue.tables.every((table) => keysToCopies(schema, table).length === 0)) return [];
+  if (locks.some(isCopyLock) || !hasKeysToCopies(schema)) return [];
   return changedLocks(readPreparedChanges(port, transaction), readLayouts(port), schema).filter(isCopyLock);
 }

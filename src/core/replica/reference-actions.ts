@@ -11,7 +11,7 @@ import { reachOf, type WriteEvent } from '../sql/analysis/reach.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { writtenLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
-import { changeReferring } from './acting-key.ts';
+import { changeReferring, movedByKeys } from './acting-key.ts';
 import type { ReferenceAction } from './key-changes.ts';
 import { childOf, tokenOfRow } from './references.ts';
 import { entryOf } from './unique-entries.ts';
@@ -46,17 +46,11 @@ function eventsOf(onDelete: string): readonly WriteEvent[] {
 
 /** Lower-case names of tables whose rows the actions may move to other partitions. */
 export function movedByActions(actions: readonly ReferenceAction[], schema: Schema): ReadonlySet<string> {
-  const moved = new Set<string>();
-  for (const index of new Set(actions.map((each) => each.index))) {
-    const child = childOf(schema, index);
-    const columns = index.columns.map(asciiLower);
-    const { placement } = child;
-    if (placement.kind !== 'partitioned' || !placement.key.some((name) => columns.includes(asciiLower(name))))
-      continue;
-    for (const name of [child.name, ...reachOf(schema, child, ['UPDATE'], columns, 'move')])
-      moved.add(asciiLower(name));
-  }
-  return moved;
+  const indexes = [...new Set(actions.map((each) => each.index))];
+  return movedByKeys(
+    indexes.map((index) => ({ child: childOf(schema, index), columns: index.columns })),
+    schema,
+  );
 }
 
 /**

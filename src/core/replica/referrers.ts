@@ -3,12 +3,12 @@ import { present } from '../../base/assert.ts';
 import type { TableId, Token } from '../../base/brand.ts';
 import { RawText, type SqlValue } from '../../base/sql-value.ts';
 import type { Change, Image } from '../log/commit.ts';
-import { encodeValues, latin1, sameValues } from '../log/encoding.ts';
-import { type Layout, type Layouts, layoutOf, readLayouts, keyText as rowText } from '../log/layout.ts';
+import { sameValues } from '../log/encoding.ts';
+import { keyText, type Layout, type Layouts, layoutOf, readLayouts, valuesOf } from '../log/layout.ts';
 import { readRow } from '../log/rows.ts';
 import type { Schema } from '../schema/catalogue.ts';
 import { type KeyToCopy, keysToCopies } from '../schema/keys-to-copies.ts';
-import { encodeKey, tokenOfKey } from '../schema/partition-key.ts';
+import { tokenOfKey } from '../schema/partition-key.ts';
 import { keyColumns } from '../schema/placement.ts';
 import type { Column, Table } from '../schema/table.ts';
 import { reachOf } from '../sql/analysis/reach.ts';
@@ -17,7 +17,7 @@ import type { PortValue, SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { writtenLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
-import { actionOf, changeReferring, changesRows } from './acting-key.ts';
+import { actionOf, changeReferring, changesRows, movedByKeys } from './acting-key.ts';
 import { type LostKey, lostKeys } from './lost-keys.ts';
 import { layoutOfTable } from './reference-actions.ts';
 import type { Replica } from './replica.ts';
@@ -86,21 +86,9 @@ function lostBy(
     keysToCopies(schema, child).flatMap((key) => {
       const own = byTable.get(key.parentTable.id);
       if (own === undefined) return [];
-      const text = (values: Image) => keyText(key, values);
-      const isSame = (a: Image, b: Image) => text(a) === text(b);
-      return [{ key, lost: lostKeys(key.parentColumns, isSame, own, layouts) }];
+      const classes = key.parentColumns.map((name) => theColumn(key.parentTable, name));
+      return [{ key, lost: lostKeys(key.parentColumns, classes, own, layouts) }];
     }),
-  );
-}
-
-/** Equal for what the parent's columns call equal. */
-function keyText({ parentTable, parentColumns }: KeyToCopy, values: Image): string {
-  if (values.includes(null)) return latin1(encodeValues(values));
-  return latin1(
-    encodeKey(
-      values,
-      parentColumns.map((name) => theColumn(parentTable, name)),
-    ),
   );
 }
 
@@ -192,15 +180,7 @@ export function referrerLocks({ referrers }: Taken, schema: Schema): Lock[] {
 
 /** Lower-case names of tables whose rows may move to other partitions. */
 export function movedReferrers({ referrers }: Taken, schema: Schema): ReadonlySet<string> {
-  const moved = new Set<string>();
-  for (const { child, columns } of new Set(referrers.map((each) => each.key))) {
-    const set = columns.map(asciiLower).sort();
-    const placing = child.placement.kind === 'partitioned' ? child.placement.key : [];
-    if (!placing.some((name) => set.includes(asciiLower(name)))) continue;
-    for (const name of [child.name, ...reachOf(schema, child, ['UPDATE'], set, 'move')])
-      moved.add(asciiLower(name));
-  }
-  return moved;
+  return movedByKeys(new Set(referrers.map(({ key }) => key)), schema);
 }
 
 /**
@@ -245,7 +225,7 @@ function isOrphaned(port: SqlitePort, schema: Schema, changes: readonly Change[]
     const own = keys.get(tableId) ?? keysToCopies(schema, child);
     keys.set(tableId, own);
     const layout = layoutOf(layouts, change);
-    const where = rowText(layout, after);
+    const where = keyText(layout, after);
     if (own.length === 0 || seen.has(where)) return false;
     seen.add(where);
     // As it is now: it may have been changed again, or have left.
@@ -260,6 +240,5 @@ function lacksParent(port: SqlitePort, key: KeyToCopy, values: Image): boolean {
 
 /** What a row refers by. No generated column: those are refused (core/sql/analysis/reach.ts). */
 function referringIn({ columns }: KeyToCopy, layout: Layout, row: Image): Image {
-  const names = layout.columns.map(asciiLower);
-  return columns.map((name) => row[names.indexOf(asciiLower(name))] ?? null);
+  return valuesOf(layout, columns, row);
 }

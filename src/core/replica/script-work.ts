@@ -54,8 +54,7 @@ function runStatement(replica: Replica, script: Script, request: ScriptRun, now:
   const { part, system } = request;
   const obstacle = scriptObstacle(replica, script, { system, read: part.read });
   if (obstacle !== null) return obstacle;
-  if (request.changes !== undefined)
-    return takeIncoming(replica, script, { ...request, changes: request.changes }, now);
+  if (request.changes !== undefined) return takeIncoming(replica, script, request, request.changes, now);
   const holders = replica.locks.blockers(replica.footprint([part.statement], part.read));
   if (holders.length > 0) return { kind: 'locked', holders };
   const { entry, marks, answer, escaped, violated } = evaluate(replica, script, request, now);
@@ -92,7 +91,8 @@ function writtenCopies(replica: Replica, script: Script, { number, changes }: Sc
 function takeIncoming(
   replica: Replica,
   script: Script,
-  { number, changes, references }: Pick<ScriptRun, 'number' | 'references'> & { readonly changes: string },
+  request: ScriptRun,
+  changes: string,
   now: number,
 ): ExecuteOutcome {
   const { port, schema, locks } = replica;
@@ -101,8 +101,7 @@ function takeIncoming(
   const needed = [...incomingLocks(sorted.rows, readLayouts(port), schema), ...errandLocks(sorted, schema)];
   const holders = locks.blockers(needed);
   if (holders.length > 0) return { kind: 'locked', holders };
-  const before = { number, references };
-  const { entry, error, escaped, violated } = evaluateIncoming(replica, script, before, incoming, now);
+  const { entry, error, escaped, violated } = evaluateIncoming(replica, script, request, incoming, now);
   replica.scripts.keep(script, entry, now);
   if (error !== null) return answered(script, failed(error));
   return answered(script, { kind: 'answer', reply: encodeBatch(replica, []), ...open(escaped, violated) });

@@ -71,14 +71,10 @@ export type Taken = Pick<Evaluation, 'entry' | 'escaped' | 'violated'> & {
 export function evaluate(
   replica: Replica,
   script: Script,
-  {
-    number,
-    part,
-    spreads = false,
-    references,
-  }: Pick<ScriptRun, 'number' | 'part' | 'spreads' | 'references'>,
+  request: Before & Pick<ScriptRun, 'part' | 'spreads'>,
   now: number,
 ): Evaluation {
+  const { number, part, spreads = false, references } = request;
   const { statement, read, answerBytesMax } = part;
   const { parsed, plan, args } = replica.analyse(statement);
   const room = SCRIPT_BYTES_MAX - script.bytes - statementBytes(statement);
@@ -100,7 +96,7 @@ export function evaluate(
     read && script.read && references === undefined && claims === null
       ? run()
       : rehearse(replica.port, () => {
-          applyEarlier(replica, script, { number, references }, now);
+          applyEarlier(replica, script, request, now);
           if (visitors !== null) receive(replica, visitors, now);
           return run();
         });
@@ -146,17 +142,18 @@ export function evaluate(
 export function evaluateIncoming(
   replica: Replica,
   script: Script,
-  { number, references }: Before,
+  request: Before,
   incoming: readonly Change[],
   now: number,
 ): Taken {
   const { port, schema } = replica;
+  const { number } = request;
   const room = SCRIPT_BYTES_MAX - script.bytes;
   if (changesBytes(incoming) > room) throw tooLarge();
   const { rows, keys, actions } = sortIncoming(incoming, schema);
   refuseFilling(schema, rows);
   const { changes, escaped, violated, error } = rehearse(port, () => {
-    applyEarlier(replica, script, { number, references }, now);
+    applyEarlier(replica, script, request, now);
     fitting(() => applyChanges(port, script.changesOf(number)));
     const before = readCaptured(port).length;
     try {
@@ -210,11 +207,8 @@ function waitForFree(replica: Replica, error: unknown): void {
   if (holders.length > 0) throw new LockedError(holders);
 }
 
-/** Of what statements find that was done before them. */
-interface Before {
-  readonly number: number;
-  readonly references: string | undefined;
-}
+/** Tells what statements find that was done before them. */
+type Before = Pick<ScriptRun, 'number' | 'references'>;
 
 /** As an entry of the log, which is undone with the rest: what is captured afterwards is the statement's own. */
 function applyEarlier(replica: Replica, script: Script, { number, references }: Before, now: number): void {

@@ -18,3 +18,8 @@ export function keysToCopies(schema: Schema, child: Table): readonly KeyToCopy[]
     return [{ ...foreignKey, child, parentTable, parentColumns: parentColumnsOf(foreignKey, parentTable) }];
   });
 }
+
+/** Whether there are any. */
+export function hasKeysToCopies(schema: Schema): boolean {
+  return schema.catalogue.tables.some((table) => keysToCopies(schema, table).length > 0);
+}

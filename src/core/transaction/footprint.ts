@@ -10,7 +10,7 @@ import { FIRST_USER_TABLE_ID, type Schema } from '../schema/catalogue.ts';
 import { keysToCopies } from '../schema/keys-to-copies.ts';
 import { looseIdColumn } from '../schema/loose-ids.ts';
 import { type KeyColumn, tokenOfKey } from '../schema/partition-key.ts';
-import { keyColumns } from '../schema/placement.ts';
+import { keyColumns, parentColumnsOf } from '../schema/placement.ts';
 import type { Table } from '../schema/table.ts';
 import { copyLock, type Lock, WHOLE_EXCLUSIVE, WHOLE_SHARED } from './lock.ts';
 
@@ -250,17 +250,9 @@ function keysAround(schema: Schema, name: string): KeyBetween[] {
       const parent = schema.table(foreignKey.parent);
       if (asciiLower(child.name) !== own && asciiLower(foreignKey.parent) !== own) return [];
       if (parent === undefined || parent.placement.kind === 'reference') return [];
-      const parentColumns =
-        foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
+      const parentColumns = parentColumnsOf(foreignKey, parent);
       const { columns, onDelete, onUpdate } = foreignKey;
       return [{ child, parent, columns, parentColumns, actions: [onDelete, onUpdate] }];
     }),
   );
-}
-
-function primaryKeyOf({ columns }: Table): string[] {
-  return columns
-    .filter((column) => column.primaryKeyIndex > 0)
-    .sort((left, right) => left.primaryKeyIndex - right.primaryKeyIndex)
-    .map((column) => column.name);
 }

@@ -73,7 +73,7 @@ export class LockTable {
   /** The freezes but that of `own`, as holders. */
   frozenBy(own: string | null): Holder[] {
     const others = [...this.#frozen.keys()].filter((name) => name !== own);
-    return others.map((transaction) => ({ transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST }));
+    return others.map(freezeAsHolder);
   }
 
   /** What is frozen in `former` is so here. */
@@ -107,7 +107,7 @@ export class LockTable {
     for (const [transaction, frozen] of this.#frozen) {
       if (transaction === own) continue;
       if (frozen.some((other) => locks.some((lock) => conflict(other, lock))))
-        found.push({ transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST });
+        found.push(freezeAsHolder(transaction));
     }
     return found;
   }
@@ -120,6 +120,10 @@ export class LockTable {
     }
     return found;
   }
+}
+
+function freezeAsHolder(transaction: string): Holder {
+  return { transaction, anchor: SYSTEM_PARTITION, startedMs: OLDEST };
 }
 
 function blocks({ keys, wide }: Held, lock: Lock): boolean {

@@ -18,7 +18,7 @@ import { ANSWERS_BYTES_MAX } from '../answers-held.ts';
 import { authorize } from '../auth/principal.ts';
 import { readBody } from '../body.ts';
 import type { Call } from '../call.ts';
-import { type Claims, claimedIn, claimsOf } from '../claims.ts';
+import { type Claims, claimsOf, withClaims } from '../claims.ts';
 import { refuseForeignSession } from '../foreign-session.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { READ } from '../lost.ts';
@@ -28,7 +28,7 @@ import { copiesIn } from '../reference-order.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
-import { ringFor } from '../spread.ts';
+import { otherPartitions, ringFor } from '../spread.ts';
 import { placeOfStage, soughtBy } from '../staged.ts';
 import { type Looking, stagedPlan } from '../staged-together.ts';
 import { transactionReply } from '../transact.ts';
@@ -195,15 +195,11 @@ function withLooking(
   parts: readonly InteractivePart[],
   claims: Claims,
 ): InteractivePart[] {
-  const working = new Set(parts.map(({ partition }) => partition));
-  const looking = known.tokens
-    .partitions()
-    .filter((partition) => !working.has(partition))
-    .map((partition): InteractivePart => {
-      const statement = { sql: lookingFor(known, claims) };
-      return { partition, epoch: known.epochOf(partition), read: true, statement };
-    });
-  return [...parts, ...looking].map((part) => ({ ...part, ids: claimedIn(claims, part.partition) }));
+  const statement = { sql: lookingFor(known, claims) };
+  const looking = otherPartitions(known, parts).map((partition): InteractivePart => {
+    return { partition, epoch: known.epochOf(partition), read: true, statement };
+  });
+  return withClaims([...parts, ...looking], claims);
 }
 
 /** Which the commit repeats where rows of the table have come meanwhile. */

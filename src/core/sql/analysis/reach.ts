@@ -1,5 +1,6 @@
 import { asciiLower } from '../../../base/ascii.ts';
 import type { Schema } from '../../schema/catalogue.ts';
+import { parentColumnsOf } from '../../schema/placement.ts';
 import type { ReferenceIndex } from '../../schema/reference-index.ts';
 import type { ForeignKey, Table, Trigger } from '../../schema/table.ts';
 import type { CreateTrigger, Delete, Insert, Update } from '../ast.ts';
@@ -31,7 +32,8 @@ export interface Reach {
 export interface Referring {
   readonly child: Table;
   readonly foreignKey: ForeignKey;
-  readonly event: 'DELETE' | 'UPDATE';
+  /** What it then does to the child's rows; null: nothing, it forbids. */
+  readonly does: 'DELETE' | 'UPDATE' | null;
 }
 
 interface Action {
@@ -244,21 +246,19 @@ class ReachWalker {
     );
   }
 
-  #referringKey(event: Referring['event'], parent: Table, child: Table, foreignKey: ForeignKey): void {
+  #referringKey(event: 'DELETE' | 'UPDATE', parent: Table, child: Table, foreignKey: ForeignKey): void {
     const columns = foreignKey.columns.map(asciiLower);
     if (event === 'UPDATE') this.#refuseReturn(parent);
-    refuseGenerated(parent, referencedColumns(parent, foreignKey));
+    refuseGenerated(parent, parentColumnsOf(foreignKey, parent));
     refuseGenerated(child, columns);
-    this.referring.set(`${event} ${child.id} ${columns.join()} ${foreignKey.parent}`, {
-      child,
-      foreignKey,
-      event,
-    });
     const action = (event === 'DELETE' ? foreignKey.onDelete : foreignKey.onUpdate).toUpperCase();
-    if (action === 'NO ACTION' || action === 'RESTRICT' || action === '') return;
+    const forbids = action === 'NO ACTION' || action === 'RESTRICT' || action === '';
+    const does = forbids ? null : event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE';
+    const key = `${event} ${child.id} ${columns.join()} ${foreignKey.parent}`;
+    this.referring.set(key, { child, foreignKey, does });
+    if (does === null) return;
     this.acted.add(child.name);
     this.cascaded.add(child.name);
-    const does = event === 'DELETE' && action === 'CASCADE' ? 'DELETE' : 'UPDATE';
     this.write(child, does, columns.toSorted(), this.acted);
   }
 }
@@ -272,7 +272,7 @@ function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean
   const classes = keyClassesOf(parent);
   const own = keyClassesOf(child);
   if (parentKey.length !== childKey.length) return false;
-  const parentColumns = foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
+  const parentColumns = parentColumnsOf(foreignKey, parent);
   return childKey.every((name, i) => {
     const place = foreignKey.columns.findIndex((column) => asciiLower(column) === asciiLower(name));
     const counterpart = parentColumns[place];
@@ -288,7 +288,7 @@ function colocated(parent: Table, child: Table, foreignKey: ForeignKey): boolean
 }
 
 function mayChangeParent(parent: Table, foreignKey: ForeignKey, changed: readonly string[] | null): boolean {
-  return changesAny(referencedColumns(parent, foreignKey), changed);
+  return changesAny(parentColumnsOf(foreignKey, parent), changed);
 }
 
 /** Images of rows do not have them. */
@@ -308,17 +308,6 @@ function changesAny(columns: readonly string[], changed: readonly string[] | nul
   if (changed === null) return true;
   const lower = columns.map(asciiLower);
   return changed.some((column) => lower.includes(column) || ROWID_NAMES.has(column));
-}
-
-function referencedColumns(parent: Table, foreignKey: ForeignKey): readonly string[] {
-  return foreignKey.parentColumns.length > 0 ? foreignKey.parentColumns : primaryKeyOf(parent);
-}
-
-function primaryKeyOf(table: Table): string[] {
-  return table.columns
-    .filter((column) => column.primaryKeyIndex > 0)
-    .sort((a, b) => a.primaryKeyIndex - b.primaryKeyIndex)
-    .map((column) => column.name);
 }
 
 /** What a statement may do to its target: REPLACE deletes, an upsert updates. */
