@@ -75,16 +75,6 @@ export function keyOf(layout: Layout, image: readonly SqlValue[]): SqlValue[] {
   return layout.key.map((index) => image[index] ?? null);
 }
 
-/** What a row has in named columns; NULL in what is not stored. */
-export function valuesOf(
-  { columns }: Layout,
-  names: readonly string[],
-  image: readonly SqlValue[],
-): SqlValue[] {
-  const lower = columns.map(asciiLower);
-  return names.map((name) => image[lower.indexOf(asciiLower(name))] ?? null);
-}
-
 /** {@link keyOf} as text, for maps; distinct keys give distinct texts. */
 export function keyText(layout: Layout, image: readonly SqlValue[]): string {
   return `${layout.tableId}:${latin1(encodeValues(keyOf(layout, image)))}`;

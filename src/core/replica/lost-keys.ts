@@ -1,6 +1,7 @@
 import type { Change, Image } from '../log/commit.ts';
 import { latin1 } from '../log/encoding.ts';
-import { keyText, type Layouts, layoutOf, valuesOf } from '../log/layout.ts';
+import { keyText, type Layouts, layoutOf } from '../log/layout.ts';
+import { valuesOf } from '../log/row-values.ts';
 import { encodeKey, type KeyColumn } from '../schema/partition-key.ts';
 
 /** A row had values in some columns before changes, and has them no more. */
