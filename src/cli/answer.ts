@@ -4,6 +4,9 @@ import { duration, plural } from './terminal/figures.ts';
 import type { Style } from './terminal/style.ts';
 import { renderTable, showReal } from './terminal/table.ts';
 
+/** What is shown of an answer. */
+export type Answer = Pick<QueryResult, 'columns' | 'rows' | 'rowsAffected' | 'cursor' | 'plan'>;
+
 export type AnswerFormat = 'table' | 'json' | 'csv';
 
 export interface AnswerOptions {
@@ -16,7 +19,7 @@ export interface AnswerOptions {
 }
 
 /** An answer in the format asked for, with its line end; empty where the format has nothing to show. */
-export function renderAnswer(result: QueryResult, format: AnswerFormat, options: AnswerOptions): string {
+export function renderAnswer(result: Answer, format: AnswerFormat, options: AnswerOptions): string {
   if (format === 'json') return ndjson(result);
   if (format === 'csv') return csv(result, options.goesOn ?? false);
   const table = result.columns.length === 0 ? '' : `${renderTable(result.columns, result.rows, options)}\n`;
@@ -24,7 +27,7 @@ export function renderAnswer(result: QueryResult, format: AnswerFormat, options:
 }
 
 /** `3 rows · 1.2 ms · route → partition 2` */
-export function footer(result: QueryResult, ms: number): string {
+export function footer(result: Answer, ms: number): string {
   const amount =
     result.columns.length > 0
       ? `${plural(result.rows.length, 'row')}${result.cursor === undefined ? '' : ' and more: --json or --csv give them all'}`
@@ -35,7 +38,7 @@ export function footer(result: QueryResult, ms: number): string {
 }
 
 /** One object per line, which `atoll import` reads back without loss. */
-function ndjson(result: QueryResult): string {
+function ndjson(result: Answer): string {
   return result.rows
     .map((row) => {
       const entries = result.columns.map((column, index) => [column, exact(row[index] ?? null)]);
@@ -50,7 +53,7 @@ function exact(value: SqlOutput) {
 }
 
 /** RFC 4180. NULL is an empty field, the empty string a quoted one. */
-function csv(result: QueryResult, goesOn: boolean): string {
+function csv(result: Answer, goesOn: boolean): string {
   if (result.columns.length === 0) return '';
   const lines = result.rows.map((row) => row.map(csvField).join(','));
   const header = goesOn ? [] : [result.columns.map(csvField).join(',')];

@@ -13,7 +13,7 @@ export { newKey as newIdempotencyKey } from './key.ts';
 export type { PageOptions } from './pages.ts';
 export type { RestoreOptions, RestoreResult, RestoreSource } from './restore.ts';
 export { type BatchResult, type Plan, QueryResult } from './result.ts';
-export { isComplete, type ScriptStatement, SqlSyntaxError, splitScript } from './script.ts';
+export { isComplete, type ScriptStatement, SqlSyntaxError, scriptRequests, splitScript } from './script.ts';
 export { Session, type SessionOptions } from './session.ts';
 export { Transaction, type TransactionOptions } from './transaction.ts';
 export {

@@ -41,7 +41,7 @@ export class QueryResult {
     const [rowid = null] = decodeRows([[body.lastInsertRowid ?? null]])[0] ?? [];
     this.lastInsertRowid = rowid as number | bigint | null;
     this.session = body.session;
-    this.plan = body.plan === undefined || body.plan === null ? undefined : (withNumbers(body.plan) as Plan);
+    this.plan = planOf(body.plan);
     this.consistency = body.consistency;
     this.asOf = body.asOf;
     this.cursor = body.cursor;
@@ -72,6 +72,10 @@ export class QueryResult {
   }
 }
 
+function planOf(plan: Plan | null | undefined): Plan | undefined {
+  return plan === undefined || plan === null ? undefined : (withNumbers(plan) as Plan);
+}
+
 /** Mode `bigint` is about values of SQL; counts and partition numbers stay numbers. */
 function withNumbers(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value);
@@ -83,6 +87,8 @@ function withNumbers(value: unknown): unknown {
 export interface BatchResult {
   readonly results: readonly QueryResult[];
   readonly session: string | undefined;
+  /** Of all of it. */
+  readonly plan: Plan | undefined;
   /** See {@link QueryResult.asOf}. */
   readonly asOf: string | undefined;
 }
@@ -92,6 +98,8 @@ export function queryResult(body: unknown): QueryResult {
 }
 
 export function batchResult(body: unknown): BatchResult {
-  const { results, session, asOf } = body as { results: unknown[]; session?: string; asOf?: string };
-  return { results: results.map(queryResult), session, asOf };
+  const { results, session, asOf, plan } = body as Pick<ReplyBody, 'session' | 'asOf' | 'plan'> & {
+    results: unknown[];
+  };
+  return { results: results.map(queryResult), session, plan: planOf(plan), asOf };
 }

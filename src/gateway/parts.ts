@@ -1,7 +1,8 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
+import { timeText } from '../core/clock/moment.ts';
 import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
-import { bindTimed, timeText } from '../core/plan/parameters.ts';
+import { bindTimed } from '../core/plan/parameters.ts';
 import type { ParameterSource } from '../core/plan/plan.ts';
 import { parseStatement } from '../core/sql/parse.ts';
 import type { WireStatement } from '../protocol/execute.ts';

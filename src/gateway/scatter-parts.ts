@@ -1,6 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
+import { timeText } from '../core/clock/moment.ts';
 import { bindTargets } from '../core/plan/bind.ts';
-import { bindParameters, timeText } from '../core/plan/parameters.ts';
+import { bindParameters } from '../core/plan/parameters.ts';
 import type { ScatterPlan } from '../core/plan/plan.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';

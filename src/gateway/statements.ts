@@ -20,7 +20,7 @@ import { neededRole, type Planned, PlanRefusal, planClientStatement, refusesBySc
 import { sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { executeScatter } from './scatter.ts';
-import { changeSchema } from './schema-change.ts';
+import { changeSchema, isSchemaChange } from './schema-change.ts';
 import { spreads } from './spread.ts';
 import { executeStaged } from './staged.ts';
 import { stagedPlan } from './staged-together.ts';
@@ -145,6 +145,10 @@ async function dispatch(
   keyed: KeyedRequest | null,
   planned: readonly Planned[],
 ): Promise<Response> {
+  if (isSchemaChange(planned)) {
+    if (keyed !== null) throw unkept('schema changes; after a lost answer, look at /v1/schema');
+    return changeSchema(session, request, planned);
+  }
   for (const [index, { plan }] of planned.entries()) {
     if (plan.kind === 'refused' || plan.kind === 'transaction-control') throw refusal(plan, request, index);
   }
@@ -155,7 +159,7 @@ async function dispatch(
   }
   const writes = planned.some(({ plan }) => neededRole(plan) !== 'read');
   if (writes && keyed !== null) {
-    refuseUnkept(request, planned);
+    if (request.atomicity === 'partition') throw unkept('"atomicity":"partition"');
     keyed.checkAge();
     // Its record is where its plan of then has put it.
     if (known.mayHaveChangedSince(keyed.idempotency.issuedMs)) {
@@ -163,7 +167,6 @@ async function dispatch(
       if (earlier !== null) return earlier;
     }
   }
-  if (planned.every(({ plan }) => plan.kind === 'schema')) return changeSchema(session, request, planned);
   const [only] = planned;
   if (planned.some((each) => stagedPlan(each) !== null) && request.atomicity !== 'partition') {
     const run = () => executeStaged(session, known, request, planned, keyed);
@@ -203,12 +206,6 @@ const CLAIMS =
   'rows are given ids in a table whose partition key is another one: all partitions are asked for them, so leave atomicity out';
 
 /** What has no one partition to keep its record: a key would promise what is not kept. */
-function refuseUnkept({ atomicity }: ClientRequest, planned: readonly Planned[]): void {
-  if (planned.every(({ plan }) => plan.kind === 'schema'))
-    throw unkept('schema changes; after a lost answer, look at /v1/schema');
-  if (atomicity === 'partition') throw unkept('"atomicity":"partition"');
-}
-
 function unkept(what: string): AtollError {
   const message = `leave idempotencyKey out: it does not go yet with ${what}`;
   return new AtollError('unsupported', message, 'none', { field: 'idempotencyKey' });

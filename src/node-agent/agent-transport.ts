@@ -6,7 +6,6 @@ import type { PartitionMessage, PartitionTransport } from '../gateway/transport.
 import { AtollError } from '../protocol/error.ts';
 import type { ExportPageRequest } from '../protocol/export.ts';
 import { CarriedReply } from '../protocol/link.ts';
-import { RPC_VERSION } from '../protocol/rpc.ts';
 import type { Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import type { Reply } from './gossip/newest-network.ts';
@@ -166,7 +165,6 @@ export class AgentTransport implements PartitionTransport {
   async #atLeader(partition: PartitionId, message: PartitionMessage): Promise<Response> {
     const { type, body, deadline, trace } = message;
     const { link } = await this.#reach.link(partition, Math.min(deadline, Date.now() + LINK_WAIT_MS));
-    refuseOlder(type, link.peer.version, partition);
     this.counts.leader++;
     const data = typeof body === 'string' ? Buffer.from(body) : body;
     try {
@@ -181,20 +179,6 @@ export class AgentTransport implements PartitionTransport {
       throw error;
     }
   }
-}
-
-/** A message in which a version of the protocol may ask for what the one before it would do otherwise: see its history. */
-const SPANNING = 'transact';
-
-/** While a cluster is being upgraded, transactions over partitions go through hosts of their leaders' version. */
-function refuseOlder(type: string, version: number, partition: PartitionId): void {
-  if (version >= RPC_VERSION || type !== SPANNING) return;
-  throw new AtollError(
-    'unsupported',
-    `the leader of partition ${partition} speaks version ${version} of the protocol, this host ${RPC_VERSION}: upgrade it; until then, send what ` +
-      'may write in several partitions to the leader itself',
-    'none',
-  );
 }
 
 /** The link has ended with the message under way. */

@@ -292,6 +292,7 @@ function mixedBuild({ length }: readonly string[], filling: readonly TableId[]):
     'unsupported',
     'an index over partitions is built over rows that are there: send its CREATE UNIQUE INDEX by itself; the schema is unchanged',
     'none',
+    { alone: 'CREATE UNIQUE INDEX' },
   );
 }
 

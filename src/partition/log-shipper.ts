@@ -31,7 +31,7 @@ export class LogShipper {
 
   constructor(replica: () => Replica) {
     this.#replica = replica;
-    this.#shipper = new Shipper(replica);
+    this.#shipper = new Shipper(replica, { versionOf: ({ peer }) => peer.version });
   }
 
   /** A link on which this object may have shipped before it slept: the follower says where it is by following again. */

@@ -4,6 +4,7 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
+ * - 7: schema changes that rebuild tables with their rows.
  * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it; interactive
  *   transactions write reference tables.
  * - 5: transactions that write reference tables beside others.
@@ -14,7 +15,10 @@ import { AtollError } from './error.ts';
  * - 2: transactions over partitions, reads of the past, idempotency keys.
  * - 1: first version.
  */
-export const RPC_VERSION = 6;
+export const RPC_VERSION = 7;
+
+/** Followers of this version and later apply the entries of rebuilds; others take a snapshot behind them. */
+export const REBUILDS_SINCE = 7;
 
 /** Carries {@link RPC_VERSION} on every request between hosts. */
 export const RPC_HEADER = 'atoll-rpc';

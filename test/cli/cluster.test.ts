@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Running, run, start, temporaryDirectory } from './process.ts';
@@ -77,4 +78,65 @@ test('status shows who owns which part of the ring', async () => {
   expect(stdout).toContain('4 partitions');
   expect(stdout.match(/25\.0 %/g)).toHaveLength(4);
   expect(stdout).toContain('c0000000–ffffffff');
+});
+
+test('a migration as a tool writes it runs from its file: what rebuilds a table goes together', async () => {
+  await atoll(['sql', '-e', 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)']);
+  await atoll([
+    'sql',
+    '-e',
+    'CREATE TABLE posts (id INTEGER PRIMARY KEY, user INTEGER REFERENCES users ON DELETE CASCADE)',
+  ]);
+  await atoll([
+    'sql',
+    '-e',
+    "INSERT INTO users VALUES (1, 'a'), (2, 'b'); INSERT INTO posts VALUES (7, 1), (8, 2)",
+  ]);
+  const file = join(directory.path, '0001.sql');
+  writeFileSync(
+    file,
+    `PRAGMA foreign_keys=OFF;--> statement-breakpoint
+CREATE TABLE \`__new_users\` (\`id\` integer PRIMARY KEY, \`name\` text NOT NULL, \`age\` integer);
+--> statement-breakpoint
+INSERT INTO \`__new_users\`("id", "name") SELECT "id", "name" FROM \`users\`;--> statement-breakpoint
+DROP TABLE \`users\`;--> statement-breakpoint
+ALTER TABLE \`__new_users\` RENAME TO \`users\`;--> statement-breakpoint
+PRAGMA foreign_keys=ON;
+UPDATE users SET age = id;
+`,
+  );
+  const { stdout, code } = await atoll(['sql', file]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^done · [\d.]+ m?s · schema\n2 rows changed/);
+  const shown = await atoll([
+    'sql',
+    '--csv',
+    '-e',
+    'SELECT users.*, posts.id AS post FROM users JOIN posts ON user = users.id ORDER BY 1',
+  ]);
+  expect(shown.stdout).toBe('id,name,age,post\r\n1,a,1,7\r\n2,b,2,8\r\n');
+  // An index that is new has to be built over the rows, by itself.
+  writeFileSync(
+    file,
+    `PRAGMA foreign_keys=OFF;
+CREATE TABLE n (id integer PRIMARY KEY, name text NOT NULL, age integer NOT NULL);
+INSERT INTO n SELECT * FROM users;
+DROP TABLE users;
+ALTER TABLE n RENAME TO users;
+PRAGMA foreign_keys=ON;
+CREATE UNIQUE INDEX names ON users (name);
+CREATE INDEX ages ON users (age);
+`,
+  );
+  expect((await atoll(['sql', file])).code).toBe(0);
+  const again = await atoll(['sql', '-e', "INSERT INTO users VALUES (3, 'a', 3)"]);
+  expect(again.stderr).toContain('UNIQUE constraint failed: users.name');
+  // The line of what fails.
+  writeFileSync(
+    file,
+    'PRAGMA foreign_keys=OFF;\nCREATE TABLE x (a);\n\nDELETE FROM users;\nPRAGMA foreign_keys=ON;\n',
+  );
+  const failed = await atoll(['sql', file]);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain(`${file}:4: `);
 });

@@ -43,8 +43,8 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "d6ed19f1707b6d21",
-        "version": 6,
+        "hash": "a4f6bdfd6ac1b632",
+        "version": 7,
       }
     `);
   });

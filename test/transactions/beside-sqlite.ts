@@ -43,6 +43,15 @@ export class BesideSqlite {
     return json;
   }
 
+  /** Schema changes, with PRAGMAs that SQLite takes outside of a transaction only: both must take them. */
+  async migrate(...statements: string[]): Promise<Reply['json']> {
+    for (const sql of statements) this.#sqlite.exec(sql);
+    const { status, json } = await send(this.#cluster, ...statements);
+    expect([statements, status, json.error]).toEqual([statements, 200, undefined]);
+    await this.expectSame();
+    return json;
+  }
+
   /** In one transaction; its error, or null. */
   inSqlite(...statements: Statement[]): string | null {
     this.#sqlite.exec('BEGIN');

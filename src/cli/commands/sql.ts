@@ -7,14 +7,14 @@ import {
   type Client,
   type ScriptStatement,
   SqlSyntaxError,
-  splitScript,
+  scriptRequests,
 } from '../../client/index.ts';
 import { type AnswerFormat, renderAnswer } from '../answer.ts';
 import { type ConnectionOptions, connect } from '../connection.ts';
 import { CliError, describeFailure, EXIT } from '../failure.ts';
 import { withConnection } from '../options.ts';
 import { runPrompt } from '../prompt/prompt.ts';
-import { queryPages } from '../query-pages.ts';
+import { answersOf } from '../query-pages.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
 
 interface Options extends ConnectionOptions {
@@ -61,13 +61,13 @@ async function runSql(file: string | undefined, options: Options): Promise<void>
 
 /** Runs statements one after another and stops at the first that fails, naming its line. */
 async function runScript(client: Client, script: string, format: AnswerFormat, file?: string): Promise<void> {
-  const statements = parse(script, file);
-  if (file !== undefined) refuseDump(statements, file);
-  for (const { sql, line } of statements) {
+  const requests = parse(script, file);
+  if (file !== undefined) refuseDump(requests.flat(), file);
+  for (const statements of requests) {
     const startedAt = performance.now();
     try {
       let goesOn = false;
-      for await (const result of queryPages(client, sql)) {
+      for await (const result of answersOf(client, statements)) {
         const options = { width: widthOf(process.stdout), style: styleFor(process.stdout), goesOn };
         const text = renderAnswer(result, format, { ...options, ms: performance.now() - startedAt });
         // Nothing more is asked for before the reader has taken this.
@@ -76,7 +76,7 @@ async function runScript(client: Client, script: string, format: AnswerFormat, f
         goesOn = true;
       }
     } catch (error) {
-      throw located(error, file, line, statements);
+      throw located(error, file, statements, requests);
     }
   }
 }
@@ -95,9 +95,9 @@ function refuseDump(statements: readonly ScriptStatement[], file: string): void 
   );
 }
 
-function parse(script: string, file: string | undefined): ScriptStatement[] {
+function parse(script: string, file: string | undefined): (readonly ScriptStatement[])[] {
   try {
-    return splitScript(script);
+    return scriptRequests(script);
   } catch (error) {
     if (!(error instanceof SqlSyntaxError)) throw error;
     throw new CliError(
@@ -110,11 +110,20 @@ function parse(script: string, file: string | undefined): ScriptStatement[] {
 function located(
   error: unknown,
   file: string | undefined,
-  line: number,
-  all: readonly ScriptStatement[],
+  failed: readonly ScriptStatement[],
+  all: readonly (readonly ScriptStatement[])[],
 ): unknown {
   if (!(error instanceof AtollError) || file === undefined) return error;
   const { message, hint } = describeFailure(error);
-  const done = all.findIndex((statement) => statement.line === line);
-  return new CliError(`${file}:${line}: ${message}`, hint ?? `the ${done} statements before it were run`);
+  const done = all.slice(0, all.indexOf(failed)).flat().length;
+  return new CliError(
+    `${file}:${lineOf(failed, message)}: ${message}`,
+    hint ?? `the ${done} statements before it were run`,
+  );
+}
+
+/** Where the message says which statement of a batch it is about, there; else at its first. */
+function lineOf(statements: readonly ScriptStatement[], message: string): number {
+  const index = Number(/^statements\[(\d+)\]/.exec(message)?.[1] ?? 0);
+  return statements[index]?.line ?? 1;
 }

@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises';
-import { type Client, isComplete, SqlSyntaxError, splitScript } from '../../client/index.ts';
+import { type Client, isComplete, SqlSyntaxError, scriptRequests } from '../../client/index.ts';
 import { renderAnswer } from '../answer.ts';
 import { describeFailure } from '../failure.ts';
 import { planReason, planSummary } from '../plan-text.ts';
-import { queryPages } from '../query-pages.ts';
+import { answersOf } from '../query-pages.ts';
 import { styleFor, widthOf } from '../terminal/style.ts';
 import { runDotCommand } from './dot-command.ts';
 import { historyFile, readHistory, writeHistory } from './history.ts';
@@ -101,9 +101,9 @@ async function runTyped(
   output: NodeJS.WriteStream,
 ): Promise<void> {
   const style = styleFor(output);
-  for (const { sql } of splitScript(script)) {
+  for (const statements of scriptRequests(script)) {
     const startedAt = performance.now();
-    const { value: result } = await queryPages(client, sql).next();
+    const { value: result } = await answersOf(client, statements).next();
     if (result === undefined) continue;
     const ms = performance.now() - startedAt;
     if (state.showPlan && result.plan !== undefined) {

@@ -28,6 +28,11 @@ export function timeOf(timestamp: Timestamp): string {
   return new Date(present(parseTimestamp(timestamp), 'a timestamp').milliseconds).toISOString();
 }
 
+/** `YYYY-MM-DD HH:MM:SS.SSS` in UTC, as SQLite's time functions read it. */
+export function timeText(unixMs: number): string {
+  return new Date(unixMs).toISOString().replace('T', ' ').replace('Z', '');
+}
+
 function endOfMillisecond(milliseconds: number): Timestamp | null {
   if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds >= MILLISECONDS_LIMIT) return null;
   return formatTimestamp({ milliseconds, counter: COUNTER_LIMIT - 1, node: LAST_NODE });

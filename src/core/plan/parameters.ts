@@ -36,8 +36,3 @@ function boundTo(
   const value = args[source.index - 1] ?? null;
   return source.time && typeof value === 'string' && value.toLowerCase() === 'now' ? now : value;
 }
-
-/** `YYYY-MM-DD HH:MM:SS.SSS` in UTC, as SQLite's time functions read it. */
-export function timeText(unixMs: number): string {
-  return new Date(unixMs).toISOString().replace('T', ' ').replace('Z', '');
-}

@@ -1,4 +1,4 @@
-import { isNow, readsClock, timeArgument } from '../sql/analysis/functions.ts';
+import { asksForNow, currentTimeEdit, isTimeValue, leftOutTimeEdit } from '../sql/analysis/clock.ts';
 import type { Scope } from '../sql/analysis/model.ts';
 import { withoutAliases } from '../sql/analysis/model.ts';
 import { resolveColumn } from '../sql/analysis/resolve.ts';
@@ -54,7 +54,7 @@ export class Renderer {
         edits.push({ start, end, text: this.#argument(node, time) });
         return;
       case 'current-time':
-        edits.push({ start, end, text: `${CURRENT[node.name]}(${this.#now()})` });
+        edits.push(currentTimeEdit(node, this.#now()));
         return;
       case 'column': {
         const target = scope === null ? null : aliasTarget(node, scope);
@@ -75,22 +75,16 @@ export class Renderer {
   }
 
   #call(call: FunctionCall, scope: Scope | null, edits: Edit[]): void {
-    const place = timeArgument(call.function);
-    const isTimediff = call.function === 'timediff';
     for (const child of childrenOf(call)) {
-      const at = call.arguments.indexOf(child as Expression);
-      const time = at >= 0 && (isTimediff || at === place);
-      if (time && readsClock(call) && isNow(child as Expression)) {
+      const argument = child as Expression;
+      if (asksForNow(call, argument)) {
         edits.push({ start: child.start, end: child.end, text: this.#now() });
       } else {
-        this.#collect(child, scope, time, edits);
+        this.#collect(child, scope, isTimeValue(call, argument), edits);
       }
     }
-    if (place === null || call.arguments.length !== place) return;
-    // datetime() and strftime(format): the time value is left out.
-    const last = call.arguments.at(-1);
-    const close = this.#sql.indexOf(')', last?.end ?? call.name.end);
-    edits.push({ start: close, end: close, text: `${place === 0 ? '' : ', '}${this.#now()}` });
+    const leftOut = leftOutTimeEdit(call, this.#sql, () => this.#now());
+    if (leftOut !== null) edits.push(leftOut);
   }
 
   #argument({ index }: Parameter, time: boolean): string {
@@ -101,8 +95,6 @@ export class Renderer {
     return this.parameter({ kind: 'now' });
   }
 }
-
-const CURRENT = { current_date: 'date', current_time: 'time', current_timestamp: 'datetime' } as const;
 
 function aliasTarget(node: Node & { kind: 'column' }, scope: Scope): Expression | null {
   const resolved = resolveColumn(node, scope);

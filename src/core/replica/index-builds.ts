@@ -4,7 +4,7 @@ import type { PartitionId, SchemaVersion, TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { IndexBuildView, IndexFillReply } from '../../protocol/schema.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
-import { planSchemaChange } from '../schema/change.ts';
+import { planSchemaChange } from '../schema/plan-change.ts';
 import type { Index, Table } from '../schema/table.ts';
 import { enforced, type UniqueIndex } from '../schema/unique-index.ts';
 import { parseStatement } from '../sql/parse.ts';
@@ -140,7 +140,7 @@ export function dropIndex(system: System, build: IndexBuild, error: string, now:
   );
   const drops = servedBy(definition, owner).map(({ name }) => `DROP INDEX ${quoteName(name)}`);
   const change = present(
-    rehearse(port, () => planSchemaChange(port, schema.catalogue, drops)),
+    rehearse(port, () => planSchemaChange(port, schema.catalogue, drops, now)),
     'dropping an index changes something',
   );
   system.impose(change, () => end(system, build, 'failed', error, now), now);

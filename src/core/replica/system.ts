@@ -9,7 +9,7 @@ import { HOST_IDS_START } from '../network/host-ranges.ts';
 import { EDGE } from '../network/votes.ts';
 import { applySchemaChange } from '../schema/apply-change.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
-import { planSchemaChange, type SchemaChange } from '../schema/change.ts';
+import type { SchemaChange } from '../schema/change.ts';
 import { initialRanges } from '../schema/identifier-range.ts';
 import { splitEvenly } from '../schema/token-map.ts';
 import type { PortValue, SqlitePort } from '../sqlite/port.ts';
@@ -19,12 +19,12 @@ import type { Identity } from './identity.ts';
 import { beginBuilds } from './index-builds.ts';
 import { kindOfLeader } from './leading-host.ts';
 import { networkVersion, schemaChangedMs } from './network-version.ts';
-import { rehearse } from './rehearse.ts';
 import { Replica } from './replica.ts';
 import { refuseDuringRestore } from './restoring.ts';
 import { recordSchema } from './schema-versions.ts';
 import { SYSTEM_TABLES } from './system-tables.ts';
 import { endToken, insertToken, readTokens } from './tokens.ts';
+import { tryOutSchema } from './try-out-schema.ts';
 
 /** Most partitions that a database starts with (chosen: a scatter reaches all of them). */
 export const PARTITIONS_MAX = 1024;
@@ -174,7 +174,7 @@ export class System {
       throw new AtollError('schema-conflict', 'another schema change is being decided; try again');
     }
     const { port } = this.replica;
-    const change = this.#tryOut(sources);
+    const change = tryOutSchema(this.replica, sources, now);
     if (change === null) return null;
     const proposal = this.#nextProposal();
     this.change(now, () => {
@@ -189,17 +189,6 @@ export class System {
     });
     this.replica.reload();
     return { proposal, change };
-  }
-
-  /** Plans the change, and makes it with the rows that are here: reference tables have all of theirs. */
-  #tryOut(sources: readonly string[]): SchemaChange | null {
-    const { port, schema } = this.replica;
-    const plan = rehearse(port, () => planSchemaChange(port, schema.catalogue, sources));
-    if (plan === null) return null;
-    const { restoring } = schema.catalogue;
-    const change = restoring === undefined ? plan : { ...plan, catalogue: { ...plan.catalogue, restoring } };
-    rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
-    return change;
   }
 
   /** Every partition has passed the check: the change is final. */

@@ -1,4 +1,5 @@
 import type { CommitId, PartitionId } from '../../base/brand.ts';
+import { RPC_VERSION } from '../../protocol/rpc.ts';
 import { type FollowerState, noteFollower } from '../replica/followers.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { AppendResult } from './follower.ts';
@@ -42,6 +43,7 @@ export class Shipper<L> {
   readonly #replica: () => Replica;
   readonly #batchBytes: number;
   readonly #pageBytes: number;
+  readonly #versionOf: (link: L) => number;
   readonly #followers = new Map<L, Following>();
 
   constructor(
@@ -49,11 +51,18 @@ export class Shipper<L> {
     {
       batchBytes = BATCH_BYTES,
       pageBytes = SNAPSHOT_PAGE_BYTES,
-    }: { readonly batchBytes?: number; readonly pageBytes?: number } = {},
+      versionOf = () => RPC_VERSION,
+    }: {
+      readonly batchBytes?: number;
+      readonly pageBytes?: number;
+      /** Of the protocol, that the follower there speaks. */
+      readonly versionOf?: (link: L) => number;
+    } = {},
   ) {
     this.#replica = replica;
     this.#batchBytes = batchBytes;
     this.#pageBytes = pageBytes;
+    this.#versionOf = versionOf;
   }
 
   get isIdle(): boolean {
@@ -77,7 +86,7 @@ export class Shipper<L> {
     const replica = this.#replica();
     const last = readPosition(replica.port).commitId;
     this.#followers.delete(link);
-    if (position === null || readBatch(replica, position, 1) === 'snapshot-needed') {
+    if (position === null || readBatch(replica, position, 1, this.#versionOf(link)) === 'snapshot-needed') {
       this.#note(host, 0 as CommitId, 'resync', now);
       return { next: 'snapshot', last };
     }
@@ -163,10 +172,11 @@ export class Shipper<L> {
   ): void {
     while (maySend(following.progress)) {
       const { sent } = following.progress;
-      const key = `${sent.commitId}/${sent.term}/${sent.offset}`;
+      const version = this.#versionOf(link);
+      const key = `${sent.commitId}/${sent.term}/${sent.offset}/${version}`;
       let next = read.get(key);
       if (next === undefined) {
-        next = this.#read(sent);
+        next = this.#read(sent, version);
         read.set(key, next);
       }
       if (next === 'up-to-date') return;
@@ -184,9 +194,9 @@ export class Shipper<L> {
     }
   }
 
-  #read(after: After): Encoded | 'snapshot-needed' | 'up-to-date' {
+  #read(after: After, version: number): Encoded | 'snapshot-needed' | 'up-to-date' {
     const replica = this.#replica();
-    const batch = readBatch(replica, after, this.#batchBytes);
+    const batch = readBatch(replica, after, this.#batchBytes, version);
     if (typeof batch === 'string') return batch;
     const { head, data } = encodeBatch(batch);
     return { batch, head: { partition: replica.identity.partition, ...(head as object) }, data };

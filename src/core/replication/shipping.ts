@@ -1,7 +1,8 @@
 import { present } from '../../base/assert.ts';
 import type { CommitId, Term } from '../../base/brand.ts';
+import { REBUILDS_SINCE, RPC_VERSION } from '../../protocol/rpc.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../log/bytes.ts';
-import type { Commit } from '../log/commit.ts';
+import type { Commit, CommitHeader } from '../log/commit.ts';
 import { encodeCommit } from '../log/encoding.ts';
 import { changePage, countChanges, seqOfChange } from '../log/image.ts';
 import { readLayouts } from '../log/layout.ts';
@@ -41,13 +42,14 @@ export interface After extends EntryId {
 }
 
 /**
- * The entries that follow, of about `bytesMax`. `snapshot-needed` if the log does not have them any more, or has
- * another entry at `after` than the follower.
+ * The entries that follow, of about `bytesMax`, for a follower that speaks `version` of the protocol. `snapshot-needed` if the
+ * log does not have them any more, or has another entry at `after` than the follower, or one that it does not know.
  */
 export function readBatch(
   replica: Replica,
   after: After,
   bytesMax: number = BATCH_BYTES,
+  version: number = RPC_VERSION,
 ): ReadBatch | 'snapshot-needed' | 'up-to-date' {
   const { port } = replica;
   const { lastCommitId } = readHead(port);
@@ -55,9 +57,12 @@ export function readBatch(
   if (after.commitId === lastCommitId) return 'up-to-date';
   const previous = { commitId: after.commitId, term: after.term };
   if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
+  const first = (after.commitId + 1) as CommitId;
+  if (version < REBUILDS_SINCE && isRebuild(entryAt(replica, first).header)) return 'snapshot-needed';
   const entries: Uint8Array[] = [];
   let end: EntryId = previous;
-  for (const commit of wholeCommits(port, (after.commitId + 1) as CommitId, bytesMax)) {
+  for (const commit of wholeCommits(port, first, bytesMax)) {
+    if (version < REBUILDS_SINCE && isRebuild(commit.header)) break;
     entries.push(encodeCommit(commit));
     end = commit.header;
   }
@@ -70,6 +75,14 @@ export function readBatch(
     last: lastCommitId,
   };
 }
+
+/** Whether the entry is a schema change that rebuilds tables with their rows. */
+function isRebuild({ kind, payload }: CommitHeader): boolean {
+  return kind === 'schema' && typeof payload === 'string' && REBUILT.test(payload);
+}
+
+/** A text within the JSON has its quotes escaped. */
+const REBUILT = /[{,]"rebuilt":\[/;
 
 /** Entries from `first` on that fit whole into about `bytesMax`, in two reads however many they are: their images lie together. */
 function wholeCommits(port: SqlitePort, first: CommitId, bytesMax: number): Commit[] {

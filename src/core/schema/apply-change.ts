@@ -8,7 +8,9 @@ import type { SqlitePort } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 import { type Catalogue, storedTables } from './catalogue.ts';
 import type { SchemaChange } from './change.ts';
+import { dropTable, withoutForeignKeys } from './drop-table.ts';
 import { checkForeignKeys } from './foreign-key-check.ts';
+import { isInternalName } from './introspect.ts';
 import type { Table } from './table.ts';
 import type { UniqueIndex } from './unique-index.ts';
 
@@ -20,18 +22,21 @@ import type { UniqueIndex } from './unique-index.ts';
  */
 export function applySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
   const after = new Map(storedTables(change.catalogue).map((table) => [table.id, table]));
-  const reshaped = storedTables(before).filter((table) => !hasSameShape(table, after.get(table.id)));
+  const rebuilt = new Set(change.rebuilt);
+  const reshaped = storedTables(before).filter(
+    (table) => rebuilt.has(table.id) || !hasSameShape(table, after.get(table.id)),
+  );
   for (const table of change.mustBeEmpty) {
     if (port.query(`SELECT 1 FROM ${quoteName(table)} LIMIT 1`).rows.length > 0) {
       throw new AtollError(
         'unsupported',
-        `${table} has rows: its partition key can change only while it is empty`,
+        `${table} has rows: its partition key and its ids can change only while it is empty`,
       );
     }
   }
   refuseIndexOnRows(port, before, change.catalogue);
   for (const table of reshaped) dropLog(port, table.id);
-  for (const statement of change.statements) port.query(asStored(statement));
+  for (const statement of change.statements) run(port, statement);
   const known = new Set(storedTables(before).map((table) => table.id));
   for (const table of reshaped) {
     const now = after.get(table.id);
@@ -46,6 +51,7 @@ export function applySchemaChange(port: SqlitePort, before: Catalogue, change: S
   if (before.restoring === undefined) refuseReferencesOfRows(port, before, change.catalogue);
   // Other tables' rows are as the last change left them: a check reads the whole table.
   const changed = changedTables(before, change.catalogue);
+  for (const { id, name } of change.catalogue.tables) if (rebuilt.has(id)) changed.add(asciiLower(name));
   for (const table of change.catalogue.tables) {
     const family = [table.name, ...table.foreignKeys.map(({ parent }) => parent)];
     const concerned = family.some((name) => changed.has(asciiLower(name)));
@@ -59,9 +65,17 @@ function refuseIndexOnRows(port: SqlitePort, before: Catalogue, after: Catalogue
   if (index === undefined) return;
   const owner = before.tables.find(({ id }) => id === index.of);
   if (!isCreatedAlone(index, after)) {
+    const { name, rowidColumn } = owner ?? {};
+    if (index.columns.length > 1 || index.columns[0] !== rowidColumn) {
+      throw new AtollError(
+        'needs-global-index',
+        `${name} has rows, and UNIQUE (${index.columns.join(', ')}), which does not contain its partition key, is new or has other values than ` +
+          'before: leave it out of the table, and CREATE UNIQUE INDEX afterwards',
+      );
+    }
     throw new AtollError(
       'needs-global-index',
-      `${owner?.name} has rows, and a foreign key is to refer to its id (${index.columns.join(', ')}), which is not its partition key: ` +
+      `${name} has rows, and a foreign key is to refer to its id (${index.columns.join(', ')}), which is not its partition key: ` +
         'it can be added only while the table is empty',
     );
   }
@@ -93,7 +107,10 @@ export function isCreatedAlone({ of, columns }: UniqueIndex, { tables }: Catalog
   const shape = (names: readonly (string | null)[]) =>
     JSON.stringify(names.map((name) => name && asciiLower(name)));
   const owner = tables.find(({ id }) => id === of);
-  return owner?.indexes.some((index) => index.unique && shape(index.columns) === shape(columns)) === true;
+  const named =
+    owner?.indexes.filter((index) => index.unique && shape(index.columns) === shape(columns)) ?? [];
+  // A constraint in the table's definition is an index too, by SQLite's own name.
+  return named.length > 0 && named.every(({ name }) => !isInternalName(name));
 }
 
 /** The change, with indexes that begin without entries of rows that are there. */
@@ -129,7 +146,7 @@ function hasNewTriggers(before: Catalogue, after: Catalogue, { name }: Table): b
 }
 
 /** Names, in lower case, of tables that are new, gone, or defined otherwise than before. */
-function changedTables(before: Catalogue, after: Catalogue): ReadonlySet<string> {
+function changedTables(before: Catalogue, after: Catalogue): Set<string> {
   const definitions = ({ tables }: Catalogue): Set<string> =>
     new Set(tables.map((table) => JSON.stringify(table)));
   const [old, now] = [definitions(before), definitions(after)];
@@ -137,9 +154,17 @@ function changedTables(before: Catalogue, after: Catalogue): ReadonlySet<string>
   return new Set(changed.map(asciiLower));
 }
 
-/** User triggers are stored with a condition that silences them while the log is applied. */
-function asStored(source: string): string {
-  return parseStatement(source).statement.kind === 'create-trigger' ? guardTrigger(source) : source;
+function run(port: SqlitePort, source: string): void {
+  const { statement } = parseStatement(source);
+  if (statement.kind === 'insert') {
+    withoutForeignKeys(port, () => port.query(source));
+  } else if (statement.kind === 'drop' && statement.object === 'TABLE') {
+    const table = statement.name.name.name;
+    withoutForeignKeys(port, () => dropTable(port, table, () => port.query(source)));
+  } else {
+    // User triggers are stored with a condition that silences them while the log is applied.
+    port.query(statement.kind === 'create-trigger' ? guardTrigger(source) : source);
+  }
 }
 
 function hasSameShape(a: Table, b: Table | undefined): boolean {

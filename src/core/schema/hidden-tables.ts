@@ -21,28 +21,45 @@ export interface Workshop {
 
 /** The hidden tables behind a schema while it is being changed. */
 export class HiddenTables {
+  /** Those whose entries are right if they are needed in the end. */
   #uniques: readonly UniqueIndex[];
   #references: readonly ReferenceIndex[];
+  /** Foreign keys over partitions of tables that are still there. */
+  #keys: readonly KeyOver[];
   readonly #before: readonly Table[];
 
   constructor({ uniques = [], references = [] }: Catalogue) {
     this.#uniques = uniques;
     this.#references = references;
+    this.#keys = references;
     this.#before = [...uniques, ...references].map(({ table }) => table);
   }
 
   /** Foreign keys over partitions. */
-  get references(): readonly ReferenceIndex[] {
-    return this.#references;
+  get keys(): readonly KeyOver[] {
+    return this.#keys;
   }
 
   renameColumn(table: TableId, from: string, to: string): void {
     this.#uniques = this.#uniques.map((index) => (index.of === table ? withRenamed(index, from, to) : index));
     this.#references = this.#references.map((index) => withColumnRenamed(index, table, from, to));
+    this.#keys = this.#keys.map((key) => withColumnRenamed(key, table, from, to));
   }
 
   dropTable(table: TableId): void {
-    this.#references = this.#references.filter(({ of }) => of !== table);
+    this.#keys = this.#keys.filter(({ of }) => of !== table);
+  }
+
+  /** The table's rows are others from now on, with the values of before in such columns alone. */
+  keepsOnly(table: TableId, isCarried: (column: string) => boolean): void {
+    this.#uniques = this.#uniques.filter(
+      ({ of, columns, row }) => of !== table || [...columns, ...row].every(isCarried),
+    );
+    this.#references = this.#references.filter(
+      ({ of, columns, row, parent, parentColumns }) =>
+        (of !== table || [...columns, ...row].every(isCarried)) &&
+        (parent !== table || parentColumns.every(isCarried)),
+    );
   }
 
   /**
@@ -54,7 +71,7 @@ export class HiddenTables {
     fresh: readonly KeyOver[],
     workshop: Workshop,
   ): { readonly uniques: readonly UniqueIndex[]; readonly references: readonly ReferenceIndex[] } {
-    const keys: readonly KeyOver[] = [...this.#references, ...fresh];
+    const keys: readonly KeyOver[] = [...this.#keys, ...fresh];
     const uniques = tables.flatMap((table) => {
       const referred = keys.filter(({ parent }) => parent === table.id).map((key) => key.parentColumns);
       // What cannot be kept so is refused when the whole catalogue is there.

@@ -5,7 +5,7 @@ import { exportPage } from '../../../src/core/replica/export.ts';
 import { applyFeed } from '../../../src/core/replica/feed.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { EMPTY_CATALOGUE } from '../../../src/core/schema/catalogue.ts';
-import { planSchemaChange } from '../../../src/core/schema/change.ts';
+import { planSchemaChange } from '../../../src/core/schema/plan-change.ts';
 import { selectExact } from '../../../src/core/sqlite/exact.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import type { ExportPageHead } from '../../../src/protocol/export.ts';
@@ -42,7 +42,7 @@ function open(): { port: NodeSqlitePort; replica: Replica } {
     identifiers: { start: 1, end: 2 ** 53 },
   });
   const ddl = Object.values(TABLES).map(({ sql }) => sql);
-  const change = planSchemaChange(new NodeSqlitePort(':memory:'), EMPTY_CATALOGUE, ddl);
+  const change = planSchemaChange(new NodeSqlitePort(':memory:'), EMPTY_CATALOGUE, ddl, NOW);
   applyFeed(replica, { from: 0, entries: [{ index: 1, kind: 'schema', proposal: 1, change }] }, NOW);
   return { port, replica };
 }

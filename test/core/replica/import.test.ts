@@ -5,7 +5,8 @@ import { RawText, type SqlValue } from '../../../src/base/sql-value.ts';
 import { applyFeed } from '../../../src/core/replica/feed.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { EMPTY_CATALOGUE } from '../../../src/core/schema/catalogue.ts';
-import { planSchemaChange, type SchemaChange } from '../../../src/core/schema/change.ts';
+import type { SchemaChange } from '../../../src/core/schema/change.ts';
+import { planSchemaChange } from '../../../src/core/schema/plan-change.ts';
 import { selectExact } from '../../../src/core/sqlite/exact.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import type { ImportChunkHead, ImportRun } from '../../../src/protocol/import.ts';
@@ -38,7 +39,7 @@ function open(): void {
 }
 
 function schemaChange(): SchemaChange {
-  const change = planSchemaChange(new NodeSqlitePort(':memory:'), EMPTY_CATALOGUE, DDL);
+  const change = planSchemaChange(new NodeSqlitePort(':memory:'), EMPTY_CATALOGUE, DDL, NOW);
   if (change === null) throw new Error('the schema changes');
   return change;
 }

@@ -1,0 +1,13 @@
+import { AtollError } from '../../protocol/error.ts';
+
+/** `instead`: what to do. */
+export function unsupported(what: string, instead: string): AtollError {
+  return new AtollError('unsupported', `${what}: not supported yet; ${instead}`);
+}
+
+export function parentDropped(name: string, child: string): AtollError {
+  return unsupported(
+    `dropping ${name}, which ${child} refers to (its rows would be deleted, or left without a parent)`,
+    `drop ${child} first; or, where ${name} is created anew, send it all as one batch that begins with PRAGMA foreign_keys = OFF`,
+  );
+}

@@ -1,0 +1,17 @@
+import type { SqlitePort } from '../sqlite/port.ts';
+import type { Catalogue } from './catalogue.ts';
+import { isInternalName } from './introspect.ts';
+
+/** Everything of the users' in SQLite's own schema. */
+export function shapeOf(port: SqlitePort): string {
+  const { rows } = port.query('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name');
+  return JSON.stringify(
+    rows.filter(([, name, table]) => !isInternalName(String(name)) && !isInternalName(String(table))),
+  );
+}
+
+export function isSameSchema(a: Catalogue, b: Catalogue): boolean {
+  const shape = ({ tables, views, triggers, uniques, references }: Catalogue) =>
+    JSON.stringify([tables, views, triggers, uniques, references]);
+  return shape(a) === shape(b);
+}
