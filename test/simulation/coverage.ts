@@ -18,6 +18,7 @@ export const COVERAGE = [
   'sessionReads',
   'schemaChanges',
   'schemaChangesRefused',
+  'rebuilds',
   // Of the nemesis.
   'crashes',
   'evictions',

@@ -8,6 +8,7 @@ import { qualifies } from '../../src/gateway/replica-choice.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import type { ExecuteRequest } from '../../src/protocol/execute.ts';
 import { replicationMessage } from '../../src/protocol/replication.ts';
+import { RPC_VERSION } from '../../src/protocol/rpc.ts';
 import type { Link, LinkPeer, Message } from '../../src/rpc/link.ts';
 import type { Coverage } from './coverage.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
@@ -98,7 +99,8 @@ export class FollowerHost implements Actor {
     const { loop, leader } = this.#options;
     const partition = leader.id;
     const instance = leader.actor;
-    const link = { event: (...event: Parameters<Link['event']>) => this.#event(instance, ...event) } as Link;
+    const event = (...what: Parameters<Link['event']>) => this.#event(instance, ...what);
+    const link = { event, peer: PEER } as Link;
     this.#following = { instance, link };
     this.#heardAt = loop.now;
     const position = this.#follower?.position() ?? null;
@@ -183,7 +185,7 @@ export class FollowerHost implements Actor {
   }
 }
 
-const PEER = { host: 'agent' } as LinkPeer;
+const PEER = { host: 'agent', version: RPC_VERSION } as LinkPeer;
 
 /** What a message makes of a value. */
 function sent<T>(value: T): T {

@@ -159,4 +159,25 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     find: '    return [...rows, ...idLocksOf(table, change, layout)].map(',
     replace: '    return [...rows, ...idLocksOf(table, change, layout).slice(1)].map(',
   },
+  {
+    name: 'children go with a parent that is rebuilt',
+    workload: 'foreign keys (cascade, by copy)',
+    file: 'src/core/schema/drop-table.ts',
+    find: 'BEGIN SELECT raise(IGNORE); END',
+    replace: 'BEGIN SELECT 1; END',
+  },
+  {
+    name: 'a table that was rebuilt is not logged any more',
+    workload: 'copies',
+    file: 'src/core/schema/apply-change.ts',
+    find: '    (table) => rebuilt.has(table.id) || !hasSameShape(',
+    replace: '    (table) => !hasSameShape(',
+  },
+  {
+    name: 'a table that is rebuilt becomes another one',
+    workload: 'given-ids',
+    file: 'src/core/schema/change-planner.ts',
+    find: '      this.#inherit(id);',
+    replace: '      this.#rebuilds.drop(this.#rebuilds.heirOf(id)?.heir ?? id);',
+  },
 ];

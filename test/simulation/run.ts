@@ -206,16 +206,20 @@ async function changeSchema(
 ): Promise<void> {
   const { choices } = operator;
   const pauseMs = choices.pick(workload.schemaPausesMs);
-  for (const sql of choices.chance(0.2) ? [] : workload.schemaChanges)
+  for (const change of choices.chance(0.2) ? [] : workload.schemaChanges) {
+    const statements = typeof change === 'string' ? [change] : change;
+    const body = { statements: statements.map((sql) => ({ sql })) };
     for (let changed = false; !changed; ) {
       await operator.pause(choices.next() * 2 * pauseMs);
       if (over()) return;
-      const answer = await operator.perform({ path: '/v1/query', body: { sql }, steps: () => [] });
+      const answer = await operator.perform({ path: '/v1/batch', body, steps: () => [] });
       changed = answer?.status === 200;
       coverage[changed ? 'schemaChanges' : 'schemaChangesRefused']++;
+      if (changed && statements.length > 1) coverage.rebuilds++;
       // It may be there already.
       if (answer?.status === 409 && answer.json.error.code === 'already-exists') changed = true;
     }
+  }
 }
 
 /** Waits until no transaction is in doubt anywhere and no schema change is being decided, without anybody's doing anything. */

@@ -1,6 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { type Bank, type BankStep, checkBank, type Transfer } from '../checkers/bank.ts';
 import type { Operation } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { AGO_MS, type RequestWorkload } from './workload.ts';
 
 const ACCOUNTS = ['ann', 'bob', 'cy', 'dee', 'eve'];
@@ -29,6 +30,16 @@ export function bank(): RequestWorkload<BankStep> {
     ],
     schemaPausesMs: [5, 20, 100],
     schemaChanges: [
+      rebuild(
+        'accounts',
+        'balance INTEGER NOT NULL CHECK (balance >= 0), name TEXT PRIMARY KEY, CHECK (balance % 5 <> 3)',
+        'name, balance',
+      ),
+      rebuild(
+        'accounts',
+        'name TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0)',
+        'name, balance',
+      ),
       // Refused while there is such a balance; and there may be none on its way, in what is prepared.
       'ALTER TABLE accounts ADD COLUMN one INTEGER CHECK (balance % 5 <> 1)',
       'ALTER TABLE accounts DROP COLUMN one',

@@ -3,6 +3,7 @@ import { nameOf, type Transaction, type Violation } from '../checkers/history.ts
 import { checkLinearizable, type RegisterStep } from '../checkers/linearizable.ts';
 import { checkVisits, type VisitStep } from '../checkers/visits.ts';
 import type { Operation, Statement } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 /** Until the register is another one: as in registers.ts, and fewer, for the outcome of many a write is not known. */
@@ -24,7 +25,12 @@ export function copies(): Workload<Step> {
       PLACES.map((place) => ({ sql: 'INSERT INTO places VALUES (?, 0)', args: [place] })),
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
-    schemaChanges: ['ALTER TABLE places ADD COLUMN note TEXT', 'ALTER TABLE codes ADD COLUMN note TEXT'],
+    schemaChanges: [
+      rebuild('codes', 'k TEXT PRIMARY KEY, v INTEGER NOT NULL', 'k, v'),
+      rebuild('places', 'p TEXT PRIMARY KEY, n INTEGER NOT NULL', 'p, n'),
+      'ALTER TABLE places ADD COLUMN note TEXT',
+      'ALTER TABLE codes ADD COLUMN note TEXT',
+    ],
     next: (random) => {
       const number = ++operations;
       const key = `k${Math.floor(number / OPERATIONS)}`;

@@ -2,6 +2,7 @@ import type { Random } from '../../harness/random.ts';
 import { checkForeign, type ForeignStep } from '../checkers/foreign.ts';
 import type { Id } from '../checkers/history.ts';
 import type { Operation, Statement } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const TOWNS = ['a', 'b', 'c', 'd'];
@@ -37,6 +38,13 @@ export function foreign(
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
+      rebuild('parents', 'parent TEXT PRIMARY KEY, town TEXT NOT NULL', 'parent, town'),
+      rebuild(
+        'children',
+        `child TEXT PRIMARY KEY, more INTEGER DEFAULT 3, parent TEXT NOT NULL REFERENCES parents (parent) ${action}`,
+        'child, parent',
+      ),
+      rebuild('parents', 'parent TEXT PRIMARY KEY, town TEXT', 'parent, town'),
       'ALTER TABLE children ADD COLUMN note TEXT',
       'CREATE INDEX parents_town ON parents (town)',
     ],

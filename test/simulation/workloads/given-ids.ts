@@ -2,6 +2,7 @@ import type { Random } from '../../harness/random.ts';
 import type { History } from '../checkers/history.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { type RequestWorkload, SCHEMA_PAUSES_MS } from './workload.ts';
 
 const TENANTS = Array.from({ length: 6 }, (_, index) => `tenant ${index}`);
@@ -36,7 +37,15 @@ export function givenIds(): RequestWorkload<UniqueStep> {
       ],
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
-    schemaChanges: ['CREATE INDEX posts_post ON posts (post)', 'ALTER TABLE posts ADD COLUMN note TEXT'],
+    schemaChanges: [
+      rebuild(
+        'posts',
+        'tenant TEXT NOT NULL, id INTEGER PRIMARY KEY, post INTEGER NOT NULL',
+        'id, tenant, post',
+      ),
+      'CREATE INDEX posts_post ON posts (post)',
+      'ALTER TABLE posts ADD COLUMN note TEXT',
+    ],
     next: (random) => {
       const what = random.next();
       if (what < 0.3 || posts === 0) return generate(random, more, seen);

@@ -10,6 +10,7 @@ import {
 } from '../checkers/history.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { SCHEMA_PAUSES_MS, type Workload } from './workload.ts';
 
 const TOWNS = Array.from({ length: 7 }, (_, index) => `town ${index}`);
@@ -49,7 +50,15 @@ export function people(): Workload<Step> {
       ],
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
-    schemaChanges: ['ALTER TABLE people ADD COLUMN age INTEGER', 'CREATE INDEX people_note ON people (note)'],
+    schemaChanges: [
+      rebuild(
+        'people',
+        'town TEXT, nick TEXT UNIQUE, person TEXT PRIMARY KEY, note TEXT',
+        'note, nick, person, town',
+      ),
+      'ALTER TABLE people ADD COLUMN age INTEGER',
+      'CREATE INDEX people_note ON people (note)',
+    ],
     next: (random) => {
       if (fresh !== null && random.chance(0.6)) {
         const person = fresh;

@@ -1,6 +1,7 @@
 import type { Random } from '../../harness/random.ts';
 import { checkUnique, type UniqueStep } from '../checkers/unique.ts';
 import type { Operation } from '../client.ts';
+import { rebuild } from './rebuild.ts';
 import { type RequestWorkload, SCHEMA_PAUSES_MS } from './workload.ts';
 
 const TENANTS = ['a', 'b', 'c', 'd', 'e'];
@@ -21,6 +22,11 @@ export function unique(): RequestWorkload<UniqueStep> {
     ],
     schemaPausesMs: SCHEMA_PAUSES_MS,
     schemaChanges: [
+      rebuild(
+        'users',
+        'number INTEGER, tenant TEXT NOT NULL, met INTEGER DEFAULT 0, email TEXT UNIQUE, PRIMARY KEY (tenant, number)',
+        'number, email, tenant, met',
+      ),
       'CREATE UNIQUE INDEX users_number ON users (number)',
       'ALTER TABLE users ADD COLUMN note TEXT',
     ],

@@ -11,8 +11,8 @@ export interface Workload<Step> {
   readonly name: string;
   /** DDL and first rows; each a request, sent before any trouble. */
   readonly setUp: readonly Statement[][];
-  /** Other schema changes in the middle of it, each tried until it succeeds, if there is time. */
-  readonly schemaChanges: readonly string[];
+  /** Other schema changes in the middle of it, each a statement or a batch, and tried until it succeeds, if there is time. */
+  readonly schemaChanges: readonly (string | readonly string[])[];
   /** Between two attempts; a run has one of them. */
   readonly schemaPausesMs: readonly number[];
   /** Types of messages, beside those of transactions, that decide how it goes on. */
