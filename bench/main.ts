@@ -7,11 +7,12 @@ import { benchCertified } from './http/certified.ts';
 import { startBenchCluster } from './http/cluster.ts';
 import { benchConstraints } from './http/constraints.ts';
 import { benchPoint } from './http/point.ts';
+import { benchRebuild } from './http/rebuild.ts';
 import { benchTransactions } from './http/transactions.ts';
 import { printRows } from './report.ts';
 
 /**
- * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, transactions, unique values, certified reads, import and an aggregate in one run,
+ * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, transactions, unique values, certified reads, import, an aggregate and a table that is rebuilt in one run,
  * the sides alternating, medians of five rounds. docs/benchmarks.md keeps the figures.
  */
 const { values } = parseArgs({
@@ -34,6 +35,7 @@ try {
   const rows = quick ? 200_000 : 1_000_000;
   printRows(await benchImport(cluster, rows));
   printRows(await benchScatter(cluster, rows));
+  printRows(await benchRebuild(cluster, rows));
 } finally {
   await cluster.stop();
   await rm(storage, { recursive: true, force: true });

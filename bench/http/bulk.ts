@@ -98,13 +98,13 @@ export async function benchScatter(cluster: BenchCluster, rows: number): Promise
   ];
 }
 
-async function timed(task: () => Promise<unknown>): Promise<number> {
+export async function timed(task: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await task();
   return performance.now() - started;
 }
 
-async function bare({ url }: BenchCluster, sql: string): Promise<unknown> {
+export async function bare({ url }: BenchCluster, sql: string): Promise<unknown> {
   const reply = await fetch(`${url}/bare`, { method: 'POST', body: JSON.stringify({ sql, args: [] }) });
   const text = await reply.text();
   if (!reply.ok) throw new Error(text);

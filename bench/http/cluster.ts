@@ -8,6 +8,7 @@ export const TOKEN = 'bench';
 export interface BenchCluster {
   readonly url: string;
   query(sql: string, args?: readonly unknown[]): Promise<{ rows: unknown[][] }>;
+  batch(statements: readonly string[]): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -66,6 +67,7 @@ export async function startBenchCluster(
   return {
     url,
     query: (sql, args = []) => post('/v1/query', { sql, args }),
+    batch: (statements) => post('/v1/batch', { statements: statements.map((sql) => ({ sql })) }),
     stop: () => miniflare.dispose(),
   };
 }
