@@ -16,12 +16,23 @@ export async function* answersOf(
     yield await changeSchema(client, statements);
   } catch (error) {
     // It is built over the rows in the background, and has a batch to itself.
-    const last = statements.findLastIndex(({ sql }) => /^PRAGMA\b/i.test(sql));
-    if (!(error instanceof AtollError) || error.detail.alone === undefined || last < 0) throw error;
-    let answer = await changeSchema(client, statements.slice(0, last + 1));
-    for (const { sql } of statements.slice(last + 1)) answer = await client.query(sql);
+    const indexes = lastIndexes(statements);
+    if (!(error instanceof AtollError) || error.detail.alone === undefined || indexes.length === 0)
+      throw error;
+    let answer = await changeSchema(
+      client,
+      statements.filter((each) => !indexes.includes(each)),
+    );
+    for (const { sql } of indexes) answer = await client.query(sql);
     yield answer;
   }
+}
+
+/** Those that are created when all else is done, before or after foreign keys are switched on again. */
+function lastIndexes(statements: readonly ScriptStatement[]): readonly ScriptStatement[] {
+  const isIndex = ({ sql }: ScriptStatement) => /^CREATE\s+(UNIQUE\s+)?INDEX\b/i.test(sql);
+  const other = statements.findLastIndex((each) => !isIndex(each) && !/^PRAGMA\b/i.test(each.sql));
+  return statements.slice(other + 1).filter(isIndex);
 }
 
 async function changeSchema(client: Client, statements: readonly ScriptStatement[]): Promise<Answer> {

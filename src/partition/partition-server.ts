@@ -126,10 +126,10 @@ export class PartitionServer {
   }
 
   #route(): void {
-    const messages: Record<string, (body: never) => unknown> = {
+    const messages: Record<string, (body: never, version: number) => unknown> = {
       create: (body: { identity: Identity }) => this.#create(body.identity),
       feed: (body: Feed) => this.#feed.follow(body),
-      'feed-read': (body: { from: number }) => readFeed(this.#here, body.from),
+      'feed-read': (body: { from: number }, version) => readFeed(this.#here, body.from, version),
       freeze: (body: Freeze) => this.#feed.freeze(body),
       thaw: (body: Thaw) => this.#feed.copies.thaw(body.names),
       freezes: () => this.#coordinating.references.freezes(),
@@ -195,9 +195,10 @@ export class PartitionServer {
     this.#router.post('/lookup', (request: IRequest) => this.#asked(request, lookUp));
     this.#router.post('/export-page', (request: IRequest) => this.#asked(request, exportPage));
     for (const [type, handle] of Object.entries(messages)) {
-      this.#router.post(`/${type}`, async (request: IRequest) =>
-        Response.json((await handle((await request.json()) as never)) ?? {}),
-      );
+      this.#router.post(`/${type}`, async (request: IRequest) => {
+        const version = Number(request.headers.get(RPC_HEADER));
+        return Response.json((await handle((await request.json()) as never, version)) ?? {});
+      });
     }
   }
 

@@ -123,8 +123,8 @@ CREATE TABLE n (id integer PRIMARY KEY, name text NOT NULL, age integer NOT NULL
 INSERT INTO n SELECT * FROM users;
 DROP TABLE users;
 ALTER TABLE n RENAME TO users;
-PRAGMA foreign_keys=ON;
 CREATE UNIQUE INDEX names ON users (name);
+PRAGMA foreign_keys=ON;
 CREATE INDEX ages ON users (age);
 `,
   );

@@ -3,6 +3,7 @@ import type { CommitId, TableId, Timestamp } from '../../base/brand.ts';
 import { toBase64 } from '../../protocol/base64.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Feed, FeedEntry } from '../../protocol/feed.ts';
+import { REBUILDS_SINCE, RPC_VERSION, unspoken } from '../../protocol/rpc.ts';
 import type { LogRetention } from '../../protocol/settings.ts';
 import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
@@ -14,6 +15,7 @@ import type { SchemaChange } from '../schema/change.ts';
 import { copyLock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
+import { passRebuiltIds } from './rebuilt-ids.ts';
 import { decodeIncoming, decodeReceived } from './received-changes.ts';
 import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
@@ -28,14 +30,26 @@ export type FeedPayload =
   | { readonly feed: 'schema'; readonly proposal: number; readonly change: SchemaChange }
   | { readonly feed: 'write'; readonly retention?: LogRetention };
 
-/** Of the system partition: the feed after `from`. Indexes are its commit ids. */
-export function readFeed(replica: Replica, from: number): Feed {
+/**
+ * Of the system partition: the feed after `from`, for a partition that speaks `version` of the protocol. Indexes are its commit ids.
+ *
+ * @throws AtollError `unsupported`: an entry comes next that the version does not know
+ */
+export function readFeed(replica: Replica, from: number, version: number = RPC_VERSION): Feed {
   assert(replica.isSystem, 'only the system partition has a feed');
   const { rows } = replica.port.query(
     `SELECT commit_id FROM _atoll_commits WHERE commit_id > ? AND payload LIKE '{"feed":%' ORDER BY commit_id LIMIT ${ENTRIES_MAX}`,
     from,
   );
-  return { from, entries: rows.map(([id]) => readEntry(replica, Number(id) as CommitId)) };
+  const entries = rows.map(([id]) => readEntry(replica, Number(id) as CommitId));
+  const rebuild = version < REBUILDS_SINCE ? entries.findIndex(isRebuild) : -1;
+  if (rebuild === 0) throw unspoken(String(version));
+  return { from, entries: rebuild < 0 ? entries : entries.slice(0, rebuild) };
+}
+
+/** Whether tables are made anew with their rows: where foreign keys act on what is dropped, those that refer to them would lose theirs. */
+function isRebuild(entry: FeedEntry): boolean {
+  return entry.kind === 'schema' && (entry.change as SchemaChange).rebuilt !== undefined;
 }
 
 function readEntry(replica: Replica, index: CommitId): FeedEntry {
@@ -136,8 +150,10 @@ function applyEntry(replica: Replica, entry: FeedEntry): void {
     change.version === replica.schema.version + 1,
     () => `schema ${change.version} after ${replica.schema.version}`,
   );
-  applySchemaChange(port, replica.schema.catalogue, change);
+  const before = replica.schema;
+  applySchemaChange(port, before.catalogue, change);
   recordSchema(port, change);
+  passRebuiltIds(replica, before, change);
   if (readProgress(port, 'hold') === entry.proposal) writeProgress(port, 'hold', null);
   replica.schemaApplied(change.catalogue);
 }

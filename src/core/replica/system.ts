@@ -19,6 +19,7 @@ import type { Identity } from './identity.ts';
 import { beginBuilds } from './index-builds.ts';
 import { kindOfLeader } from './leading-host.ts';
 import { networkVersion, schemaChangedMs } from './network-version.ts';
+import { passRebuiltIds } from './rebuilt-ids.ts';
 import { Replica } from './replica.ts';
 import { refuseDuringRestore } from './restoring.ts';
 import { recordSchema } from './schema-versions.ts';
@@ -197,8 +198,10 @@ export class System {
     try {
       port.transaction(() => {
         assert(this.stateOf(proposal) === 'proposed', 'a proposal is decided once');
-        applySchemaChange(port, this.replica.schema.catalogue, change);
+        const before = this.replica.schema;
+        applySchemaChange(port, before.catalogue, change);
         recordSchema(port, change);
+        passRebuiltIds(this.replica, before, change);
         const builds = beginBuilds(this, proposal, change.catalogue);
         this.#decide(proposal, builds ? 'building' : 'published', null, now);
         this.#listTables(change.catalogue);

@@ -12,6 +12,7 @@ import { Apart } from './apart.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
 import type { SchemaChange } from './change.ts';
 import { ChangingTables } from './changing-tables.ts';
+import { refuseColumnChange } from './column-change.ts';
 import { compileTriggers } from './compile-triggers.ts';
 import { planCopy, readCopy } from './copy.ts';
 import { checkTriggerBody } from './definition-rules.ts';
@@ -25,10 +26,9 @@ import {
   introspect,
   type PlainTable,
 } from './introspect.ts';
-import { inOrderOfParents, parentColumnsOf, resolvePlacement } from './placement.ts';
+import { inOrderOfParents, parentColumnsOf, placementOfRebuilt, resolvePlacement } from './placement.ts';
 import { Rebuilds } from './rebuilds.ts';
 import { boundRecursion, withoutBounds } from './recursion-bound.ts';
-import type { KeyOver } from './reference-index.ts';
 import { parentDropped, unsupported } from './refused-change.ts';
 import { isSameSchema, shapeOf } from './same-schema.ts';
 import type { Placement, Table } from './table.ts';
@@ -64,6 +64,7 @@ export class ChangePlanner {
   readonly #instant: string;
   #written: readonly WrittenKey[] = [];
   #foreignKeysOff = false;
+  readonly #dropped: { readonly id: TableId; readonly column: string }[] = [];
 
   /** `instant`: what the clock is when rows are copied, a time value of SQLite's. */
   constructor(port: SqlitePort, before: Catalogue, apart: Apart | null, instant: string) {
@@ -151,11 +152,14 @@ export class ChangePlanner {
       throw unsupported(`adding a constraint to ${name}`, 'create a new table with it');
     }
     if (id !== undefined) {
+      if (action.kind !== 'rename-table' && this.#rebuilds.isUnderWay(id)) {
+        throw unsupported(
+          `changing ${name} between its copy and the DROP TABLE`,
+          'do it before or afterwards',
+        );
+      }
       dropLog(this.#port, id);
-      if (action.kind === 'drop-column') this.#refuseKeyDrop(id, name, action.name.name);
-      if (action.kind === 'drop-column') this.#refuseReferenceDrop(id, name, action.name.name);
-      if (action.kind === 'add-column') this.#refuseHiddenKey(id, name, action.column.name.name);
-      if (action.kind === 'rename-column') this.#refuseHiddenKey(id, name, action.to.name);
+      refuseColumnChange(this.#tables, this.#hidden.keys, { id, name }, action);
     }
     this.#execute(splice(source, this.#cuts(index)));
     if (id === undefined) return;
@@ -166,7 +170,9 @@ export class ChangePlanner {
     if (action.kind === 'rename-table') {
       this.#written = this.#written.map((key) => withTableRenamed(key, name, action.to.name));
       this.#tables.rename(name, action.to.name);
+      this.#rebuilds.renameTable(id, name, action.to.name);
     }
+    if (action.kind === 'drop-column') this.#dropColumn(id, asciiLower(action.name.name));
     if (action.kind === 'rename-column') this.#renameColumn(id, name, action.from.name, action.to.name);
   }
 
@@ -177,25 +183,11 @@ export class ChangePlanner {
     this.#written = this.#written.map((key) => withColumnOf(key, { id, name: table }, from, to));
   }
 
-  /** A table without a key of its own is partitioned by its rowid, whose name a new column would take. */
-  #refuseHiddenKey(id: TableId, table: string, column: string): void {
-    if (this.#tables.placementOf(id) === undefined || !includesName(this.#tables.keyOf(id), column)) return;
-    throw unsupported(`a column ${column} in ${table}, whose rowid it would hide`, 'take another name');
-  }
-
-  #refuseKeyDrop(id: TableId, table: string, column: string): void {
-    if (!includesName(this.#tables.keyOf(id), column)) return;
-    throw unsupported(`dropping ${table}.${column}, a partition-key column`, 'create a new table');
-  }
-
-  /** As SQLite refuses it for the foreign keys that it knows. */
-  #refuseReferenceDrop(id: TableId, table: string, column: string): void {
-    const names = ({ of, columns, parent, parentColumns }: KeyOver) => [
-      ...(of === id ? columns : []),
-      ...(parent === id ? parentColumns : []),
-    ];
-    if (!includesName(this.#hidden.keys.flatMap(names), column)) return;
-    throw unsupported(`dropping ${table}.${column}, which a foreign key joins`, 'create a new table');
+  /** Another one of the name has other values. */
+  #dropColumn(id: TableId, column: string): void {
+    this.#rebuilds.dropColumn(id, column);
+    this.#hidden.keepsOnly(id, (name) => asciiLower(name) !== column);
+    this.#dropped.push({ id, column });
   }
 
   /**
@@ -214,13 +206,13 @@ export class ChangePlanner {
       this.#tables.drop(name);
       this.#written = this.#written.filter(({ of }) => of !== id);
       this.#hidden.dropTable(id);
-      this.#inherit(id);
+      this.#inherit(id, name);
     }
     withoutForeignKeys(this.#port, () => dropTable(this.#port, name, () => this.#execute(source)));
   }
 
   /** What was filled from the dropped table is that table from now on. */
-  #inherit(id: TableId): void {
+  #inherit(id: TableId, name: string): void {
     const found = this.#rebuilds.heirOf(id);
     if (found === null) {
       this.#rebuilds.drop(id);
@@ -230,7 +222,7 @@ export class ChangePlanner {
     this.#tables.takeOver(id, heir);
     this.#written = this.#written.map((key) => (key.of === heir ? { ...key, of: id } : key));
     this.#hidden.keepsOnly(id, (column) => carried.get(asciiLower(column)) === asciiLower(column));
-    this.#rebuilds.takeOver(id, heir);
+    this.#rebuilds.takeOver(id, heir, name);
   }
 
   /** Rows of a table that is to be dropped go into one that is new. */
@@ -302,10 +294,12 @@ export class ChangePlanner {
       tables.push({ ...table, id, placement });
     }
     tables.sort((a, b) => a.id - b.id);
-    const rebuilt = tables.filter(({ id }) => this.#rebuilds.rebuilt.has(id));
-    for (const table of rebuilt)
-      if (!this.#rebuilds.keepsRowsInPlace(table)) this.#mustBeEmpty.push(this.#nameBefore(table.id));
-    this.#refuseMissingParents(tables);
+    const rebuilt = tables.filter((table) => this.#rebuilds.has(table.id) || this.#hasColumnAnew(table));
+    for (const table of rebuilt) {
+      if (this.#rebuilds.has(table.id) && !this.#rebuilds.keepsRowsInPlace(table))
+        this.#mustBeEmpty.push(this.#nameBefore(table.id));
+    }
+    this.#refuseOtherParents(tables);
     const { uniques, references } = this.#keepHidden(tables);
     const catalogue: Catalogue = {
       version: (this.#before.version + 1) as SchemaVersion,
@@ -341,9 +335,15 @@ export class ChangePlanner {
 
   #placementOf(id: TableId, table: PlainTable, placed: Parameters<typeof resolvePlacement>[2]): Placement {
     const known = this.#apart?.placements.get(id) ?? this.#tables.placementOf(id);
-    // What took its place may not have the columns of its key.
-    if (known !== undefined && hasKey(table, known)) return known;
-    return resolvePlacement(table, this.#tables.declaredOf(id), placed);
+    if (known === undefined) return resolvePlacement(table, this.#tables.declaredOf(id), placed);
+    if (this.#apart !== null || known.kind === 'reference' || !this.#rebuilds.has(id)) return known;
+    return placementOfRebuilt(table, this.#rebuilds.namedKeyOf(table, id), placed);
+  }
+
+  /** Whether a column was dropped, and there is one of its name again: the catalogue does not tell. */
+  #hasColumnAnew({ id, columns }: Table): boolean {
+    const names = this.#dropped.filter((each) => each.id === id).map(({ column }) => column);
+    return columns.some(({ name }) => names.includes(asciiLower(name)));
   }
 
   #nameBefore(id: TableId): string {
@@ -353,23 +353,28 @@ export class ChangePlanner {
     ).name;
   }
 
-  /** SQLite's own foreign keys are validated with the catalogue. */
-  #refuseMissingParents(tables: readonly Table[]): void {
+  /** Foreign keys over partitions know tables by their ids, SQLite by names. Its own are validated with the catalogue. */
+  #refuseOtherParents(tables: readonly Table[]): void {
     const byId = new Map(tables.map((table) => [table.id, table]));
-    for (const { of, parent } of this.#hidden.keys) {
-      const child = byId.get(of);
-      if (child !== undefined && !byId.has(parent)) throw parentDropped(this.#nameBefore(parent), child.name);
+    for (const { of, parent: id, parentColumns } of this.#hidden.keys) {
+      const [child, parent] = [byId.get(of), byId.get(id)];
+      if (child === undefined) continue;
+      if (parent === undefined) throw parentDropped(this.#nameBefore(id), child.name);
+      if (!this.#rebuilds.has(id)) continue;
+      if (!this.#rebuilds.isStillCalled(parent)) {
+        throw unsupported(
+          `rebuilding ${this.#nameBefore(id)} as ${parent.name}, while ${child.name} refers to it by its name`,
+          'rename it in a change of its own',
+        );
+      }
+      if (this.#rebuilds.mayMeanPrimaryKey(parent, parentColumns)) {
+        throw unsupported(
+          `another PRIMARY KEY of ${parent.name}, to which ${child.name} refers`,
+          `rebuild ${child.name} without the foreign key first`,
+        );
+      }
     }
   }
-}
-
-/** Whether the columns of the placement are there. */
-function hasKey(table: PlainTable, placement: Placement): boolean {
-  const names = [
-    ...table.columns.map(({ name }) => name),
-    ...(table.rowidName === null ? [] : [table.rowidName]),
-  ];
-  return placement.kind === 'reference' || placement.key.every((name) => includesName(names, name));
 }
 
 function described(tables: readonly PlainTable[], name: string): PlainTable {
@@ -377,8 +382,4 @@ function described(tables: readonly PlainTable[], name: string): PlainTable {
     tables.find((table) => asciiLower(table.name) === asciiLower(name)),
     () => `${name} is a table`,
   );
-}
-
-function includesName(names: readonly string[], name: string): boolean {
-  return names.some((each) => asciiLower(each) === asciiLower(name));
 }

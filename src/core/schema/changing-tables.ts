@@ -3,8 +3,8 @@ import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import type { AtollClause } from '../sql/ast.ts';
 import type { Catalogue } from './catalogue.ts';
+import { renamed } from './name-list.ts';
 import type { DeclaredPlacement } from './placement.ts';
-import { renamed } from './renamed.ts';
 import type { Placement } from './table.ts';
 
 /** Which tables there are, and where their rows live, as the statements run so far have left them. */

@@ -1,14 +1,15 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import { AtollError } from '../../protocol/error.ts';
-import { asksForNow, currentTimeEdit, leftOutTimeEdit } from '../sql/analysis/clock.ts';
 import { isAggregate, volatility } from '../sql/analysis/functions.ts';
 import type { Insert, Node, ResultColumn, SelectCore, TableName } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parse.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import { findAll } from '../sql/walk.ts';
 import { quoteName, quoteText } from '../sqlite/quote.ts';
+import { instantEdits } from './copy-instant.ts';
 import type { PlainTable } from './introspect.ts';
+import { copyRefused } from './refused-change.ts';
 
 /**
  * `INSERT INTO into SELECT … FROM from`, as the rebuild of a table has it: each row becomes one row, in the partition where it is, and the
@@ -36,12 +37,12 @@ export function readCopy(insert: Insert): WrittenCopy {
   const from = core.from?.first;
   if (from?.kind !== 'table' || core.from?.joins.length !== 0) throw NO_COPY;
   if (insert.or !== null || insert.upserts.length > 0 || insert.returning !== null) {
-    throw refused('OR …, ON CONFLICT and RETURNING do not go with it');
+    throw copyRefused('OR …, ON CONFLICT and RETURNING do not go with it');
   }
   const reduces = core.distinct || core.groupBy !== null || core.having !== null;
   const chooses = core.where !== null || source.limit !== null;
   if (reduces || chooses || core.windows !== null || insert.with !== null || source.with !== null) {
-    throw refused('all rows are copied: change or delete rows before or afterwards');
+    throw copyRefused('all rows are copied: change or delete rows before or afterwards');
   }
   for (const column of core.columns) refuseOtherRows(column);
   return { insert, core, from };
@@ -53,18 +54,26 @@ const NO_COPY = new AtollError(
     'themselves',
 );
 
-function refused(why: string): AtollError {
-  return new AtollError('unsupported', `the copy of a table that is rebuilt: ${why}`);
-}
+/** Of the C library, which is another one for each host (https://www.sqlite.org/lang_mathfunc.html). */
+const INEXACT: ReadonlySet<string> = new Set(
+  'acos acosh asin asinh atan atan2 atanh cos cosh degrees exp ln log log10 log2 pow power radians sin sinh tan tanh'.split(
+    ' ',
+  ),
+);
 
 function refuseOtherRows(node: Node): void {
   const subqueries = [...findAll(node, 'subquery'), ...findAll(node, 'exists'), ...findAll(node, 'in')];
-  if (subqueries.length > 0) throw refused('subqueries do not go with it');
+  if (subqueries.length > 0) throw copyRefused('subqueries do not go with it');
   for (const call of findAll(node, 'function')) {
     const volatile = volatility(call.function);
     if (volatile !== null)
-      throw refused(`${call.function}() would answer otherwise in every copy of the partition`);
-    if (call.over !== null || isAggregate(call)) throw refused(`${call.function}() looks at several rows`);
+      throw copyRefused(`${call.function}() would answer otherwise in every copy of the partition`);
+    if (call.over !== null || isAggregate(call))
+      throw copyRefused(`${call.function}() looks at several rows`);
+    if (INEXACT.has(call.function))
+      throw copyRefused(
+        `the last digit of ${call.function}() depends on the machine: copy first, then UPDATE`,
+      );
   }
 }
 
@@ -88,10 +97,15 @@ export function planCopy(
   if (results.length !== targets.length) {
     throw new AtollError('syntax', `${results.length} values for ${targets.length} columns of ${into.name}`);
   }
+  const twice = targets.find((name, index) => targets.findIndex((each) => isSame(into, each, name)) < index);
+  if (twice !== undefined) throw copyRefused(`it names ${twice} twice`);
+  refuseConflictClauses(into);
   const carried = new Map<string, string>();
   for (const [index, target] of targets.entries()) {
     const column = results[index] ?? null;
-    if (column !== null) carried.set(canonical(into, target), column);
+    const name = canonical(into, target);
+    // What is stored is the same value only with the same affinity.
+    if (column !== null && affinityIn(into, name) === affinityIn(from, column)) carried.set(name, column);
   }
   const now = quoteText(instant);
   const more = [...rowidAlong(written, targets, into, from, carried), ...timedDefaults(into, targets, now)];
@@ -105,7 +119,7 @@ export function planCopy(
     inFront(more.map(({ value }) => value)),
   );
   const edits = more.length === 0 ? [] : [columns, values];
-  return { sql: splice(source, [...edits, ...clockEdits(core, source, now)]), carried };
+  return { sql: splice(source, [...edits, ...instantEdits(core, source, now)]), carried };
 }
 
 function insertion(at: number, text: string): Edit {
@@ -133,6 +147,35 @@ export function rowidOf({ withoutRowid, rowidColumn, rowidName }: PlainTable): s
   const name = withoutRowid ? null : (rowidColumn ?? rowidName);
   return name === null ? null : asciiLower(name);
 }
+
+function isSame(table: PlainTable, a: string, b: string): boolean {
+  return canonical(table, a) === canonical(table, b);
+}
+
+/** Of a column by canonical name; a rowid's otherwise. */
+function affinityIn({ columns }: PlainTable, name: string): string {
+  return columns.find((column) => asciiLower(column.name) === name)?.affinity ?? 'INTEGER';
+}
+
+/** A row that does not fit would go, or get another value, without a word; which one depends on chance where CHECK does. */
+function refuseConflictClauses({ name, sql }: PlainTable): void {
+  const { statement } = parseStatement(sql);
+  const conflict = CONSTRAINTS.flatMap((kind) => findAll(statement, kind)).find(
+    ({ onConflict }) => onConflict === 'IGNORE' || onConflict === 'REPLACE',
+  );
+  if (conflict !== undefined)
+    throw copyRefused(`ON CONFLICT ${conflict.onConflict} in the definition of ${name}: leave it out`);
+  for (const check of findAll(statement, 'check')) refuseOtherRows(check);
+}
+
+const CONSTRAINTS = [
+  'primary-key-column',
+  'primary-key-table',
+  'not-null',
+  'unique-column',
+  'unique-table',
+  'check',
+] as const;
 
 function canonical(table: PlainTable, name: string): string {
   const lower = asciiLower(name);
@@ -170,18 +213,7 @@ function timedDefaults(into: PlainTable, targets: readonly string[], now: string
     const sql = `SELECT (${defaultSql})`;
     const { statement } = parseStatement(sql);
     refuseOtherRows(statement);
-    const edits = clockEdits(statement, sql, now);
+    const edits = instantEdits(statement, sql, now);
     return edits.length === 0 ? [] : [{ target: name, value: splice(sql, edits).slice('SELECT '.length) }];
   });
-}
-
-function clockEdits(node: Node, sql: string, now: string): Edit[] {
-  const current = findAll(node, 'current-time').map((each) => currentTimeEdit(each, now));
-  const calls = findAll(node, 'function').flatMap((call): Edit[] => {
-    const asked = call.arguments.filter((argument) => asksForNow(call, argument));
-    const leftOut = leftOutTimeEdit(call, sql, () => now);
-    const edits = asked.map(({ start, end }) => ({ start, end, text: now }));
-    return leftOut === null ? edits : [...edits, leftOut];
-  });
-  return [...current, ...calls];
 }

@@ -2,6 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import { assert } from '../../base/assert.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { PlainTable } from './introspect.ts';
+import { includesName } from './name-list.ts';
 import type { Column, ForeignKey, Placement, Table } from './table.ts';
 
 /** What a CREATE TABLE or ALTER TABLE says about a table's place. */
@@ -25,6 +26,25 @@ export function resolvePlacement(
   const placement = placementOf(table, declared, placed);
   if (placement.kind === 'partitioned') refuseIdBesideOthers(table, placement.key);
   return placement;
+}
+
+/**
+ * Of a table that is made anew with its rows, and whose definition does not say where they live: as before, if `key`, the columns
+ * of before by their names now, are there (null: they are not); else as a new table's.
+ *
+ * @throws AtollError
+ */
+export function placementOfRebuilt(
+  table: PlainTable,
+  key: readonly string[] | null,
+  placed: (name: string) => Placed | undefined,
+): Placement {
+  if (key === null) return resolvePlacement(table, undefined, placed);
+  const stored = table.columns.filter(({ generated }) => generated === 'no').map(({ name }) => name);
+  if (key.every((column) => includesName(stored, column)))
+    return resolvePlacement(table, { kind: 'partition-by', columns: key }, placed);
+  const isHidden = table.rowidColumn === null && key.join() === table.rowidName;
+  return isHidden ? { kind: 'partitioned', key } : resolvePlacement(table, undefined, placed);
 }
 
 /** An INTEGER PRIMARY KEY is unique by itself, and generated where its row is to be: beside other columns neither can be seen to. */

@@ -3,7 +3,7 @@ import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { hiddenColumn, hiddenTable, rowKeyOf } from './hidden-table.ts';
-import { renamed } from './renamed.ts';
+import { renamed } from './name-list.ts';
 import type { Column, ForeignKey, Table } from './table.ts';
 import type { UniqueIndex } from './unique-index.ts';
 

@@ -11,3 +11,8 @@ export function parentDropped(name: string, child: string): AtollError {
     `drop ${child} first; or, where ${name} is created anew, send it all as one batch that begins with PRAGMA foreign_keys = OFF`,
   );
 }
+
+/** A copy that would not be the same row by row, and wherever it is run. */
+export function copyRefused(why: string): AtollError {
+  return new AtollError('unsupported', `the copy of a table that is rebuilt: ${why}`);
+}

@@ -1,7 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { TableId } from '../../base/brand.ts';
 import { hiddenColumn, hiddenTable, rowKeyOf } from './hidden-table.ts';
-import { renamed } from './renamed.ts';
+import { renamed } from './name-list.ts';
 import type { Index, Table } from './table.ts';
 
 /**

@@ -2,9 +2,9 @@ import { asciiLower } from '../../base/ascii.ts';
 import type { TableId } from '../../base/brand.ts';
 import type { ColumnDefinition, CreateTable, References } from '../sql/ast.ts';
 import type { Edit } from '../sql/splice.ts';
+import { renamed } from './name-list.ts';
 import { areColocated, childColumnsFor } from './placement.ts';
 import type { KeyOver } from './reference-index.ts';
-import { renamed } from './renamed.ts';
 import type { ForeignKey, Table } from './table.ts';
 
 /** A foreign key in a definition that is being run. */

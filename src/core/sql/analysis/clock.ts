@@ -24,6 +24,8 @@ export function isTimeValue(call: FunctionCall, argument: Expression): boolean {
 export function leftOutTimeEdit(call: FunctionCall, sql: string, instant: () => string): Edit | null {
   const place = timeArgument(call.function);
   if (place === null || call.arguments.length !== place) return null;
-  const close = sql.indexOf(')', call.arguments.at(-1)?.end ?? call.name.end);
+  const close = call.end - 1;
+  // Nothing of the language comes between: no call of the kind has FILTER or OVER.
+  if (sql[close] !== ')') return null;
   return { start: close, end: close, text: `${place === 0 ? '' : ', '}${instant()}` };
 }

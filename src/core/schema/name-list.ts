@@ -4,3 +4,8 @@ import { asciiLower } from '../../base/ascii.ts';
 export function renamed(names: readonly string[], from: string, to: string): string[] {
   return names.map((name) => (asciiLower(name) === asciiLower(from) ? to : name));
 }
+
+/** Whether the name is among them, in whatever case. */
+export function includesName(names: readonly string[], name: string): boolean {
+  return names.some((each) => asciiLower(each) === asciiLower(name));
+}
