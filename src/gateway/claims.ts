@@ -5,23 +5,30 @@ import type { ClaimedIds } from '../protocol/transaction.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 import { changedInTheEnd } from './spread.ts';
+import { NO_STAGE, type Stage } from './stage.ts';
 
 /** Ids that statements give, and the partition that the row with each goes to: of several statements, the last one's. */
 export type Claims = ReadonlyMap<TableId, ReadonlyMap<bigint, PartitionId>>;
 
 /**
  * The ids that statements give in tables whose ids do not say where a row is: then they are a transaction over all partitions. Null:
- * they give none.
+ * they give none. Of statements that look for rows in their way: where they run, whose rows leave only then for where they belong, and
+ * `met`, ids of rows that are known to be there, and are to make way or be changed.
  *
  * @throws PlanRefusal
  */
-export function claimsOf(known: KnownNetwork, planned: readonly Planned[]): Claims | null {
+export function claimsOf(
+  known: KnownNetwork,
+  planned: readonly Planned[],
+  { places, met }: Pick<Stage, 'places' | 'met'> = NO_STAGE,
+): Claims | null {
   const claims = new Map<TableId, Map<bigint, PartitionId>>();
-  for (const { plan, args } of planned) {
+  for (const each of planned) {
+    const { plan, args } = each;
     for (const { table: name, id, partition } of placedIds(plan, args, known.tokens)) {
       const table = known.schema.table(name)?.id as TableId;
       const own = claims.get(table) ?? new Map<bigint, PartitionId>();
-      if (id !== null) own.set(id, partition);
+      if (id !== null && met.get(table)?.has(id) !== true) own.set(id, places.get(each) ?? partition);
       claims.set(table, own);
     }
   }

@@ -54,7 +54,11 @@ async function write(
   const { database, context } = session;
   if (spreads(planned.plan)) {
     const both = [planClientStatement(check, known), planned];
-    const stage = { places: new Map(both.map((each) => [each, partition])), visitors: new Map() };
+    const stage = {
+      places: new Map(both.map((each) => [each, partition])),
+      visitors: new Map(),
+      met: new Map(),
+    };
     const response = await executeTransaction(session, known, { shape: 'batch', demand }, both, null, stage);
     return response.text();
   }

@@ -3,6 +3,7 @@ import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import type { Image } from '../core/log/commit.ts';
 import { definitionOf } from '../core/log/layout.ts';
+import { givesIds } from '../core/plan/given-ids.ts';
 import type { KeyClass, RoutePlan, ScatterWritePlan, Staged } from '../core/plan/plan.ts';
 import { tokenOfKey } from '../core/schema/partition-key.ts';
 import type { Table } from '../core/schema/table.ts';
@@ -15,9 +16,10 @@ import { parentsOf, tablesOf } from './spread.ts';
 
 export type StagedPlan = (RoutePlan | ScatterWritePlan) & { readonly staged: Staged };
 
-export function stagedPlan({ plan }: Planned): StagedPlan | null {
+export function stagedPlan({ plan, args }: Pick<Planned, 'plan' | 'args'>): StagedPlan | null {
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return null;
-  return plan.staged === undefined ? null : (plan as StagedPlan);
+  if (plan.staged === undefined || (plan.staged.byIds && !givesIds(plan, args))) return null;
+  return plan as StagedPlan;
 }
 
 /** Such a statement among those of a request. */

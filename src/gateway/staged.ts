@@ -1,6 +1,6 @@
 import { asciiLower } from '../base/ascii.ts';
 import { present } from '../base/assert.ts';
-import type { PartitionId } from '../base/brand.ts';
+import type { PartitionId, TableId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import type { Change, Image } from '../core/log/commit.ts';
 import { encodeChanges } from '../core/log/encoding.ts';
@@ -27,6 +27,7 @@ import { lostAnswer, READ } from './lost.ts';
 import type { PartResult } from './parts.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 import type { ClientRequest } from './request.ts';
+import type { Stage } from './stage.ts';
 import {
   type Looking,
   refuseMeeting,
@@ -76,9 +77,9 @@ export async function executeStaged(
   let violated: string | null = null;
   for (let attempt = 1; ; attempt++) {
     try {
-      const visitors = await visitorsTo(session, known, request, looking);
+      const { visitors, met } = await visitorsTo(session, known, request, looking);
       try {
-        return await executeTransaction(session, known, request, planned, keyed, { places, visitors });
+        return await executeTransaction(session, known, request, planned, keyed, { places, visitors, met });
       } catch (error) {
         // It may be that somebody's row has come meanwhile: then it is found now.
         const met = JSON.stringify([...visitors]);
@@ -161,7 +162,7 @@ export function soughtBy(
 ): readonly Sought[] {
   const { staged } = plan;
   const homes = plan.kind === 'scatter-write' ? homesOf(known, plan, args) : [];
-  const all = staged.constraints.flatMap(({ index, columns, classes, values }) => {
+  const all = staged.constraints.map(({ index, everywhere, columns, classes, values }) => {
     const seen = new Set<number>();
     return values.flatMap((tuple, row): Sought[] => {
       const bound = tuple === null ? null : bind(tuple, args);
@@ -169,6 +170,8 @@ export function soughtBy(
       const token = tokenOfKey(bound, classes);
       if (seen.has(token) && !staged.rowsMayMeet) throw meeting(row, staged, columns);
       seen.add(token);
+      if (everywhere)
+        return elsewhere(known, stage).map((home) => ({ index, home, columns, classes, values: bound }));
       if (index !== null)
         return [{ index, home: known.tokens.partitionOf(token), columns, classes, values: bound }];
       // What the stage has of its own is there anyway.
@@ -176,11 +179,22 @@ export function soughtBy(
       return home === stage ? [] : [{ index, home, columns, classes, values: bound }];
     });
   });
-  if (all.length <= SOUGHT_MAX) return all;
+  const sought = all.reduce((sum, each, at) => {
+    return (
+      sum +
+      each.length /
+        (staged.constraints[at]?.everywhere === true ? Math.max(1, elsewhere(known, stage).length) : 1)
+    );
+  }, 0);
+  if (sought <= SOUGHT_MAX) return all.flat();
   throw new PlanRefusal(
     'too-large',
-    `${all.length} values of "${staged.table}" are to be looked for, ${SOUGHT_MAX} are allowed: insert fewer rows at a time`,
+    `${sought} values of "${staged.table}" are to be looked for, ${SOUGHT_MAX} are allowed: insert fewer rows at a time`,
   );
+}
+
+function elsewhere({ tokens }: KnownNetwork, stage: PartitionId): PartitionId[] {
+  return tokens.partitions().filter((partition) => partition !== stage);
 }
 
 function meeting(row: number, { table }: Staged, columns: readonly string[]): PlanRefusal {
@@ -197,7 +211,7 @@ async function visitorsTo(
   known: KnownNetwork,
   request: Pick<ClientRequest, 'demand'>,
   looking: readonly Looking[],
-): Promise<ReadonlyMap<PartitionId, Escapes>> {
+): Promise<Pick<Stage, 'visitors' | 'met'>> {
   const visits: Visit[] = [];
   for (const [name, own] of Map.groupBy(looking, ({ plan }) => plan.staged.table)) {
     const table = present(known.schema.table(name), 'a plan is of a table of its schema');
@@ -209,7 +223,22 @@ async function visitorsTo(
   }
   refuseSharedVisitor(visits);
   const places = [...new Set(looking.map(({ place }) => place))];
-  return new Map(places.map((place) => [place, visitorsOf(visits.filter((visit) => visit.place === place))]));
+  const visitors = new Map(
+    places.map((place) => [place, visitorsOf(visits.filter((visit) => visit.place === place))]),
+  );
+  return { visitors, met: idsOf(visits) };
+}
+
+/** By table. */
+function idsOf(visits: readonly Visit[]): Stage['met'] {
+  const met = new Map<TableId, Set<bigint>>();
+  for (const { table, image } of visits) {
+    const [at = 0] = definitionOf(table).key;
+    const id = image[at];
+    if (table.withoutRowid || typeof id !== 'bigint') continue;
+    met.set(table.id, (met.get(table.id) ?? new Set()).add(id));
+  }
+  return met;
 }
 
 /** Reads them, by the indexes and then where they are; each once. @throws AtollError `conflict` if one has gone meanwhile */

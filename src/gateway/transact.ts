@@ -8,13 +8,7 @@ import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { decodeRow, encodeRow } from '../protocol/json-value.ts';
 import type { StalePartition } from '../protocol/network.ts';
-import type {
-  Escapes,
-  RingRange,
-  TransactionPart,
-  TransactReply,
-  TransactRequest,
-} from '../protocol/transaction.ts';
+import type { RingRange, TransactionPart, TransactReply, TransactRequest } from '../protocol/transaction.ts';
 import { ANSWERS_BYTES_MAX } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
 import { claimsOf, withClaims } from './claims.ts';
@@ -32,20 +26,12 @@ import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
 import { otherPartitions, refuseUseOfMoved, ringFor, ringOf, takesReferred } from './spread.ts';
+import { NO_STAGE, type Stage } from './stage.ts';
 import type { Session } from './statements.ts';
 import { attemptId, untilItWins } from './wait-die.ts';
 
 /** Partitions asked at a time (chosen: as for other reads). */
 const PARALLEL_MAX = 32;
-
-/** Where statements run, and what is to be there besides. */
-export interface Stage {
-  readonly places: ReadonlyMap<Planned, PartitionId>;
-  /** Rows of other partitions. */
-  readonly visitors: ReadonlyMap<PartitionId, Escapes>;
-}
-
-const NO_STAGE: Stage = { places: new Map(), visitors: new Map() };
 
 /**
  * Runs statements over several partitions as one transaction: all of them or none, and as if alone. The first partition
@@ -63,7 +49,7 @@ export async function executeTransaction(
   const startedMs = Date.now();
   refuseUseOfMoved(known, planned);
   refuseUseBeforeWrite(known, planned);
-  const claims = claimsOf(known, planned);
+  const claims = claimsOf(known, planned, stage);
   const ring = claims === null ? ringFor(known, planned) : ringOf(known);
   const work = [
     ...partsByPartition(planned, (each) => {

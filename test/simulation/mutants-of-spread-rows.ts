@@ -177,7 +177,14 @@ export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
     name: 'a table that is rebuilt becomes another one',
     workload: 'given-ids',
     file: 'src/core/schema/change-planner.ts',
-    find: '      this.#inherit(id);',
+    find: '      this.#inherit(id, name);',
     replace: '      this.#rebuilds.drop(this.#rebuilds.heirOf(id)?.heir ?? id);',
+  },
+  {
+    name: 'an upsert by id does not keep others from giving the id',
+    workload: 'given-ids',
+    file: 'src/gateway/claims.ts',
+    find: 'met.get(table)?.has(id) !== true)',
+    replace: 'places.get(each) === undefined)',
   },
 ];

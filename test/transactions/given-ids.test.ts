@@ -354,9 +354,7 @@ describe('ids that clients give', () => {
   });
 
   test.each<[string, Value[]]>([
-    ["INSERT OR IGNORE INTO posts (id, tenant) VALUES (1, 'ash')", []],
-    ['INSERT OR REPLACE INTO posts (id, tenant) VALUES (?, ?)', [1, 'ash']],
-    ['INSERT INTO posts (id, tenant) VALUES (?, ?) ON CONFLICT DO NOTHING', [1, 'ash']],
+    ["INSERT OR FAIL INTO posts (id, tenant) VALUES (1, 'ash')", []],
     ['INSERT INTO posts (id, tenant) VALUES (? + 1, ?)', [1, 'ash']],
     ["INSERT INTO posts (id, tenant) SELECT 1, 'ash'", []],
     ["UPDATE posts SET id = 2 WHERE tenant = 'ash'", []],

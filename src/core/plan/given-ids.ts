@@ -9,7 +9,7 @@ import { refuse } from '../sql/analysis/refusal.ts';
 import type { Expression, Insert } from '../sql/ast.ts';
 import { type Arguments, bindPin, partitionsOfRows } from './bind.ts';
 import { keyColumns, refuseIdChange } from './change.ts';
-import type { GivenIds, KeySource, Plan } from './plan.ts';
+import type { GivenIds, KeySource, Plan, Staged } from './plan.ts';
 import { type Layout, valueIn } from './row-values.ts';
 
 /**
@@ -21,6 +21,7 @@ export function givenIdsOf(
   layout: Layout,
   ast: Insert,
   rows: readonly (readonly Expression[])[],
+  staged: Staged | undefined,
 ): GivenIds | undefined {
   const { table, places } = layout;
   const id = table.rowidColumn ?? table.rowidName;
@@ -29,7 +30,9 @@ export function givenIdsOf(
   const values = rows.map((row) => valueIn(layout, asciiLower(id), row) ?? refuseExpression(table, id));
   const given = values.map((value) => (value.kind === 'literal' && value.value === null ? null : value));
   if (given.every((value) => value === null)) return undefined;
-  if (looseIdColumn(table) !== null && !hasClause(ast)) return { table: table.name, values: given };
+  // Rows in the way of those with a clause are looked for everywhere.
+  const isSettled = !hasClause(ast) || staged !== undefined;
+  if (looseIdColumn(table) !== null && isSettled) return { table: table.name, values: given };
   if (given.some((value) => value?.kind === 'literal')) refuseGivenId(table, id, ast);
   return undefined;
 }
@@ -51,8 +54,14 @@ function refuseGivenId(table: Table, id: string, ast: Insert): void {
   refuse(
     'needs-global-index',
     `"${id}" is the id of "${table.name}", which is not its partition key: the row in its way may be in another partition, so that it can be ` +
-      'given in an INSERT without OR … and ON CONFLICT only; do what they say when that fails with "constraint"',
+      'given in an INSERT without this clause only; do what it says when that fails with "constraint"',
   );
+}
+
+/** Whether the statement gives ids with these arguments. */
+export function givesIds(plan: Plan, args: Arguments): boolean {
+  if ((plan.kind !== 'route' && plan.kind !== 'scatter-write') || plan.ids === undefined) return false;
+  return plan.ids.values.some((source) => source !== null && givenValue(source, args) !== null);
 }
 
 /** An id that is given, and the partition that its row goes to. Null: it is no integer, for which SQLite refuses the row. */

@@ -40,7 +40,7 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
       : stagedOf(schema, layout, ast, rows, keysOf(layout, rows).length > 1);
   checkUpserts(table, ast, staged !== undefined);
   const concerns = concernsOf(schema, table, ast, reaches, changed, staged);
-  const ids = rows === null ? undefined : givenIdsOf(layout, ast, rows);
+  const ids = rows === null ? undefined : givenIdsOf(layout, ast, rows, staged);
   const base = {
     tables: tablesOf(analyzer, table),
     reaches,

@@ -84,11 +84,15 @@ export interface Staged {
   readonly keeps: boolean;
   /** The rows may belong to several partitions. */
   readonly apart: boolean;
+  /** Only since it gives ids: if its arguments give none, it is like any other. */
+  readonly byIds: boolean;
 }
 
 export interface StagedConstraint {
   /** Id of the hidden table that keeps it over partitions; null: partitions keep it. */
   readonly index: TableId | null;
+  /** Nobody knows where a row with the value is: every partition is asked. */
+  readonly everywhere: boolean;
   readonly columns: readonly string[];
   readonly classes: readonly KeyClass[];
   /** Of each row; null: nothing can be in its way. */

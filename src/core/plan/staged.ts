@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { TableId } from '../../base/brand.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { looseIdColumn } from '../schema/loose-ids.ts';
 import type { ForeignKey, Index, Table } from '../schema/table.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
@@ -22,7 +23,9 @@ export function stagedOf(
 ): Staged | undefined {
   const { table } = layout;
   const indexes = schema.uniquesOf(table);
-  if (indexes.length === 0 || !looksFurther(ast, indexes)) return undefined;
+  const byIndex = indexes.length > 0 && looksFurther(ast, indexes);
+  const id = givesIds(layout, ast) ? looseIdColumn(table) : null;
+  if (!byIndex && id === null) return undefined;
   if (indexes.some(({ state }) => state === 'filling')) {
     refuse(
       'needs-global-index',
@@ -50,12 +53,16 @@ export function stagedOf(
   if (apart) refuseParents(schema, table, ast);
   const all = apart || !rowsMayMeet;
   if (all) refuseExpressions(table, ast);
-  const constraint = (columns: readonly string[], index: TableId | null): StagedConstraint => ({
-    index,
-    columns,
-    classes: classesOf(table, columns),
-    values: rows.map((row) => valuesOf(layout, columns, row, index !== null || all, ast)),
-  });
+  const constraint = (columns: readonly string[], index: TableId | null): StagedConstraint => {
+    const everywhere = id !== null && columns.join() === id;
+    return {
+      index,
+      everywhere,
+      columns,
+      classes: classesOf(table, columns),
+      values: rows.map((row) => valuesOf(layout, columns, row, index !== null || everywhere || all, ast)),
+    };
+  };
   return {
     table: table.name,
     constraints: [
@@ -65,7 +72,16 @@ export function stagedOf(
     rowsMayMeet,
     keeps,
     apart,
+    byIds: !byIndex,
   };
+}
+
+/** Whether rows may have ids of their own, and the statement says what to do with rows that have them. */
+function givesIds({ table, places }: Layout, { or, upserts }: Insert): boolean {
+  const id = looseIdColumn(table);
+  if (id === null || !places.has(asciiLower(id))) return false;
+  if (upserts.length > 0) return or === null || or === 'ABORT';
+  return or === 'IGNORE' || or === 'REPLACE';
 }
 
 /** Whether the clause is for rows that may be anywhere. */

@@ -12,6 +12,7 @@ import { idLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { IdentifierSource } from './identifiers.ts';
 import type { Replica } from './replica.ts';
+import type { Visitors } from './visitors.ts';
 
 /**
  * Ids that clients give, in tables whose ids do not say where a row is. A row with the id may be anywhere: it may have been
@@ -29,13 +30,23 @@ export class Claims {
   readonly #tables: ReadonlyMap<TableId, ReadonlySet<bigint>>;
   /** The interactive transaction that claims them; null: another one does. */
   readonly #script: string | null;
+  readonly #visitors: readonly Change[];
   /** Ids that the statements have had generated meanwhile. */
   readonly #generated = new Map<TableId, Set<bigint>>();
 
-  constructor(replica: Replica, claimed: readonly ClaimedIds[], script: string | null = null) {
+  /** `visitors`: rows that are there already, and may come back under their ids. */
+  constructor(
+    replica: Replica,
+    claimed: readonly ClaimedIds[],
+    {
+      script = null,
+      visitors = null,
+    }: { readonly script?: string | null; readonly visitors?: Visitors | null } = {},
+  ) {
     this.#replica = replica;
     this.#claimed = claimed;
     this.#script = script;
+    this.#visitors = [...(visitors?.foreign ?? []), ...(visitors?.own ?? [])];
     this.#tables = new Map(
       claimed.map(({ table, here, elsewhere }) => [table, new Set([...here, ...elsewhere].map(BigInt))]),
     );
@@ -96,7 +107,17 @@ export class Claims {
     const [id] = keyOf(layoutOf(layouts, change), change.after);
     if (typeof id !== 'bigint') return;
     if (claimed.has(id) || this.#generated.get(change.tableId)?.has(id) === true) return;
+    if (this.#hasVisited(change.tableId, id, layouts)) return;
     throw unclaimed();
+  }
+
+  #hasVisited(table: TableId, id: bigint, layouts: Layouts): boolean {
+    return this.#visitors.some(
+      (visitor) =>
+        visitor.tableId === table &&
+        visitor.after !== null &&
+        keyOf(layoutOf(layouts, visitor), visitor.after)[0] === id,
+    );
   }
 
   /** An interactive transaction's ids are issued when its statements first run, and inserted when it commits. */

@@ -29,7 +29,12 @@ export interface Reach {
   readonly staged: ReadonlySet<string>;
 }
 
-export function reachOfStatements(replica: Replica, statements: readonly WireStatement[]): Reach {
+/** `looked`: the rows in their way were looked for. */
+export function reachOfStatements(
+  replica: Replica,
+  statements: readonly WireStatement[],
+  looked: boolean,
+): Reach {
   const movable = new Set<string>();
   let indexes = false;
   const staged = new Set<string>();
@@ -38,7 +43,9 @@ export function reachOfStatements(replica: Replica, statements: readonly WireSta
     if (plan?.kind !== 'route' && plan?.kind !== 'scatter-write') continue;
     for (const name of plan.moves ?? []) movable.add(asciiLower(name));
     indexes ||= plan.indexes !== undefined;
-    if (plan.staged !== undefined) staged.add(asciiLower(plan.staged.table));
+    // Without a look those of ids give none: else they are refused.
+    if (plan.staged !== undefined && (looked || !plan.staged.byIds))
+      staged.add(asciiLower(plan.staged.table));
   }
   return { movable, indexes, staged };
 }

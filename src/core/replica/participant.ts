@@ -160,7 +160,7 @@ function execute(
     part.script === undefined || taken.losses.length === 0,
     'scripts do not take away what rows refer to',
   );
-  const claims = part.ids === undefined ? null : new Claims(replica, part.ids);
+  const claims = part.ids === undefined ? null : new Claims(replica, part.ids, { visitors });
   if (part.chunk !== undefined) {
     // The anchor has looked for ids before it knew the schema of now.
     if (claims === null && chunkIds(replica, part.chunk).length > 0) throw wounded();
@@ -181,7 +181,7 @@ function execute(
       done: null,
       ...NOTHING_OPEN,
     };
-  const { movable, indexes, staged } = reachOfStatements(replica, part.statements);
+  const { movable, indexes, staged } = reachOfStatements(replica, part.statements, visitors !== null);
   if (staged.size > 0 && visitors === null) throw notStaged();
   const plain = movable.size === 0 && !indexes && claims === null && taken.losses.length === 0;
   if (visitors !== null) receive(replica, visitors, now);

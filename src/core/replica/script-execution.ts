@@ -80,7 +80,7 @@ export function answerOf(thrown: unknown): AtollError {
 
 /** Null: nothing that the statement writes may belong elsewhere. `looked`: the rows in its way are known. */
 export function spreadOf(replica: Replica, statement: WireStatement, looked = false): Reach | null {
-  const reach = reachOfStatements(replica, [statement]);
+  const reach = reachOfStatements(replica, [statement], looked);
   if (reach.staged.size > 0 && !looked)
     throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
   return reach.indexes || reach.movable.size > 0 ? reach : null;

@@ -3,6 +3,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
+import { givesIds } from '../../core/plan/given-ids.ts';
 import { quoteName } from '../../core/sqlite/quote.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
@@ -168,6 +169,7 @@ function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep 
 function lookingOf(known: KnownNetwork, each: Planned): Looking | undefined {
   const plan = stagedPlan(each);
   if (plan === null) return undefined;
+  if (givesIds(plan, each.args)) throw unsupported('a conflict clause beside ids that are given');
   const place = placeOfStage(known, each, plan, null, Date.now());
   return { each, plan, place, sought: soughtBy(known, each, plan, place) };
 }

@@ -49,7 +49,8 @@ export function givenIds(): RequestWorkload<UniqueStep> {
     next: (random) => {
       const what = random.next();
       if (what < 0.3 || posts === 0) return generate(random, more, seen);
-      if (what < 0.6) return give(random, more, anId, seen);
+      if (what < 0.5) return give(random, more, anId, seen);
+      if (what < 0.6) return unlessThere(random, more(), anId(random));
       if (what < 0.7) return leave(1 + random.below(posts));
       if (what < 0.85) return move(anId(random), random.pick(TENANTS));
       return readAll();
@@ -92,6 +93,23 @@ function give(
     steps: (results) => {
       if (results !== null) for (const { value } of given) seen(value);
       return given.map(({ row, value }) => ({ kind: 'insert', row, value }));
+    },
+  };
+}
+
+/** A row that has the id is left as it is, or is written once more, wherever it is; its post is answered. */
+function unlessThere(random: Random, row: number, value: number): Operation<UniqueStep> {
+  const clause = random.pick(['DO NOTHING', 'DO UPDATE SET post = posts.post']);
+  return {
+    path: '/v1/query',
+    alone: true,
+    body: {
+      sql: `INSERT INTO posts (id, tenant, post) VALUES (?, ?, ?) ON CONFLICT (id) ${clause} RETURNING post`,
+      args: [value, random.pick(TENANTS), row],
+    },
+    steps: (results) => {
+      const isThere = results !== null && results[0]?.[0]?.[0] !== row;
+      return isThere ? [] : [{ kind: 'insert', row, value }];
     },
   };
 }

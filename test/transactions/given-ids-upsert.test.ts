@@ -1,0 +1,225 @@
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { Random } from '../harness/random.ts';
+import { QuietCluster } from '../simulation/quiet-cluster.ts';
+
+/** Upserts, OR IGNORE and REPLACE that give ids in tables whose INTEGER PRIMARY KEY is not the partition key: the row that has the id may be anywhere. */
+
+const TABLES: Readonly<Record<string, string>> = {
+  posts:
+    'CREATE TABLE posts (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, slug TEXT, n INTEGER DEFAULT 0 CHECK (n < 9), UNIQUE (tenant, slug))',
+  users:
+    'CREATE TABLE users (tenant TEXT NOT NULL, id INTEGER PRIMARY KEY, slug TEXT UNIQUE, n INTEGER DEFAULT 0 CHECK (n < 9))',
+};
+const TENANTS = ['ash', 'bell', 'corn', 'dune', 'elm', 'fir'];
+
+type Value = string | number | null;
+
+interface Statement {
+  readonly sql: string;
+  readonly args: readonly Value[];
+}
+
+function statementOf(random: Random): Statement {
+  const table = random.pick(['posts', 'users']);
+  const args: Value[] = [];
+  const value = (each: Value): string => {
+    if (typeof each === 'number' && random.chance(0.2)) return String(each);
+    args.push(each);
+    return '?';
+  };
+  const id = () => value(random.chance(0.1) ? String(1 + random.below(6)) : 1 + random.below(6));
+  const tenant = random.pick(TENANTS);
+  const row = () =>
+    `(${id()}, ${value(random.chance(0.7) ? tenant : random.pick(TENANTS))}, ${value(random.pick(['a', 'b', 'c', null]))}, ${value(random.below(10))})`;
+  const what = random.next();
+  if (what < 0.1) return { sql: `DELETE FROM ${table} WHERE id = ${1 + random.below(6)}`, args: [] };
+  if (what < 0.2)
+    return { sql: `UPDATE ${table} SET tenant = ? WHERE id = ?`, args: [tenant, 1 + random.below(6)] };
+  const rows = Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, row).join(', ');
+  const into = `INTO ${table} (id, tenant, slug, n) VALUES ${rows}`;
+  const returning = random.chance(0.5) ? ' RETURNING id, tenant, slug, n' : '';
+  if (what < 0.3) return { sql: `INSERT ${into}${returning}`, args };
+  const target = random.pick(['id', 'id', 'id', table === 'posts' ? 'tenant, slug' : 'slug']);
+  const clause = random.pick([
+    () => `INSERT OR IGNORE ${into}`,
+    () => `INSERT OR REPLACE ${into}`,
+    () => `INSERT ${into} ON CONFLICT DO NOTHING`,
+    () => `INSERT ${into} ON CONFLICT (${target}) DO NOTHING`,
+    () => `INSERT ${into} ON CONFLICT (${target}) DO UPDATE SET n = ${table}.n + excluded.n`,
+    () =>
+      `INSERT ${into} ON CONFLICT (${target}) DO UPDATE SET n = excluded.n, slug = excluded.slug WHERE excluded.n > 1`,
+  ])();
+  return { sql: `${clause}${returning}`, args };
+}
+
+function runPlain(plain: DatabaseSync, { sql, args }: Statement): { rows: unknown[][] } | { error: string } {
+  plain.exec('BEGIN');
+  try {
+    const rows = plain
+      .prepare(sql)
+      .all(...args)
+      .map((row) => Object.values(row));
+    plain.exec('COMMIT');
+    return { rows };
+  } catch (error) {
+    plain.exec('ROLLBACK');
+    return { error: (error as Error).message };
+  }
+}
+
+const sorted = (rows: readonly unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
+
+const seeds = (process.env.UPSERT_SEEDS ?? '1-4').split('-').map(Number);
+
+test('do what they do in SQLite', async () => {
+  const seen = { ok: 0, constraint: 0, refused: 0 };
+  for (let seed = seeds[0] ?? 1; seed <= (seeds[1] ?? 1); seed++) {
+    const random = new Random(seed);
+    const cluster = await QuietCluster.open(
+      seed,
+      3,
+      Object.values(TABLES).map((sql) => `${sql} PARTITION BY (tenant)`),
+    );
+    const plain = new DatabaseSync(':memory:');
+    for (const sql of Object.values(TABLES)) plain.exec(sql);
+    const history: string[] = [];
+    for (let i = 0; i < 120; i++) {
+      const statement = statementOf(random);
+      const { status, json } = await cluster.ask(statement.sql, statement.args);
+      const code = status === 200 ? 'ok' : json.error.code;
+      history.push(
+        `${statement.sql} ${JSON.stringify(statement.args)} → ${code} ${json.error?.message ?? ''}`,
+      );
+      const text = `seed ${seed}\n${history.slice(-12).join('\n')}`;
+      if (code !== 'ok' && code !== 'constraint') {
+        expect(['unsupported', 'needs-global-index'], text).toContain(code);
+        seen.refused++;
+        continue;
+      }
+      seen[code as 'ok' | 'constraint']++;
+      const wanted = runPlain(plain, statement);
+      expect(code, `${text}\n${JSON.stringify(wanted)}`).toBe('error' in wanted ? 'constraint' : 'ok');
+      // Rows of several partitions come in no order.
+      if ('rows' in wanted) expect(sorted(json.rows), text).toEqual(sorted(wanted.rows));
+      for (const table of Object.keys(TABLES)) {
+        const select = `SELECT id, tenant, slug, n FROM ${table} ORDER BY id`;
+        const there = plain
+          .prepare(select)
+          .all()
+          .map((row) => Object.values(row));
+        expect(await cluster.rows(select), text).toEqual(there);
+      }
+    }
+    await cluster.checkIndexes();
+    plain.close();
+  }
+  if (process.env.UPSERT_SEEDS !== undefined) process.stderr.write(`${JSON.stringify(seen)}\n`);
+  expect(seen.ok).toBeGreaterThan(150);
+  expect(seen.constraint).toBeGreaterThan(40);
+});
+
+describe('an upsert by id', () => {
+  const UPSERT =
+    'INSERT INTO posts (id, tenant, slug, n) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1';
+  const open = () => QuietCluster.open(3, 4, [`${TABLES.posts} PARTITION BY (tenant)`]);
+
+  test('finds its row wherever that is, and leaves it there', async () => {
+    const cluster = await open();
+    await cluster.query(UPSERT, [5, 'ash', 'a']);
+    for (const tenant of TENANTS)
+      expect(await cluster.query(`${UPSERT} RETURNING tenant`, [5, tenant, 'a'])).toMatchObject({
+        rows: [['ash']],
+        rowsAffected: 1,
+      });
+    expect(await cluster.rows('SELECT id, tenant, n FROM posts')).toEqual([[5, 'ash', 7]]);
+    expect(
+      (await cluster.query(`EXPLAIN ${UPSERT}`, [1, 'a', 'a'])).rows.map(([step]: string[]) => step),
+    ).toContain('looks for');
+    // Ids that are given are not generated later.
+    for (let i = 0; i < 9; i++)
+      await cluster.query('INSERT INTO posts (tenant) VALUES (?)', [TENANTS[i % 6] as string]);
+    expect(await cluster.rows('SELECT count(DISTINCT id) FROM posts')).toEqual([[10]]);
+  });
+
+  test('counts every one of many at the same time, from all sides', async () => {
+    const cluster = await open();
+    const requests = Array.from({ length: 12 }, (_, i) => {
+      const body = { sql: UPSERT, args: [1 + (i % 2), TENANTS[i % 6], `s${i}`], timeoutMs: 25_000 };
+      return ['/v1/query', body] as const;
+    });
+    for (const { status, json } of await cluster.together(requests))
+      expect([status, json.error]).toEqual([200, undefined]);
+    expect(await cluster.rows('SELECT id, n FROM posts ORDER BY id').catch((error) => error)).toEqual([
+      [1, 6],
+      [2, 6],
+    ]);
+  }, 60_000);
+
+  test('pays for it only if it gives an id', async () => {
+    const cluster = await open();
+    const sql =
+      'INSERT INTO posts (id, tenant, slug) VALUES (?, ?, ?) ON CONFLICT (tenant, slug) DO UPDATE SET n = n + 1';
+    const { plan } = await cluster.query(sql, [null, 'ash', 'a']);
+    expect(plan.kind).toBe('route');
+    await cluster.query(sql, [null, 'ash', 'a']);
+    expect(await cluster.rows('SELECT n FROM posts')).toEqual([[1]]);
+    const batch = await cluster.batch([sql, [null, 'ash', 'a']], [sql, [null, 'bell', 'b']]);
+    expect([batch.status, batch.json.error]).toEqual([200, undefined]);
+    const given = await cluster.query(sql, [77, 'ash', 'a']);
+    expect(given.plan.kind).toBe('transaction');
+    expect(await cluster.rows('SELECT n FROM posts ORDER BY tenant')).toEqual([[3], [0]]);
+  });
+
+  test('goes with other statements, all or nothing', async () => {
+    const cluster = await open();
+    await cluster.query(UPSERT, [1, 'ash', 'a']);
+    const wrong = await cluster.batch(
+      [UPSERT, [1, 'bell', 'b']],
+      [UPSERT, [2, 'corn', 'c']],
+      ['INSERT INTO posts VALUES (9, NULL, NULL, 1)'],
+    );
+    expect(wrong.status).not.toBe(200);
+    const both = await cluster.batch([UPSERT, [1, 'bell', 'b']], [UPSERT, [2, 'corn', 'c']]);
+    expect([both.status, both.json.error]).toEqual([200, undefined]);
+    expect(await cluster.rows('SELECT id, tenant, n FROM posts ORDER BY id')).toEqual([
+      [1, 'ash', 2],
+      [2, 'corn', 1],
+    ]);
+  });
+
+  test.each([
+    [
+      "INSERT INTO posts (id, tenant) VALUES (1 + 1, 'ash') ON CONFLICT (id) DO NOTHING",
+      /literal or a parameter/,
+    ],
+    [
+      "INSERT INTO posts (id, tenant) VALUES (1, 'ash') ON CONFLICT (id) DO UPDATE SET id = 7",
+      /cannot be set/,
+    ],
+    [
+      "INSERT INTO posts (id, tenant) VALUES (1, 'ash') ON CONFLICT (id) DO UPDATE SET tenant = 'x'",
+      /part of the partition key/,
+    ],
+    ["INSERT OR FAIL INTO posts (id, tenant) VALUES (1, 'ash')", /given in an INSERT without this clause/],
+  ])('says what it does not do: %s', async (sql, message) => {
+    const cluster = await open();
+    const { status, json } = await cluster.ask(sql);
+    expect([status, json.error.message]).toEqual([400, expect.stringMatching(message)]);
+    const tx = await cluster.begin();
+    const within = await tx.send(UPSERT, [1, 'ash', 'a']);
+    expect([within.status, within.json.error.message]).toEqual([
+      400,
+      expect.stringContaining('outside of interactive transactions'),
+    ]);
+    expect(
+      (
+        await tx.send(
+          "INSERT INTO posts (id, tenant, slug) VALUES (NULL, 'ash', 'a') ON CONFLICT (tenant, slug) DO NOTHING",
+        )
+      ).status,
+    ).toBe(200);
+    expect((await tx.commit()).status).toBe(200);
+    expect(await cluster.rows('SELECT count(*) FROM posts')).toEqual([[1]]);
+  });
+});
