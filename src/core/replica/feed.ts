@@ -9,7 +9,13 @@ import { applyChanges } from '../log/apply.ts';
 import type { Change } from '../log/commit.ts';
 import { encodeChanges } from '../log/encoding.ts';
 import { readCommit } from '../log/read.ts';
-import { applySchemaChange, indexesOnRows, isCreatedAlone, withFilling } from '../schema/apply-change.ts';
+import {
+  applySchemaChange,
+  indexesOnRows,
+  isCreatedAlone,
+  trySchemaChange,
+  withFilling,
+} from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
 import type { SchemaChange } from '../schema/change.ts';
 import { copyLock } from '../transaction/lock.ts';
@@ -185,7 +191,7 @@ export function checkSchemaChange(
     .filter((index) => isCreatedAlone(index, change.catalogue))
     .map(({ table }) => table.id);
   try {
-    rehearse(port, () => applySchemaChange(port, schema.catalogue, withFilling(change, filling)));
+    rehearse(port, () => trySchemaChange(port, schema.catalogue, withFilling(change, filling)));
   } catch (error) {
     return { kind: 'failed', error };
   }

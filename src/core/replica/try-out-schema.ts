@@ -1,4 +1,4 @@
-import { applySchemaChange } from '../schema/apply-change.ts';
+import { trySchemaChange } from '../schema/apply-change.ts';
 import type { SchemaChange } from '../schema/change.ts';
 import { planSchemaChange } from '../schema/plan-change.ts';
 import { rehearse } from './rehearse.ts';
@@ -19,6 +19,6 @@ export function tryOutSchema(
   if (plan === null) return null;
   const { restoring } = schema.catalogue;
   const change = restoring === undefined ? plan : { ...plan, catalogue: { ...plan.catalogue, restoring } };
-  rehearse(port, () => applySchemaChange(port, schema.catalogue, change));
+  rehearse(port, () => trySchemaChange(port, schema.catalogue, change));
   return change;
 }

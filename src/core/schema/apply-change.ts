@@ -11,16 +11,31 @@ import type { SchemaChange } from './change.ts';
 import { dropTable, withoutForeignKeys } from './drop-table.ts';
 import { checkForeignKeys } from './foreign-key-check.ts';
 import { isInternalName } from './introspect.ts';
+import { hasSameShape } from './same-schema.ts';
 import type { Table } from './table.ts';
 import type { UniqueIndex } from './unique-index.ts';
 
 /**
- * Makes the change in a partition, in the transaction that is open: log triggers out of the way, the
- * statements, then the log for tables in their new shape.
+ * Makes a change that was decided, in the transaction that is open. CHECK constraints were judged when it was tried: one may read the clock
+ * or chance, and say something else by now.
+ */
+export function applySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
+  port.query('PRAGMA ignore_check_constraints = ON');
+  try {
+    trySchemaChange(port, before, change);
+  } finally {
+    // PRAGMAs do not roll back.
+    port.query('PRAGMA ignore_check_constraints = OFF');
+  }
+}
+
+/**
+ * Makes the change in a partition, in a transaction that is undone: log triggers out of the way, the statements, then the log for
+ * tables in their new shape.
  *
  * @throws AtollError or SqliteError when this partition's rows do not allow it
  */
-export function applySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
+export function trySchemaChange(port: SqlitePort, before: Catalogue, change: SchemaChange): void {
   const after = new Map(storedTables(change.catalogue).map((table) => [table.id, table]));
   const rebuilt = new Set(change.rebuilt);
   const reshaped = storedTables(before).filter(
@@ -165,10 +180,4 @@ function run(port: SqlitePort, source: string): void {
     // User triggers are stored with a condition that silences them while the log is applied.
     port.query(statement.kind === 'create-trigger' ? guardTrigger(source) : source);
   }
-}
-
-function hasSameShape(a: Table, b: Table | undefined): boolean {
-  const shape = (table: Table) =>
-    JSON.stringify([table.name, table.columns.map((column) => [column.name, column.generated])]);
-  return b !== undefined && shape(a) === shape(b);
 }

@@ -29,8 +29,8 @@ import {
 import { inOrderOfParents, parentColumnsOf, placementOfRebuilt, resolvePlacement } from './placement.ts';
 import { Rebuilds } from './rebuilds.ts';
 import { boundRecursion, withoutBounds } from './recursion-bound.ts';
-import { parentDropped, unsupported } from './refused-change.ts';
-import { isSameSchema, shapeOf } from './same-schema.ts';
+import { notReplaced, parentDropped, unsupported } from './refused-change.ts';
+import { hasSameShape, isSameSchema, shapeOf } from './same-schema.ts';
 import type { Placement, Table } from './table.ts';
 import { validateCatalogue } from './validate.ts';
 import {
@@ -64,7 +64,8 @@ export class ChangePlanner {
   readonly #instant: string;
   #written: readonly WrittenKey[] = [];
   #foreignKeysOff = false;
-  readonly #dropped: { readonly id: TableId; readonly column: string }[] = [];
+  /** Of which columns were dropped. */
+  readonly #dropped = new Set<TableId>();
 
   /** `instant`: what the clock is when rows are copied, a time value of SQLite's. */
   constructor(port: SqlitePort, before: Catalogue, apart: Apart | null, instant: string) {
@@ -159,7 +160,7 @@ export class ChangePlanner {
         );
       }
       dropLog(this.#port, id);
-      refuseColumnChange(this.#tables, this.#hidden.keys, { id, name }, action);
+      refuseColumnChange(this.#port, this.#tables, this.#hidden.keys, { id, name }, action);
     }
     this.#execute(splice(source, this.#cuts(index)));
     if (id === undefined) return;
@@ -187,7 +188,7 @@ export class ChangePlanner {
   #dropColumn(id: TableId, column: string): void {
     this.#rebuilds.dropColumn(id, column);
     this.#hidden.keepsOnly(id, (name) => asciiLower(name) !== column);
-    this.#dropped.push({ id, column });
+    this.#dropped.add(id);
   }
 
   /**
@@ -294,7 +295,7 @@ export class ChangePlanner {
       tables.push({ ...table, id, placement });
     }
     tables.sort((a, b) => a.id - b.id);
-    const rebuilt = tables.filter((table) => this.#rebuilds.has(table.id) || this.#hasColumnAnew(table));
+    const rebuilt = tables.filter((table) => this.#rebuilds.has(table.id) || this.#hasColumnsAnew(table));
     for (const table of rebuilt) {
       if (this.#rebuilds.has(table.id) && !this.#rebuilds.keepsRowsInPlace(table))
         this.#mustBeEmpty.push(this.#nameBefore(table.id));
@@ -340,10 +341,10 @@ export class ChangePlanner {
     return placementOfRebuilt(table, this.#rebuilds.namedKeyOf(table, id), placed);
   }
 
-  /** Whether a column was dropped, and there is one of its name again: the catalogue does not tell. */
-  #hasColumnAnew({ id, columns }: Table): boolean {
-    const names = this.#dropped.filter((each) => each.id === id).map(({ column }) => column);
-    return columns.some(({ name }) => names.includes(asciiLower(name)));
+  /** Whether columns were dropped, and those that are there are called as before: the catalogue does not tell. */
+  #hasColumnsAnew(table: Table): boolean {
+    const before = this.#before.tables.find(({ id }) => id === table.id);
+    return before !== undefined && this.#dropped.has(table.id) && hasSameShape(before, table);
   }
 
   #nameBefore(id: TableId): string {
@@ -359,7 +360,7 @@ export class ChangePlanner {
     for (const { of, parent: id, parentColumns } of this.#hidden.keys) {
       const [child, parent] = [byId.get(of), byId.get(id)];
       if (child === undefined) continue;
-      if (parent === undefined) throw parentDropped(this.#nameBefore(id), child.name);
+      if (parent === undefined) throw notReplaced(this.#nameBefore(id), child.name);
       if (!this.#rebuilds.has(id)) continue;
       if (!this.#rebuilds.isStillCalled(parent)) {
         throw unsupported(

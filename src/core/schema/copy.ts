@@ -44,6 +44,7 @@ export function readCopy(insert: Insert): WrittenCopy {
   if (reduces || chooses || core.windows !== null || insert.with !== null || source.with !== null) {
     throw copyRefused('all rows are copied: change or delete rows before or afterwards');
   }
+  if (source.orderBy !== null) throw copyRefused('leave ORDER BY out: rows keep their places');
   for (const column of core.columns) refuseOtherRows(column);
   return { insert, core, from };
 }
@@ -62,7 +63,8 @@ const INEXACT: ReadonlySet<string> = new Set(
 );
 
 function refuseOtherRows(node: Node): void {
-  const subqueries = [...findAll(node, 'subquery'), ...findAll(node, 'exists'), ...findAll(node, 'in')];
+  const other = findAll(node, 'in').filter(({ source }) => source.kind !== 'in-list');
+  const subqueries = [...findAll(node, 'subquery'), ...findAll(node, 'exists'), ...other];
   if (subqueries.length > 0) throw copyRefused('subqueries do not go with it');
   for (const call of findAll(node, 'function')) {
     const volatile = volatility(call.function);
@@ -100,6 +102,7 @@ export function planCopy(
   const twice = targets.find((name, index) => targets.findIndex((each) => isSame(into, each, name)) < index);
   if (twice !== undefined) throw copyRefused(`it names ${twice} twice`);
   refuseConflictClauses(into);
+  for (const table of [into, from]) refuseOddColumns(table);
   const carried = new Map<string, string>();
   for (const [index, target] of targets.entries()) {
     const column = results[index] ?? null;
@@ -157,7 +160,7 @@ function affinityIn({ columns }: PlainTable, name: string): string {
   return columns.find((column) => asciiLower(column.name) === name)?.affinity ?? 'INTEGER';
 }
 
-/** A row that does not fit would go, or get another value, without a word; which one depends on chance where CHECK does. */
+/** A row that does not fit would go, or get another value, without a word. */
 function refuseConflictClauses({ name, sql }: PlainTable): void {
   const { statement } = parseStatement(sql);
   const conflict = CONSTRAINTS.flatMap((kind) => findAll(statement, kind)).find(
@@ -165,7 +168,11 @@ function refuseConflictClauses({ name, sql }: PlainTable): void {
   );
   if (conflict !== undefined)
     throw copyRefused(`ON CONFLICT ${conflict.onConflict} in the definition of ${name}: leave it out`);
-  for (const check of findAll(statement, 'check')) refuseOtherRows(check);
+}
+
+/** They are computed for the copy, or are what is copied. */
+function refuseOddColumns({ sql }: PlainTable): void {
+  for (const generated of findAll(parseStatement(sql).statement, 'generated')) refuseOtherRows(generated);
 }
 
 const CONSTRAINTS = [

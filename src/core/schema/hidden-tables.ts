@@ -1,7 +1,7 @@
 import type { TableId } from '../../base/brand.ts';
 import type { Catalogue } from './catalogue.ts';
 import {
-  isSameReference,
+  hasSameEntries,
   type KeyOver,
   type ReferenceIndex,
   referenceIndex,
@@ -82,11 +82,16 @@ export class HiddenTables {
       });
     });
     const byId = new Map(tables.map((table) => [table.id, table]));
+    const left = [...this.#references];
     const references = keys.flatMap((key) => {
       const [child, parent] = [byId.get(key.of), byId.get(key.parent)];
       if (child === undefined || parent === undefined) return [];
       const wanted = referenceIndex(workshop.nextId(), key, child, parent, uniques);
-      return [this.#references.find((index) => isSameReference(index, wanted)) ?? made(wanted, workshop)];
+      const { onDelete, onUpdate } = key;
+      // Of several keys of the same columns each has its own.
+      const index = left.findIndex((each) => hasSameEntries(each, wanted));
+      if (index < 0) return [made(wanted, workshop)];
+      return left.splice(index, 1).map((each) => ({ ...each, onDelete, onUpdate }));
     });
     const kept = new Set([...uniques, ...references].map(({ table }) => table.id));
     for (const table of this.#before) if (!kept.has(table.id)) workshop.drop(table);

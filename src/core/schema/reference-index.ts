@@ -58,21 +58,11 @@ export function referenceIndex(
   return { ...rest, columns: key.columns, unique, row, table };
 }
 
-/** Whether an index serves the same key of the tables as they are now; names may have changed. */
-export function isSameReference(a: ReferenceIndex, b: ReferenceIndex): boolean {
-  const shape = ({
-    of,
-    columns,
-    parent,
-    parentColumns,
-    onDelete,
-    onUpdate,
-    unique,
-    row,
-    table,
-  }: ReferenceIndex) =>
+/** Whether an index has the entries that another one would have, of the tables as they are now; names and actions may have changed. */
+export function hasSameEntries(a: ReferenceIndex, b: ReferenceIndex): boolean {
+  const shape = ({ of, columns, parent, parentColumns, unique, row, table }: ReferenceIndex) =>
     JSON.stringify([
-      [of, columns.map(asciiLower), parent, parentColumns.map(asciiLower), onDelete, onUpdate],
+      [of, columns.map(asciiLower), parent, parentColumns.map(asciiLower)],
       [unique, row.map(asciiLower), table.placement],
       table.columns.map(({ affinity, collation }) => [affinity, collation]),
     ]);

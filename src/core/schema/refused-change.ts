@@ -12,6 +12,13 @@ export function parentDropped(name: string, child: string): AtollError {
   );
 }
 
+export function notReplaced(name: string, child: string): AtollError {
+  return unsupported(
+    `dropping ${name}, which ${child} refers to, with nothing in its place that has its rows`,
+    `drop ${child} first, or fill the new table with INSERT INTO … SELECT … FROM ${name} before`,
+  );
+}
+
 /** A copy that would not be the same row by row, and wherever it is run. */
 export function copyRefused(why: string): AtollError {
   return new AtollError('unsupported', `the copy of a table that is rebuilt: ${why}`);

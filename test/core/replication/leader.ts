@@ -9,7 +9,7 @@ import { rehearse } from '../../../src/core/replica/rehearse.ts';
 import { Replica } from '../../../src/core/replica/replica.ts';
 import { recordSchema } from '../../../src/core/replica/schema-versions.ts';
 import { SYSTEM_TABLES } from '../../../src/core/replica/system-tables.ts';
-import { applySchemaChange } from '../../../src/core/schema/apply-change.ts';
+import { trySchemaChange } from '../../../src/core/schema/apply-change.ts';
 import type { Catalogue } from '../../../src/core/schema/catalogue.ts';
 import type { SchemaChange } from '../../../src/core/schema/change.ts';
 import { compileTriggers } from '../../../src/core/schema/compile-triggers.ts';
@@ -52,7 +52,7 @@ export class Leader {
     try {
       port.transaction(() => {
         const change = planned(port, before, statements);
-        applySchemaChange(port, before, change);
+        trySchemaChange(port, before, change);
         recordSchema(port, change);
         replica.schemaApplied(change.catalogue);
         replica.append('schema', JSON.stringify(change), this.#now++);
@@ -88,7 +88,7 @@ function planned(port: SqlitePort, before: Catalogue, statements: readonly strin
       mustBeEmpty: [],
       catalogue: { ...before, tables: [] },
     };
-    applySchemaChange(port, before, plain);
+    trySchemaChange(port, before, plain);
     const names = port
       .query(
         `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_*' AND name NOT GLOB 'sqlite_*'`,

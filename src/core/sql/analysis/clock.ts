@@ -27,5 +27,9 @@ export function leftOutTimeEdit(call: FunctionCall, sql: string, instant: () => 
   const close = call.end - 1;
   // Nothing of the language comes between: no call of the kind has FILTER or OVER.
   if (sql[close] !== ')') return null;
+  if (call.star) {
+    const star = sql.lastIndexOf('*', close);
+    return { start: star, end: star + 1, text: instant() };
+  }
   return { start: close, end: close, text: `${place === 0 ? '' : ', '}${instant()}` };
 }
