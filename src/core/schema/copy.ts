@@ -32,10 +32,10 @@ export interface WrittenCopy {
 /** @throws AtollError for an INSERT that is not a row-by-row copy of one table */
 export function readCopy(insert: Insert): WrittenCopy {
   const { source } = insert;
-  if (source === null || source.body.kind !== 'select-core' || source.compounds.length > 0) throw NO_COPY;
+  if (source === null || source.body.kind !== 'select-core' || source.compounds.length > 0) throw noCopy();
   const core = source.body;
   const from = core.from?.first;
-  if (from?.kind !== 'table' || core.from?.joins.length !== 0) throw NO_COPY;
+  if (from?.kind !== 'table' || core.from?.joins.length !== 0) throw noCopy();
   if (insert.or !== null || insert.upserts.length > 0 || insert.returning !== null) {
     throw copyRefused('OR …, ON CONFLICT and RETURNING do not go with it');
   }
@@ -49,11 +49,13 @@ export function readCopy(insert: Insert): WrittenCopy {
   return { insert, core, from };
 }
 
-const NO_COPY = new AtollError(
-  'unsupported',
-  'with schema changes goes only INSERT INTO new SELECT … FROM old, where new is created and old is dropped with it; send other writes by ' +
-    'themselves',
-);
+function noCopy(): AtollError {
+  return new AtollError(
+    'unsupported',
+    'with schema changes goes only INSERT INTO new SELECT … FROM old, where new is created and old is dropped with it; send other writes by ' +
+      'themselves',
+  );
+}
 
 /** Of the C library, which is another one for each host (https://www.sqlite.org/lang_mathfunc.html). */
 const INEXACT: ReadonlySet<string> = new Set(
