@@ -2,11 +2,13 @@ import { asciiLower } from '../base/ascii.ts';
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import type { Image } from '../core/log/commit.ts';
+import { latin1 } from '../core/log/encoding.ts';
 import { definitionOf } from '../core/log/layout.ts';
 import { givesIds } from '../core/plan/given-ids.ts';
 import type { KeyClass, RoutePlan, ScatterWritePlan, Staged } from '../core/plan/plan.ts';
-import { tokenOfKey } from '../core/schema/partition-key.ts';
+import { encodeKey } from '../core/schema/partition-key.ts';
 import type { Table } from '../core/schema/table.ts';
+import { isErrorCode } from '../protocol/error.ts';
 import { encodeRow } from '../protocol/json-value.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
@@ -18,8 +20,18 @@ export type StagedPlan = (RoutePlan | ScatterWritePlan) & { readonly staged: Sta
 
 export function stagedPlan({ plan, args }: Pick<Planned, 'plan' | 'args'>): StagedPlan | null {
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return null;
-  if (plan.staged === undefined || (plan.staged.byIds && !givesIds(plan, args))) return null;
+  const { staged } = plan;
+  if (staged === undefined || (staged.byIds && !givesIds(plan, args))) return null;
+  if (staged.refusal !== undefined) {
+    const { code, message } = staged.refusal;
+    throw new PlanRefusal(isErrorCode(code) ? code : 'unsupported', message);
+  }
   return plan as StagedPlan;
+}
+
+/** Equal for values that are. */
+export function valueText(values: readonly SqlValue[], classes: readonly KeyClass[]): string {
+  return latin1(encodeKey(values, classes));
 }
 
 /** Such a statement among those of a request. */
@@ -94,7 +106,7 @@ export function refuseMeeting(looking: readonly Looking[]): void {
   const seen = new Map<string, PartitionId>();
   for (const { plan, place, sought } of looking) {
     for (const { columns, classes, values } of sought) {
-      const text = `${asciiLower(plan.staged.table)} ${columns.join()} ${tokenOfKey(values, classes)}`;
+      const text = `${asciiLower(plan.staged.table)} ${columns.join()} ${valueText(values, classes)}`;
       if ((seen.get(text) ?? place) !== place) throw apart(plan.staged.table);
       seen.set(text, place);
     }

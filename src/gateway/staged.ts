@@ -38,6 +38,7 @@ import {
   type StagedPlan,
   stagedPlan,
   type Visit,
+  valueText,
 } from './staged-together.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction } from './transact.ts';
@@ -82,9 +83,10 @@ export async function executeStaged(
         return await executeTransaction(session, known, request, planned, keyed, { places, visitors, met });
       } catch (error) {
         // It may be that somebody's row has come meanwhile: then it is found now.
-        const met = JSON.stringify([...visitors]);
-        if (!isUniqueViolation(error) || violated === met) throw error;
-        violated = met;
+        const there = JSON.stringify([...visitors]);
+        const isOver = violated === there && !isTakenId(error, looking);
+        if (!isUniqueViolation(error) || isOver) throw error;
+        violated = there;
         if (attempt === ATTEMPTS_MAX) throw error;
       }
     } catch (error) {
@@ -99,6 +101,13 @@ export async function executeStaged(
 
 function isUniqueViolation(error: unknown): boolean {
   return error instanceof AtollError && error.code === 'constraint' && error.message.startsWith('UNIQUE');
+}
+
+/** Ids of rows that were found are not claimed: a row with it has come since. */
+function isTakenId(error: unknown, looking: readonly Looking[]): boolean {
+  const detail = error instanceof AtollError ? error.detail : null;
+  if (detail?.sqlite !== 'SQLITE_CONSTRAINT_PRIMARYKEY' || detail.values === undefined) return false;
+  return looking.some(({ plan }) => plan.staged.table === detail.table);
 }
 
 function hasChanged(error: unknown): boolean {
@@ -162,29 +171,35 @@ export function soughtBy(
 ): readonly Sought[] {
   const { staged } = plan;
   const homes = plan.kind === 'scatter-write' ? homesOf(known, plan, args) : [];
-  const all = staged.constraints.map(({ index, everywhere, columns, classes, values }) => {
-    const seen = new Set<number>();
+  const everybody = known.tokens.partitions();
+  const all = staged.constraints.map(({ index, everywhere, takesNull, columns, classes, values }) => {
+    const seen = new Set<string>();
     return values.flatMap((tuple, row): Sought[] => {
       const bound = tuple === null ? null : bind(tuple, args);
+      if (bound?.includes(null) === true && !takesNull) throw defaulted(row, staged, columns);
       if (bound === null || bound.includes(null)) return [];
-      const token = tokenOfKey(bound, classes);
-      if (seen.has(token) && !staged.rowsMayMeet) throw meeting(row, staged, columns);
-      seen.add(token);
-      if (everywhere)
-        return elsewhere(known, stage).map((home) => ({ index, home, columns, classes, values: bound }));
+      const text = valueText(bound, classes);
+      if (seen.has(text) && !staged.rowsMayMeet) throw meeting(row, staged, columns);
+      seen.add(text);
+      // Here too: what is about to become of that row is to be waited for.
+      if (everywhere) return everybody.map((home) => ({ index, home, columns, classes, values: bound }));
       if (index !== null)
-        return [{ index, home: known.tokens.partitionOf(token), columns, classes, values: bound }];
+        return [
+          {
+            index,
+            home: known.tokens.partitionOf(tokenOfKey(bound, classes)),
+            columns,
+            classes,
+            values: bound,
+          },
+        ];
       // What the stage has of its own is there anyway.
       const home = homes[row] ?? stage;
       return home === stage ? [] : [{ index, home, columns, classes, values: bound }];
     });
   });
   const sought = all.reduce((sum, each, at) => {
-    return (
-      sum +
-      each.length /
-        (staged.constraints[at]?.everywhere === true ? Math.max(1, elsewhere(known, stage).length) : 1)
-    );
+    return sum + each.length / (staged.constraints[at]?.everywhere === true ? everybody.length : 1);
   }, 0);
   if (sought <= SOUGHT_MAX) return all.flat();
   throw new PlanRefusal(
@@ -193,8 +208,12 @@ export function soughtBy(
   );
 }
 
-function elsewhere({ tokens }: KnownNetwork, stage: PartitionId): PartitionId[] {
-  return tokens.partitions().filter((partition) => partition !== stage);
+function defaulted(row: number, { table }: Staged, columns: readonly string[]): PlanRefusal {
+  return new PlanRefusal(
+    'needs-global-index',
+    `REPLACE: row ${row + 1} has NULL in ${columns.map((name) => `"${name}"`).join(', ')} of "${table}", which becomes the default, and the row in ` +
+      'its way is looked for first: give the value',
+  );
 }
 
 function meeting(row: number, { table }: Staged, columns: readonly string[]): PlanRefusal {

@@ -44,6 +44,15 @@ test('rows that refer to rows of a reference table come after those', () => {
 
 test('what is prepared is ended once, after its decision', () => {
   const system = logOf(OTHER, DECIDE);
-  expect(() => checkLogs([system, logOf(PREPARE, FOLLOW)])).toThrow('ended it 0 times');
+  expect(() => checkLogs([system, logOf(PREPARE, FOLLOW)])).toThrow('has not ended it');
   expect(() => checkLogs([logOf(OTHER), logOf(PREPARE, APPLY)])).toThrow('without a decision');
+  expect(() => checkLogs([system, logOf(PREPARE, FOLLOW, APPLY, PREPARE)])).toThrow('before a prepare');
+  expect(() => checkLogs([system, logOf(PREPARE, FOLLOW, APPLY, APPLY)])).toThrow('once too often');
+});
+
+test('a prepare that comes late is aborted once more', () => {
+  const abort: Entry = ['abort', 'a', null, null];
+  expect(() => checkLogs([logOf(OTHER), logOf(PREPARE, PREPARE, abort, PREPARE, abort)])).not.toThrow();
+  expect(() => checkLogs([logOf(OTHER), logOf(PREPARE, abort, PREPARE)])).toThrow('has not ended it');
+  expect(() => checkLogs([logOf(OTHER), logOf(PREPARE, abort, abort)])).toThrow('once too often');
 });

@@ -78,13 +78,23 @@ function wrongWith(entries: readonly Entry[]): string | null {
   return unended(entries);
 }
 
+/** A prepare that was on its way for long comes after the abort, which nobody remembers: it is aborted once more. */
 function unended(entries: readonly Entry[]): string | null {
   for (const [partition, own] of Map.groupBy(entries, (entry) => entry.partition)) {
-    const last = own.findLastIndex(({ kind }) => kind === 'prepare');
-    if (last < 0) continue;
-    const ends = own.filter(({ kind }) => END.has(kind));
-    if (ends.length !== 1) return `partition ${partition} has ended it ${ends.length} times`;
-    if (own.indexOf(ends[0] as Entry) < last) return `partition ${partition} prepared it after its end`;
+    let isPrepared = false;
+    let isDone = false;
+    for (const { kind } of own) {
+      if (kind === 'prepare') {
+        if (isDone) return `partition ${partition} prepared it after its end`;
+        isPrepared = true;
+      } else if (END.has(kind)) {
+        if (isDone || (kind === 'abort' && !isPrepared))
+          return `partition ${partition} has ended it once too often`;
+        isDone = kind !== 'abort';
+        isPrepared = false;
+      }
+    }
+    if (isPrepared) return `partition ${partition} has not ended it`;
   }
   return null;
 }

@@ -70,6 +70,11 @@ export class QuietCluster {
       );
   }
 
+  /** Where messages are lost or late. */
+  get network() {
+    return this.#cluster.network;
+  }
+
   /** The partitions' files. */
   get ports() {
     return this.#cluster.hosts.map(({ port }) => port);

@@ -222,4 +222,117 @@ describe('an upsert by id', () => {
     expect((await tx.commit()).status).toBe(200);
     expect(await cluster.rows('SELECT count(*) FROM posts')).toEqual([[1]]);
   });
+
+  test.each([
+    "INSERT INTO posts (id, tenant, slug, n) VALUES (NULL, 'a', 'lit', 1) ON CONFLICT (tenant, slug) DO UPDATE SET tenant = excluded.tenant, n = 2",
+    "INSERT INTO posts (id, tenant, slug, n) VALUES (?, 'a', 'lit', 1) ON CONFLICT (tenant, slug) DO UPDATE SET tenant = excluded.tenant, n = 2",
+    "INSERT INTO posts (id, tenant, slug, n) VALUES (?, 'a', 'lit', 1) ON CONFLICT DO UPDATE SET n = excluded.n + 1",
+    "INSERT INTO posts (id, tenant, slug, n) VALUES (?, 'a', 'lit', 1) ON CONFLICT (id) DO NOTHING ON CONFLICT (tenant, slug) DO UPDATE SET n = 2",
+    "INSERT OR REPLACE INTO posts (id, tenant, slug, n) VALUES (?, 'a', lower('LIT'), 1), (NULL, 'a', upper('x'), 2)",
+    "INSERT OR IGNORE INTO logged (id, tenant) VALUES (?, 'a')",
+  ])('where all ids are NULL is like any other: %s', async (sql) => {
+    const cluster = await QuietCluster.open(5, 3, [
+      `${TABLES.posts} PARTITION BY (tenant)`,
+      'CREATE TABLE logged (id INTEGER PRIMARY KEY, tenant TEXT) PARTITION BY (tenant)',
+      'CREATE TRIGGER logs AFTER INSERT ON logged BEGIN SELECT 1; END',
+    ]);
+    const args = sql.includes('?') ? [null] : [];
+    for (let i = 0; i < 2; i++) expect((await cluster.query(sql, args)).plan.kind).toBe('route');
+    const tx = await cluster.begin();
+    expect((await tx.send(sql, args)).status).toBe(200);
+    expect((await tx.commit()).status).toBe(200);
+  });
+
+  test('waits for what is about to become of a row, in whatever partition', async () => {
+    const cluster = await open();
+    const delay = () =>
+      cluster.network.stragglers.add({
+        way: 'messagesLost',
+        type: 'transaction-ends',
+        moreMs: 300,
+        once: true,
+      });
+    const same = await tenantsOfOne(cluster);
+    for (const [id, [at, other]] of Object.entries({ 5000: same, 6000: same.toReversed() })) {
+      await cluster.query('INSERT INTO posts (id, tenant, slug) VALUES (?, ?, ?)', [
+        Number(id),
+        at,
+        `s${id}`,
+      ]);
+      delay();
+      const gone = await cluster.batch(
+        [
+          'INSERT INTO posts (tenant, slug) VALUES (?, ?)',
+          [TENANTS.find((each) => !same.includes(each)) as string, `o${id}`],
+        ],
+        ['DELETE FROM posts WHERE tenant = ? AND id = ?', [at, Number(id)]],
+      );
+      expect(gone.status).toBe(200);
+      const sql = 'INSERT OR IGNORE INTO posts (id, tenant, slug) VALUES (?, ?, ?)';
+      expect((await cluster.query(sql, [Number(id), other, `s${id}`])).rowsAffected).toBe(1);
+      expect(await cluster.rows('SELECT tenant FROM posts WHERE id = ?', [Number(id)])).toEqual([[other]]);
+    }
+  });
+
+  test('is not about one row in two places at once, nor about two whose ids only hash alike', async () => {
+    const cluster = await QuietCluster.open(2, 3, [`${TABLES.users} PARTITION BY (tenant)`]);
+    await cluster.query("INSERT INTO users (tenant, id, slug) VALUES ('b', 9, 's9')");
+    for (const [one, two] of [
+      ['a', 'e'],
+      ['c', 'b'],
+      ['d', 'f'],
+    ] as const) {
+      const { status, json } = await cluster.batch(
+        [
+          'INSERT INTO users (tenant, slug) VALUES (?, ?) ON CONFLICT (slug) DO UPDATE SET n = n + 1 RETURNING n',
+          [one, 's9'],
+        ],
+        [
+          'INSERT INTO users (id, tenant, slug) VALUES (9, ?, ?) ON CONFLICT (id) DO UPDATE SET n = n + 1 WHERE n > 0 RETURNING n',
+          [two, 'zz'],
+        ],
+      );
+      if (status !== 200) expect(json.error.code).toMatch(/unsupported|needs-global-index/);
+      else expect(json.results[1].rows).toHaveLength(1);
+    }
+    // Of which tokenOfKey says the same.
+    const alike = await cluster
+      .query("INSERT OR REPLACE INTO users (id, tenant, slug) VALUES (80370, 'a', 'y1'), (104860, 'a', 'y2')")
+      .catch((error) => error);
+    expect(String(alike)).not.toContain('same "id"');
+  });
+
+  test('never says that an id is taken, whatever others do with it', async () => {
+    const cluster = await open();
+    for (let round = 0; round < 4; round++) {
+      const requests = Array.from({ length: 16 }, (_, i) => {
+        const tenant = TENANTS[(i + round) % 6] as string;
+        const [sql, args] = [
+          [UPSERT.replace('n + 1', '1'), [1, tenant, `s${i}`]],
+          ['INSERT OR IGNORE INTO posts (id, tenant, slug) VALUES (?, ?, ?)', [2, tenant, `t${i}`]],
+          ['DELETE FROM posts WHERE id = ?', [1 + (i % 2)]],
+          [
+            `INSERT INTO posts (id, tenant, slug) VALUES (1, ?, 'u${i}'), (2, ?, 'v${i}') ON CONFLICT (id) DO UPDATE SET n = 2`,
+            [tenant, tenant],
+          ],
+        ][i % 4] as [string, (string | number)[]];
+        return ['/v1/query', { sql, args, timeoutMs: 25_000 }] as const;
+      });
+      const answers = await cluster.together(requests);
+      expect(answers.filter(({ status }) => status !== 200).map(({ json }) => json.error)).toEqual([]);
+    }
+    await cluster.checkIndexes();
+  }, 60_000);
 });
+
+/** Two that one partition has. */
+async function tenantsOfOne(cluster: QuietCluster): Promise<readonly [string, string]> {
+  const homes = new Map<number, string>();
+  for (const tenant of TENANTS) {
+    const { plan } = await cluster.query('SELECT n FROM posts WHERE tenant = ?', [tenant]);
+    const other = homes.get(plan.partition);
+    if (other !== undefined) return [other, tenant];
+    homes.set(plan.partition, tenant);
+  }
+  throw new Error('every tenant has a partition of its own');
+}

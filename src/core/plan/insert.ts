@@ -5,14 +5,14 @@ import { Analyzer } from '../sql/analysis/analyzer.ts';
 import { type Constant, constantKey, constantOf } from '../sql/analysis/constant.ts';
 import { columnOf } from '../sql/analysis/facts.ts';
 import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
-import { refuse } from '../sql/analysis/refusal.ts';
+import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import { analyseInsert, type InsertModel } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
 import { givenIdsOf } from './given-ids.ts';
 import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
-import type { InsertRows, KeyTuple, Plan, RoutePlan } from './plan.ts';
+import type { InsertRows, KeyTuple, Plan, RoutePlan, Staged } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { concernsOf, refersOver } from './references.ts';
 import { type Layout, layoutOf, valueIn } from './row-values.ts';
@@ -34,12 +34,14 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
   const values = core?.ast.kind === 'values' ? core.ast : null;
   const rows = ast.source === null ? [[]] : (values?.rows.map(({ items }) => items) ?? null);
-  const staged =
+  const looked =
     rows === null || refersOver(schema, table, ast, reaches, changed)
       ? undefined
       : stagedOf(schema, layout, ast, rows, keysOf(layout, rows).length > 1);
-  checkUpserts(table, ast, staged !== undefined);
-  const concerns = concernsOf(schema, table, ast, reaches, changed, staged);
+  const byIndex = looked?.byIds === false;
+  checkUpserts(table, ast, byIndex);
+  const staged = looked?.byIds === true ? checkedByIds(looked, table, ast) : looked;
+  const concerns = concernsOf(schema, table, ast, reaches, changed, byIndex ? staged : undefined);
   const ids = rows === null ? undefined : givenIdsOf(layout, ast, rows, staged);
   const base = {
     tables: tablesOf(analyzer, table),
@@ -181,18 +183,36 @@ function refuseDefault(table: Table, name: string): never {
   );
 }
 
+/** What an upsert must not do if it gives ids, so that the row in its way may be in another partition. */
+function checkedByIds(staged: Staged, table: Table, ast: Insert): Staged {
+  try {
+    checkUpserts(table, ast, true);
+    return staged;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { code, message } = error;
+    return { ...staged, refusal: { code, message } };
+  }
+}
+
 function checkUpserts(table: Table, ast: Insert, staged: boolean): void {
   const key = keyColumns(table);
   for (const upsert of ast.upserts) {
     for (const assignment of upsert.set ?? []) {
       for (const identifier of assignment.columns) {
         const column = canonical(table, identifier.name);
-        if (!staged && !assignment.row && isExcluded(assignment.value, column)) continue;
+        const isTarget = upsert.target?.length === 1 && isColumn(upsert.target[0]?.expression, column);
+        if ((!staged || isTarget) && !assignment.row && isExcluded(assignment.value, column)) continue;
         if (key.includes(column)) refuseKeyChange(table, identifier.name);
         refuseIdChange(table, column, identifier.name);
       }
     }
   }
+}
+
+/** The rows are equal in the target. */
+function isColumn(expression: Expression | undefined, column: string): boolean {
+  return expression?.kind === 'column' && asciiLower(expression.name.name) === column;
 }
 
 /**

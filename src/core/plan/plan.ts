@@ -86,6 +86,8 @@ export interface Staged {
   readonly apart: boolean;
   /** Only since it gives ids: if its arguments give none, it is like any other. */
   readonly byIds: boolean;
+  /** Why it cannot be done, if its arguments give ids. */
+  readonly refusal?: { readonly code: string; readonly message: string };
 }
 
 export interface StagedConstraint {
@@ -93,6 +95,8 @@ export interface StagedConstraint {
   readonly index: TableId | null;
   /** Nobody knows where a row with the value is: every partition is asked. */
   readonly everywhere: boolean;
+  /** NULL is stored as it is, and in nobody's way. */
+  readonly takesNull: boolean;
   readonly columns: readonly string[];
   readonly classes: readonly KeyClass[];
   /** Of each row; null: nothing can be in its way. */

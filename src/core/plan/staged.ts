@@ -4,7 +4,7 @@ import type { Schema } from '../schema/catalogue.ts';
 import { looseIdColumn } from '../schema/loose-ids.ts';
 import type { ForeignKey, Index, Table } from '../schema/table.ts';
 import type { UniqueIndex } from '../schema/unique-index.ts';
-import { refuse } from '../sql/analysis/refusal.ts';
+import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import type { Expression, Insert, Upsert } from '../sql/ast.ts';
 import type { KeyClass, KeySource, KeyTuple, Staged, StagedConstraint } from './plan.ts';
 import { type Layout, valueIn } from './row-values.ts';
@@ -24,8 +24,35 @@ export function stagedOf(
   const { table } = layout;
   const indexes = schema.uniquesOf(table);
   const byIndex = indexes.length > 0 && looksFurther(ast, indexes);
-  const id = givesIds(layout, ast) ? looseIdColumn(table) : null;
-  if (!byIndex && id === null) return undefined;
+  const id = givesIds(layout, ast, rows) ? looseIdColumn(table) : null;
+  if (byIndex) return planStaged(schema, layout, ast, rows, { apart, id, byIds: false });
+  if (id === null) return undefined;
+  try {
+    return planStaged(schema, layout, ast, rows, { apart, id, byIds: true });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { code, message } = error;
+    const none = { constraints: [], rowsMayMeet: true, keeps: false, apart };
+    return { table: table.name, ...none, byIds: true, refusal: { code, message } };
+  }
+}
+
+interface Looking {
+  readonly apart: boolean;
+  /** The column of ids that are given, which do not say where their rows are; null: none are. */
+  readonly id: string | null;
+  readonly byIds: boolean;
+}
+
+function planStaged(
+  schema: Schema,
+  layout: Layout,
+  ast: Insert,
+  rows: readonly (readonly Expression[])[],
+  { apart, id, byIds }: Looking,
+): Staged {
+  const { table } = layout;
+  const indexes = schema.uniquesOf(table);
   if (indexes.some(({ state }) => state === 'filling')) {
     refuse(
       'needs-global-index',
@@ -58,6 +85,7 @@ export function stagedOf(
     return {
       index,
       everywhere,
+      takesNull: !columns.some((column) => getsDefault(table, column, ast)),
       columns,
       classes: classesOf(table, columns),
       values: rows.map((row) => valuesOf(layout, columns, row, index !== null || everywhere || all, ast)),
@@ -72,14 +100,20 @@ export function stagedOf(
     rowsMayMeet,
     keeps,
     apart,
-    byIds: !byIndex,
+    byIds,
   };
 }
 
 /** Whether rows may have ids of their own, and the statement says what to do with rows that have them. */
-function givesIds({ table, places }: Layout, { or, upserts }: Insert): boolean {
-  const id = looseIdColumn(table);
-  if (id === null || !places.has(asciiLower(id))) return false;
+function givesIds(
+  layout: Layout,
+  { or, upserts }: Insert,
+  rows: readonly (readonly Expression[])[],
+): boolean {
+  const id = looseIdColumn(layout.table);
+  if (id === null || !layout.places.has(asciiLower(id))) return false;
+  const values = rows.map((row) => valueIn(layout, asciiLower(id), row));
+  if (values.every((value) => value?.kind === 'literal' && value.value === null)) return false;
   if (upserts.length > 0) return or === null || or === 'ABORT';
   return or === 'IGNORE' || or === 'REPLACE';
 }
@@ -211,6 +245,12 @@ function classesOf(table: Table, names: readonly string[]): KeyClass[] {
   });
 }
 
+/** REPLACE puts the default in the place of a NULL that may not be: https://www.sqlite.org/lang_conflict.html. */
+function getsDefault({ columns }: Table, name: string, { or }: Insert): boolean {
+  const column = columns.find((each) => asciiLower(each.name) === asciiLower(name));
+  return or === 'REPLACE' && column?.notNull === true && column.defaultSql !== null;
+}
+
 /** Null: nothing is equal to them, or they need not be known. */
 function valuesOf(
   layout: Layout,
@@ -230,7 +270,13 @@ function valuesOf(
           'for first: compute it before',
       );
     }
-    if (value.kind === 'literal' && value.value === null) return null;
+    if (value.kind === 'literal' && value.value === null) {
+      if (!getsDefault(layout.table, column, ast)) return null;
+      refuse(
+        'needs-global-index',
+        `REPLACE: NULL for "${column}" of "${layout.table.name}" becomes its default, and the row in its way is looked for first: give the value`,
+      );
+    }
     values.push(value);
   }
   return values;

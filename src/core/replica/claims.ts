@@ -1,3 +1,4 @@
+import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { TableId } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
@@ -11,6 +12,7 @@ import { quoteName } from '../sqlite/quote.ts';
 import { idLocks } from '../transaction/footprint.ts';
 import type { Lock } from '../transaction/lock.ts';
 import type { IdentifierSource } from './identifiers.ts';
+import { overtaken } from './overtaken.ts';
 import type { Replica } from './replica.ts';
 import type { Visitors } from './visitors.ts';
 
@@ -71,6 +73,19 @@ export class Claims {
         );
       }
       this.#replica.identifiers.giveUpIdentifiers(table, ids);
+    }
+  }
+
+  /**
+   * Before statements that have looked for rows with the ids run. `looked`: lower-case names of their tables.
+   *
+   * @throws AtollError `conflict`: one has come here since
+   */
+  refuseThere(looked: ReadonlySet<string>): void {
+    for (const { table: id, here } of this.#claimed) {
+      const table = tableOf(this.#replica, id);
+      if (!looked.has(asciiLower(table.name))) continue;
+      if (here.some((each) => hasRow(this.#replica, table, BigInt(each)))) throw overtaken();
     }
   }
 

@@ -184,7 +184,10 @@ function execute(
   const { movable, indexes, staged } = reachOfStatements(replica, part.statements, visitors !== null);
   if (staged.size > 0 && visitors === null) throw notStaged();
   const plain = movable.size === 0 && !indexes && claims === null && taken.losses.length === 0;
-  if (visitors !== null) receive(replica, visitors, now);
+  if (visitors !== null) {
+    claims?.refuseThere(staged);
+    receive(replica, visitors, now);
+  }
   claims?.claim(now);
   asStatements(replica, request, () => actOnReferrers(replica.port, taken));
   const results = plain
