@@ -22,21 +22,30 @@ export class ObjectPeers implements Peers {
     message: unknown,
     milliseconds = CALL_MS,
   ): Promise<Answer> {
+    const impatience = new AbortController();
     const call = {
       type,
       body: JSON.stringify(message),
       deadline: Date.now() + milliseconds,
       trace: '',
-      signal: AbortSignal.timeout(milliseconds),
+      signal: impatience.signal,
     };
-    let response: Response;
+    // Not AbortSignal.timeout, which goes on when the answer is there: an object may have 10,000 timers at a time (imposed), and a busy
+    // anchor asks a thousand times a second.
+    const timer = setTimeout(
+      () => impatience.abort(new Error(`not within ${milliseconds} ms`)),
+      milliseconds,
+    );
     try {
-      response = await this.#transport.call(database, partition, call);
-    } catch (error) {
-      // Its reset, or its silence, is no defect of the partition that asks.
-      throw new AtollError('unavailable', `partition ${partition} does not answer: ${String(error)}`, 'none');
+      const response = await this.#transport.call(database, partition, call).catch((error: unknown) => {
+        // Its reset, or its silence, is no defect of the partition that asks.
+        const message = `partition ${partition} does not answer: ${String(error)}`;
+        throw new AtollError('unavailable', message, 'none');
+      });
+      if (response.ok) return (await response.json()) as Answer;
+      throw await readError(response);
+    } finally {
+      clearTimeout(timer);
     }
-    if (response.ok) return (await response.json()) as Answer;
-    throw await readError(response);
   }
 }
