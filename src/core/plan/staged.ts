@@ -105,23 +105,22 @@ function planStaged(
 }
 
 /** Whether rows may have ids of their own, and the statement says what to do with rows that have them. */
-function givesIds(
-  layout: Layout,
-  { or, upserts }: Insert,
-  rows: readonly (readonly Expression[])[],
-): boolean {
+function givesIds(layout: Layout, ast: Insert, rows: readonly (readonly Expression[])[]): boolean {
   const id = looseIdColumn(layout.table);
   if (id === null || !layout.places.has(asciiLower(id))) return false;
   const values = rows.map((row) => valueIn(layout, asciiLower(id), row));
-  if (values.every((value) => value?.kind === 'literal' && value.value === null)) return false;
-  if (upserts.length > 0) return or === null || or === 'ABORT';
-  return or === 'IGNORE' || or === 'REPLACE';
+  return settles(ast) && !values.every((value) => value?.kind === 'literal' && value.value === null);
 }
 
 /** Whether the clause is for rows that may be anywhere. */
-function looksFurther({ or, upserts }: Insert, indexes: readonly UniqueIndex[]): boolean {
-  if (upserts.length > 0)
-    return (or === null || or === 'ABORT') && upserts.some((each) => concerns(each, indexes));
+function looksFurther(ast: Insert, indexes: readonly UniqueIndex[]): boolean {
+  const { upserts } = ast;
+  return settles(ast) && (upserts.length === 0 || upserts.some((each) => concerns(each, indexes)));
+}
+
+/** Whether the statement says what becomes of rows in its way, and goes on. */
+function settles({ or, upserts }: Insert): boolean {
+  if (upserts.length > 0) return or === null || or === 'ABORT';
   return or === 'IGNORE' || or === 'REPLACE';
 }
 

@@ -17,7 +17,7 @@ import {
   withFilling,
 } from '../schema/apply-change.ts';
 import { FIRST_USER_TABLE_ID } from '../schema/catalogue.ts';
-import type { SchemaChange } from '../schema/change.ts';
+import { isRebuild, type SchemaChange } from '../schema/change.ts';
 import { copyLock } from '../transaction/lock.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 import { readProgress, writeProgress } from './bookkeeping.ts';
@@ -48,14 +48,22 @@ export function readFeed(replica: Replica, from: number, version: number = RPC_V
     from,
   );
   const entries = rows.map(([id]) => readEntry(replica, Number(id) as CommitId));
-  const rebuild = version < REBUILDS_SINCE ? entries.findIndex(isRebuild) : -1;
+  const rebuild =
+    version < REBUILDS_SINCE
+      ? entries.findIndex((entry) => entry.kind === 'schema' && isRebuild(entry.change as SchemaChange))
+      : -1;
   if (rebuild === 0) throw unspoken(String(version));
   return { from, entries: rebuild < 0 ? entries : entries.slice(0, rebuild) };
 }
 
-/** Whether tables are made anew with their rows: where foreign keys act on what is dropped, those that refer to them would lose theirs. */
-function isRebuild(entry: FeedEntry): boolean {
-  return entry.kind === 'schema' && (entry.change as SchemaChange).rebuilt !== undefined;
+/** What a `schema` entry of a log carries: in the system partition what its followers need to know besides. */
+export function schemaChangeOf(isSystem: boolean, payload: string | Uint8Array | null): SchemaChange {
+  assert(typeof payload === 'string', 'a schema change is JSON');
+  const parsed: unknown = JSON.parse(payload);
+  if (!isSystem) return parsed as SchemaChange;
+  const feed = parsed as FeedPayload;
+  assert(feed.feed === 'schema', 'the entry of a schema change');
+  return feed.change;
 }
 
 function readEntry(replica: Replica, index: CommitId): FeedEntry {

@@ -6,11 +6,10 @@ import { DecodeError } from '../log/bytes.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeCommit } from '../log/encoding.ts';
 import { PROGRESS } from '../replica/bookkeeping.ts';
-import type { FeedPayload } from '../replica/feed.ts';
+import { schemaChangeOf } from '../replica/feed.ts';
 import { Replica } from '../replica/replica.ts';
 import { recordSchema } from '../replica/schema-versions.ts';
 import { applySchemaChange } from '../schema/apply-change.ts';
-import type { SchemaChange } from '../schema/change.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { type Position, readPosition, termAt } from './position.ts';
 import type { AppendBatch } from './shipping.ts';
@@ -153,7 +152,7 @@ export class Follower {
     const noting = notingProgress(changes, noted);
     if (kind !== 'schema') applyCommit(port, { header, changes: noting });
     else {
-      const change = changeOf(this.replica.isSystem, payload);
+      const change = schemaChangeOf(this.replica.isSystem, payload);
       applySchemaChange(port, this.replica.schema.catalogue, change);
       recordSchema(port, change);
       applyCommit(port, { header, changes: noting });
@@ -188,14 +187,4 @@ function* notingProgress(changes: Iterable<Change>, noted: { progress: boolean }
     if (change.tableId === PROGRESS.id) noted.progress = true;
     yield change;
   }
-}
-
-/** What a `schema` entry carries: in the system partition what its followers need to know besides. */
-function changeOf(isSystem: boolean, payload: string | Uint8Array | null): SchemaChange {
-  assert(typeof payload === 'string', 'a schema change is JSON');
-  const parsed: unknown = JSON.parse(payload);
-  if (!isSystem) return parsed as SchemaChange;
-  const feed = parsed as FeedPayload;
-  assert(feed.feed === 'schema', 'the entry of a schema change');
-  return feed.change;
 }

@@ -8,7 +8,9 @@ import { changePage, countChanges, seqOfChange } from '../log/image.ts';
 import { readLayouts } from '../log/layout.ts';
 import { type Entry, readEntries, readEntry } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
+import { schemaChangeOf } from '../replica/feed.ts';
 import type { Replica } from '../replica/replica.ts';
+import { isRebuild } from '../schema/change.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import type { EntryId } from './position.ts';
 import { termAt } from './position.ts';
@@ -58,11 +60,12 @@ export function readBatch(
   const previous = { commitId: after.commitId, term: after.term };
   if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
   const first = (after.commitId + 1) as CommitId;
-  if (version < REBUILDS_SINCE && isRebuild(entryAt(replica, first).header)) return 'snapshot-needed';
+  const isOlder = version < REBUILDS_SINCE;
+  if (isOlder && isRebuildEntry(replica, entryAt(replica, first).header)) return 'snapshot-needed';
   const entries: Uint8Array[] = [];
   let end: EntryId = previous;
   for (const commit of wholeCommits(port, first, bytesMax)) {
-    if (version < REBUILDS_SINCE && isRebuild(commit.header)) break;
+    if (isOlder && isRebuildEntry(replica, commit.header)) break;
     entries.push(encodeCommit(commit));
     end = commit.header;
   }
@@ -76,13 +79,9 @@ export function readBatch(
   };
 }
 
-/** Whether the entry is a schema change that rebuilds tables with their rows. */
-function isRebuild({ kind, payload }: CommitHeader): boolean {
-  return kind === 'schema' && typeof payload === 'string' && REBUILT.test(payload);
+function isRebuildEntry({ isSystem }: Replica, { kind, payload }: CommitHeader): boolean {
+  return kind === 'schema' && isRebuild(schemaChangeOf(isSystem, payload));
 }
-
-/** A text within the JSON has its quotes escaped. */
-const REBUILT = /[{,]"rebuilt":\[/;
 
 /** Entries from `first` on that fit whole into about `bytesMax`, in two reads however many they are: their images lie together. */
 function wholeCommits(port: SqlitePort, first: CommitId, bytesMax: number): Commit[] {

@@ -175,7 +175,7 @@ function run(port: SqlitePort, source: string): void {
     withoutForeignKeys(port, () => port.query(source));
   } else if (statement.kind === 'drop' && statement.object === 'TABLE') {
     const table = statement.name.name.name;
-    withoutForeignKeys(port, () => dropTable(port, table, () => port.query(source)));
+    dropTable(port, table, () => port.query(source));
   } else {
     // User triggers are stored with a condition that silences them while the log is applied.
     port.query(statement.kind === 'create-trigger' ? guardTrigger(source) : source);

@@ -209,7 +209,7 @@ export class ChangePlanner {
       this.#hidden.dropTable(id);
       this.#inherit(id, name);
     }
-    withoutForeignKeys(this.#port, () => dropTable(this.#port, name, () => this.#execute(source)));
+    dropTable(this.#port, name, () => this.#execute(source));
   }
 
   /** What was filled from the dropped table is that table from now on. */

@@ -13,3 +13,8 @@ export interface SchemaChange {
   /** The schema afterwards. */
   readonly catalogue: Catalogue;
 }
+
+/** Whether tables are made anew with their rows: where foreign keys act on what is dropped, those that refer to them would lose theirs. */
+export function isRebuild({ rebuilt }: SchemaChange): boolean {
+  return rebuilt !== undefined;
+}

@@ -38,9 +38,13 @@ export function referringKeys(
  * may be open. So for as long as it takes, children let no action change their rows, and have an index by which SQLite looks for those:
  * without one it would read the child whole for every row that is dropped.
  *
- * Call it within {@link withoutForeignKeys}. `drop`: runs the statement.
+ * Whoever calls checks foreign keys afterwards. `drop`: runs the statement.
  */
 export function dropTable(port: SqlitePort, table: string, drop: () => void): void {
+  withoutForeignKeys(port, () => dropQuietly(port, table, drop));
+}
+
+function dropQuietly(port: SqlitePort, table: string, drop: () => void): void {
   const keys = referringKeys(port, table);
   const children = new Set(keys.map(({ child }) => child));
   for (const [index, { child, columns }] of keys.entries())
