@@ -1,11 +1,12 @@
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { present } from '../base/assert.ts';
 import { AtollError } from '../protocol/error.ts';
 import { TRACE_HEADER, TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
 import { Call, type Execution, type Matched } from './call.ts';
 import { failed } from './failed.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
-import { splitPath } from './path.ts';
+import { DEFAULT_DATABASE, pathOf, splitPath } from './path.ts';
 import { type Handler, ROUTES, type Route } from './routes.ts';
 
 export type { GatewayOptions } from './gateway.ts';
@@ -28,24 +29,29 @@ export function createGateway(options: GatewayOptions): PublicApi {
   return {
     fetch(request, environment, execution) {
       const { url } = request;
-      const direct = request.method === 'POST' ? DIRECT.find((path) => url.endsWith(path)) : undefined;
-      const handler = direct === undefined ? undefined : ROUTES[direct]?.POST;
-      if (direct === undefined || handler === undefined || splitPath(url).path !== direct)
+      const path = pathOf(url);
+      const handler = DIRECT.get(path);
+      if (handler === undefined || request.method !== 'POST')
         return app.fetch(request, environment as object, execution as HonoExecution);
-      return respond(direct, handler, new Call(gateway, request, { url, ...NO_PARAMETERS, execution }));
+      const matched = { url, database: DEFAULT_DATABASE, path, parameter: noParameter, execution };
+      return respond(path, handler, new Call(gateway, request, matched));
     },
   };
 }
 
 /** Nearly all requests are these. Around Hono's router and context a routed read takes a tenth less of the router's time. */
-const DIRECT = ['/v1/query', '/v1/batch'] as const;
+const DIRECT: ReadonlyMap<string, Handler> = new Map(
+  ['/v1/query', '/v1/batch'].map((path) => [path, present(ROUTES[path]?.POST, 'it is a route')]),
+);
 
 type HonoExecution = Parameters<Hono['fetch']>[2];
 
-const NO_PARAMETERS = { parameter: () => undefined };
+const noParameter = (): undefined => undefined;
 
 function matchedBy(c: Context): Matched {
-  return { url: c.req.url, parameter: (name) => c.req.param(name), execution: executionOf(c) };
+  const { url } = c.req;
+  const parameter = (name: string) => c.req.param(name);
+  return { url, ...splitPath(url), parameter, execution: executionOf(c) };
 }
 
 function executionOf(c: Context): Execution | undefined {

@@ -3,9 +3,8 @@ import { AtollError } from '../protocol/error.ts';
 /** Largest body of a query or batch, bytes, inflated (chosen: a few values of SQLite's 2 MB limit). */
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
-/** The request's body as text; gzip is inflated. Both sizes are bounded, so that no body exhausts memory. */
-export function readBody(request: Request): Promise<string> {
-  const { headers } = request;
+/** The request's body as text; gzip is inflated. `headers`: the request's, for whoever has them. Both sizes are bounded, so that no body exhausts memory. */
+export function readBody(request: Request, headers = request.headers): Promise<string> {
   const length = headers.get('content-length');
   if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge();
   if (headers.get('content-encoding') !== null) return readBounded(inflate(request)).then(decode);

@@ -4,7 +4,6 @@ import type { Principal } from './auth/principal.ts';
 import { readBody } from './body.ts';
 import type { CallContext, Database } from './database.ts';
 import type { Gateway } from './gateway.ts';
-import { splitPath } from './path.ts';
 import { TIMEOUT_MS_DEFAULT } from './request.ts';
 import type { Session, WayOut } from './statements.ts';
 import { newTrace, traceOf } from './trace.ts';
@@ -17,6 +16,9 @@ export interface Execution {
 /** What is known of a request when its route is. */
 export interface Matched {
   readonly url: string;
+  readonly database: string;
+  /** Without the database's name in front. */
+  readonly path: string;
   /** A segment of the path that its route names. */
   readonly parameter: (name: string) => string | undefined;
   readonly execution: Execution | undefined;
@@ -26,6 +28,8 @@ export interface Matched {
 export class Call {
   readonly gateway: Gateway;
   readonly request: Request;
+  /** Of the request: a Worker makes this object when it is first asked for it, and looks it up each time. */
+  readonly headers: Headers;
   readonly trace: string;
   /** Unix milliseconds. */
   readonly started = Date.now();
@@ -36,18 +40,19 @@ export class Call {
     this.gateway = gateway;
     this.#matched = matched;
     this.request = request;
-    this.trace = traceOf(this.request) ?? newTrace();
+    this.headers = request.headers;
+    this.trace = traceOf(this.headers) ?? newTrace();
   }
 
   /** @throws AtollError `not-found` */
   get database(): Database {
-    this.#database ??= this.gateway.database(splitPath(this.#matched.url).database);
+    this.#database ??= this.gateway.database(this.#matched.database);
     return this.#database;
   }
 
   /** Without the database's name in front. */
   get path(): string {
-    return splitPath(this.#matched.url).path;
+    return this.#matched.path;
   }
 
   /** For a read that its partition cannot answer now: see Elsewhere. Null: there is no other way. */
@@ -55,7 +60,7 @@ export class Call {
     const { elsewhere } = this.gateway;
     if (elsewhere === null) return null;
     return (information, context) => {
-      const { headers } = this.request;
+      const { headers } = this;
       const { pathname } = new URL(this.#matched.url);
       const forwarded = headers.has(FORWARDED_HEADER);
       const request = { authorization: headers.get('authorization'), path: pathname, body, forwarded };
@@ -86,7 +91,7 @@ export class Call {
 
   /** {@link principal} by what the router knows already: asks nobody. */
   verify(database: Database): Principal | Promise<Principal> {
-    return database.verify(this.request.headers.get('authorization'), this.context());
+    return database.verify(this.headers.get('authorization'), this.context());
   }
 
   async session(): Promise<Session> {
@@ -94,7 +99,7 @@ export class Call {
   }
 
   async json(): Promise<unknown> {
-    return parseJson(await readBody(this.request));
+    return parseJson(await readBody(this.request, this.headers));
   }
 
   /** Work that goes on when the request is answered. */

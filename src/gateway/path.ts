@@ -14,7 +14,8 @@ export function splitPath(url: string): { readonly database: string; readonly pa
   return { database: decoded(path.slice(1, slash)), path: rest };
 }
 
-function pathOf(url: string): string {
+/** The path of a request's URL. */
+export function pathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3);
   if (start < 0) return '/';
   // A request's URL has no fragment.

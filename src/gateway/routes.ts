@@ -72,7 +72,7 @@ async function statements(call: Call, read: (body: unknown) => ClientRequest): P
   const who = call.principal();
   // Nearly always known at once: each await costs a turn of the queue.
   const principal = who instanceof Promise ? await who : who;
-  const body = await readBody(call.request);
+  const body = await readBody(call.request, call.headers);
   const client = read(parseJson(body));
   const session = { database: call.database, principal, context: call.context(client.timeoutMs) };
   try {

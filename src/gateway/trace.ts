@@ -4,8 +4,8 @@ import { TRACE_HEADER } from '../protocol/rpc.ts';
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The caller's trace; null when it has sent none that is well-formed. */
-export function traceOf(request: Request): string | null {
-  const trace = request.headers.get(TRACE_HEADER);
+export function traceOf(headers: Headers): string | null {
+  const trace = headers.get(TRACE_HEADER);
   return trace !== null && TRACEPARENT.test(trace) ? trace : null;
 }
 

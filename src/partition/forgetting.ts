@@ -2,8 +2,10 @@ import type { Replica } from '../core/replica/replica.ts';
 import { forgetOldRequests } from '../core/replica/requests.ts';
 import { forgetOldEntries } from '../core/replica/retention.ts';
 
-/** Writes between two steps of forgetting: a step takes more than they have added (chosen). */
-const WRITES = 64;
+/** Writes between two times of forgetting (chosen: one step takes more entries than they have added). */
+const WRITES = 192;
+/** Steps behind them at most (chosen: an entry may have many images). */
+const STEPS = 3;
 /** Steps behind a chunk of an import, whose rows are as many images (chosen: more than a chunk adds). */
 const STEPS_PER_CHUNK = 4;
 /** Entries of the log at a time that forget records of requests (chosen: together more than most groups add). */
@@ -32,7 +34,7 @@ export class Forgetting {
   /** A group of so many writes is done. */
   written(count: number): void {
     this.#writes += count;
-    if (this.#writes >= WRITES || this.#more) this.#forget(1);
+    if (this.#writes >= WRITES || this.#more) this.#forget(STEPS);
   }
 
   /** A chunk of an import is in. */

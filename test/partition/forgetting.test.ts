@@ -34,10 +34,10 @@ const records = () => cluster.replica(1).port.query('SELECT count(*) FROM _atoll
 
 test('records of requests go when it is time, some behind every so many writes, then behind each group until none is left', () => {
   write(300);
-  forgetting.written(64);
+  forgetting.written(192);
   expect(records()).toBe(300);
   vi.setSystemTime(DAY_ONE + KEY_RETENTION_MS + KEY_AHEAD_MS + 10_000);
-  forgetting.written(63);
+  forgetting.written(191);
   expect(records()).toBe(300);
   forgetting.written(1);
   expect(records()).toBe(172);

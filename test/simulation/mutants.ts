@@ -188,7 +188,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a write under an idempotency key leaves no record',
     file: 'src/core/replica/replica.ts',
-    find: '    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);',
+    find: '    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, body);',
     replace: '',
   },
   {

@@ -1,7 +1,13 @@
 import type { CommitId, Timestamp } from '../../base/brand.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
-import { decodeSession, encodeSeen, encodeSession, mergeSessions } from '../../protocol/session.ts';
+import {
+  decodeSession,
+  encodeSeen,
+  encodeSession,
+  mergeSessions,
+  type SessionToken,
+} from '../../protocol/session.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import type { Identity } from './identity.ts';
 
@@ -37,16 +43,22 @@ export function futureSession(identity: Identity, { commit }: LastCommit, atLeas
   );
 }
 
+/** The session that a request is of; null for none. Error: `history-gone`. */
+export function formerSession({ history }: Identity, sent: string | undefined): SessionToken | null {
+  if (sent === undefined) return null;
+  const former = decodeSession(sent);
+  if (former.history !== history) throw new AtollError('history-gone', OTHER_HISTORY);
+  return former;
+}
+
 /** The session token of a reply: what came with the request, and what the reply saw. */
 export function replySession(
   { history, partition }: Identity,
   { commit, time }: LastCommit,
   system: number,
-  sent: string | undefined,
+  former: SessionToken | null,
 ): string {
-  if (sent === undefined) return encodeSeen(history, partition, commit, system, time);
-  const former = decodeSession(sent);
-  if (former.history !== history) throw new AtollError('history-gone', OTHER_HISTORY);
+  if (former === null) return encodeSeen(history, partition, commit, system, time);
   const seen = new Map([[partition, commit]]);
   return encodeSession(mergeSessions(former, { history, seen, system, time }));
 }

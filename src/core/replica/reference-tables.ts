@@ -4,7 +4,7 @@ import type { ExecuteRequest, WireStatement } from '../../protocol/execute.ts';
 import type { TransactRequest } from '../../protocol/transaction.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Replica } from './replica.ts';
-import { earlierAnswer } from './requests.ts';
+import { earlierOutcome } from './requests.ts';
 
 /** The reference tables that statements may write, by their plans; all of them where that cannot be told. */
 export function writtenReferences(replica: Replica, statements: readonly WireStatement[]): TableId[] {
@@ -26,7 +26,7 @@ export function writtenReferences(replica: Replica, statements: readonly WireSta
  * @throws AtollError `idempotency-conflict`; `bad-request` where it is to be a transaction over partitions
  */
 export function yetToWrite(replica: Replica, request: ExecuteRequest): TableId[] {
-  if (earlierAnswer(replica, request) !== null) return [];
+  if (earlierOutcome(replica, request) !== null) return [];
   // Of a router that has planned by another schema, it is told that one first.
   if (request.schema === replica.schema.version)
     for (const { sql } of request.statements) refuseAlone(replica.planOf(sql));

@@ -31,15 +31,15 @@ import { type GroupMember, performGroup, type Work } from './group.ts';
 import { type IdentifierSource, Identifiers, type Issuing } from './identifiers.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { insertChunk } from './import.ts';
-import { type LastCommit, readLastCommit } from './last-commit.ts';
+import { formerSession, type LastCommit, readLastCommit } from './last-commit.ts';
 import { LockedError } from './locked.ts';
 import { type Addressed, obstacleOf } from './obstacle.ts';
 import { OpenReads } from './open-reads.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import { readLocks } from './prepared.ts';
 import { PreparedStatements, type Ready } from './prepared-statements.ts';
-import { encodeAnswer, withSession } from './reply.ts';
-import { earlierAnswer, recordReply, refuseForgotten } from './requests.ts';
+import { encodeAnswer, finishAnswer, withSession } from './reply.ts';
+import { earlierOutcome, recordReply, refuseForgotten } from './requests.ts';
 import { readCatalogue } from './schema-versions.ts';
 
 /** Largest answer of one request, bytes of values (chosen: well below an object's 128 MB of memory). */
@@ -204,12 +204,12 @@ export class Replica {
 
   /** As {@link execute}, for any work. */
   perform(works: readonly Work[], now: number): ExecuteOutcome[] {
-    return performGroup(this.#group, works, now);
+    return performGroup(this.#group, works, now).map((outcome) => finishAnswer(this, outcome));
   }
 
   #serve(request: ExecuteRequest, now: number): ExecuteOutcome {
-    const answered = earlierAnswer(this, request);
-    if (answered !== null) return { kind: 'done', body: answered };
+    const earlier = earlierOutcome(this, request);
+    if (earlier !== null) return earlier;
     const obstacle = this.obstacle(request);
     if (obstacle !== null) return obstacle;
     const { read, statements, asOf, pageBytes } = request;
@@ -221,7 +221,7 @@ export class Replica {
       const holders = this.locks.blockers(this.footprint(statements, read));
       if (holders.length > 0) return { kind: 'locked', holders };
     }
-    return { kind: 'done', body: read ? this.#read(request) : this.#write(request, now) };
+    return read ? { kind: 'done', body: this.#read(request) } : this.#write(request, now);
   }
 
   /** The locks that statements need, as far as their texts tell. */
@@ -276,7 +276,8 @@ export class Replica {
   }
 
   #read(request: ExecuteRequest): string {
-    return withSession(this, encodeAnswer(this, request, this.runReads(request)), request.session);
+    const former = formerSession(this.#identity, request.session);
+    return withSession(this, encodeAnswer(this, request, this.runReads(request)), former);
   }
 
   /** Where generated ids come from when they are issued. */
@@ -320,20 +321,19 @@ export class Replica {
   ): StatementResult[] {
     const statements = this.#ready(request);
     const results = this.#run(statements, request.answerBytesMax, identifiers);
-    if (rows === 'own' && statements.some(({ ready }) => ready.mayEscape)) {
-      checkConfined(this.port, this.#schema, this.#identity, after);
-    }
+    const mayEscape = rows === 'own' && statements.some(({ ready }) => ready.mayEscape);
+    if (mayEscape) checkConfined(this.port, this.#schema, this.#identity, after);
     return results;
   }
 
-  #write(request: ExecuteRequest, now: number): string {
+  #write(request: ExecuteRequest, now: number): ExecuteOutcome {
+    const former = formerSession(this.#identity, request.session);
     if (request.idempotency !== undefined) refuseForgotten(this, request.idempotency, now);
-    const results = this.runWrites(request);
+    const body = encodeAnswer(this, request, this.runWrites(request));
     if (!this.locks.isEmpty) this.checkCaptured(readCaptured(this.port));
-    const answer = encodeAnswer(this, request, results);
-    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, answer);
+    if (request.idempotency !== undefined) recordReply(this.port, request.idempotency, body);
     this.appendWritten('write', now);
-    return withSession(this, answer, request.session);
+    return { kind: 'done', body, former };
   }
 
   #ready(request: Statements): { ready: Ready; args: unknown }[] {

@@ -1,8 +1,10 @@
 import { present } from '../../base/assert.ts';
 import type { ExecuteRequest } from '../../protocol/execute.ts';
 import { encodeValue } from '../../protocol/json-value.ts';
+import type { SessionToken } from '../../protocol/session.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { replySession } from './last-commit.ts';
+import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
 
 /** What of a request its answer depends on, besides the results. */
@@ -26,16 +28,22 @@ export function encodeAnswer(
 }
 
 /**
- * The whole answer, with the token of all that is committed here, and of what the request has `sent`. It stands last, where a
+ * The whole answer, with the token of all that is committed here, and of the request's `former` one. It stands last, where a
  * router that merges finds it.
  */
-export function withSession(replica: Replica, answer: string, sent?: string): string {
-  return `${answer}"session":"${replica.seal.seal(tokenOf(replica, sent))}"}`;
+export function withSession(replica: Replica, answer: string, former: SessionToken | null): string {
+  return `${answer}"session":"${replica.seal.seal(tokenOf(replica, former))}"}`;
+}
+
+/** Writers of one group become durable together, and so one token says what each has seen: it is made, and sealed, once. */
+export function finishAnswer(replica: Replica, outcome: ExecuteOutcome): ExecuteOutcome {
+  if (outcome.kind !== 'done' || outcome.former === undefined) return outcome;
+  return { kind: 'done', body: withSession(replica, outcome.body, outcome.former) };
 }
 
 /** As {@link withSession}, for hosts alone: the token is not sealed. */
 function withToken(replica: Replica, answer: string): string {
-  return `${answer}"session":"${tokenOf(replica)}"}`;
+  return `${answer}"session":"${tokenOf(replica, null)}"}`;
 }
 
 /** The answer to a batch, JSON text, for a router that makes its own of it. */
@@ -43,9 +51,9 @@ export function encodeBatch(replica: Replica, results: readonly StatementResult[
   return withToken(replica, encodeAnswer(replica, { shape: 'batch' }, results));
 }
 
-function tokenOf(replica: Replica, sent?: string): string {
+function tokenOf(replica: Replica, former: SessionToken | null): string {
   const system = replica.isSystem ? replica.feedIndex : replica.systemIndex;
-  return replySession(replica.identity, replica.last, system, sent);
+  return replySession(replica.identity, replica.last, system, former);
 }
 
 function encodeResult({ columns, rows, rowsAffected, lastInsertRowid }: StatementResult): string {

@@ -5,9 +5,10 @@ import { parseTimestamp } from '../clock/timestamp.ts';
 import { failureOf } from '../execution/failure.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { encodeUtf8 } from '../sqlite/utf8.ts';
+import { formerSession } from './last-commit.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
-import { withSession } from './reply.ts';
+import { finishAnswer } from './reply.ts';
 
 /**
  * Requests with an idempotency key: a record of each that was executed here, in the transaction of its changes, so that the
@@ -57,13 +58,13 @@ export function recordedReply(
   );
 }
 
-/** The whole answer that is recorded; null for a request without a key, too. Errors: see {@link recordedReply}. */
-export function earlierAnswer(
-  replica: Replica,
+/** The outcome that is recorded; null for a request without a key, too. Errors: see {@link recordedReply}. */
+export function earlierOutcome(
+  { port, identity }: Replica,
   { idempotency, session }: Pick<ExecuteRequest, 'idempotency' | 'session'>,
-): string | null {
-  const answer = idempotency === undefined ? null : recordedReply(replica.port, idempotency, 'partition');
-  return answer === null ? null : withSession(replica, answer, session);
+): ExecuteOutcome | null {
+  const body = idempotency === undefined ? null : recordedReply(port, idempotency, 'partition');
+  return body === null ? null : { kind: 'done', body, former: formerSession(identity, session) };
 }
 
 /**
@@ -140,7 +141,9 @@ function lastToForget(port: SqlitePort, before: string): string | null {
 export function findAnswer(replica: Replica, request: AnsweredRequest): ExecuteOutcome {
   if (request.schema > replica.schema.version) return { kind: 'behind' };
   try {
-    const reply: AnsweredReply = { answer: earlierAnswer(replica, request) };
+    const earlier = earlierOutcome(replica, request);
+    const whole = earlier === null ? null : finishAnswer(replica, earlier);
+    const reply: AnsweredReply = { answer: whole?.kind === 'done' ? whole.body : null };
     return { kind: 'done', body: JSON.stringify(reply) };
   } catch (error) {
     return { kind: 'error', error: failureOf(error) };

@@ -47,11 +47,18 @@ export class TokenVerifier {
    * `unauthorized`, with the reason.
    */
   verify(header: string | null | undefined, nowMs: number): Principal | Promise<Principal> {
+    // As nearly every client writes it.
+    const plain = header?.startsWith(PREFIX) ? this.known(header.slice(PREFIX.length), nowMs) : null;
+    if (plain !== null) return plain;
     const token = bearerToken(header);
+    return this.known(token, nowMs) ?? this.check(token).then((checked) => this.admit(token, checked, nowMs));
+  }
+
+  /** Null: a token that was not seen before. */
+  private known(token: string, nowMs: number): Principal | null {
     if (this.staticToken !== null && equalsSecret(token, this.staticToken)) return STATIC_ADMIN;
     const verified = this.verified.get(token);
-    if (verified !== undefined) return this.admit(token, verified, nowMs);
-    return this.check(token).then((checked) => this.admit(token, checked, nowMs));
+    return verified === undefined ? null : this.admit(token, verified, nowMs);
   }
 
   private admit(token: string, verified: VerifiedToken, nowMs: number): Principal {
@@ -76,6 +83,7 @@ export class TokenVerifier {
   }
 }
 
+const PREFIX = 'Bearer ';
 const BEARER = /^bearer +([^\s]+) *$/i;
 
 function bearerToken(header: string | null | undefined): string {

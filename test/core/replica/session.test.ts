@@ -68,7 +68,7 @@ describe('the session of a reply', () => {
     expect(sessionIn(ask(cluster, SELECT))).toEqual(before);
   });
 
-  test('in a group names the commits up to its own', () => {
+  test('in a group names all commits of the group, which become durable together', () => {
     const cluster = clusterOf();
     const before = cluster.replica(1).last.commit;
     const outcomes = cluster.group([
@@ -77,7 +77,7 @@ describe('the session of a reply', () => {
       { statements: [{ sql: "INSERT INTO t VALUES ('b', 2)" }] },
     ]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['done', 'error', 'done']);
-    expect(sessionIn(outcomes[0] as ExecuteOutcome).seen.get(1 as PartitionId)).toBe(before + 1);
+    expect(sessionIn(outcomes[0] as ExecuteOutcome).seen.get(1 as PartitionId)).toBe(before + 2);
     expect(sessionIn(outcomes[2] as ExecuteOutcome).seen.get(1 as PartitionId)).toBe(before + 2);
   });
 
