@@ -26,8 +26,8 @@ export function readPosition(port: SqlitePort): Position {
 
 /** Term of an entry, or of the base of the log; null if it was purged or is not there yet. */
 export function termAt(port: SqlitePort, commitId: CommitId): Term | null {
-  const { firstCommitId, baseTerm } = readHead(port);
-  if (commitId === firstCommitId - 1) return baseTerm;
   const row = port.query('SELECT term FROM _atoll_commits WHERE commit_id = ?', commitId).rows[0];
-  return row === undefined ? null : (Number(row[0]) as Term);
+  if (row !== undefined) return Number(row[0]) as Term;
+  const { firstCommitId, baseTerm } = readHead(port);
+  return commitId === firstCommitId - 1 ? baseTerm : null;
 }

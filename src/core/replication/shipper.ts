@@ -191,6 +191,8 @@ export class Shipper<L> {
       if (following.progress.inflight.length === 0) following.waitingSince = now;
       following.progress = batchSent(following.progress, next.batch);
       shipments.push({ link, type: 'append', head: next.head, data: next.data });
+      // Nothing was appended meanwhile.
+      if (next.batch.end.commitId === next.batch.last) return;
     }
   }
 
