@@ -7,7 +7,7 @@ import { homeOf } from './home.ts';
 import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { READ } from './lost.ts';
-import { type Planned, PlanRefusal } from './planned.ts';
+import type { Planned } from './planned.ts';
 import type { ClientRequest } from './request.ts';
 import { spreads } from './spread.ts';
 import { stagedPlan } from './staged-together.ts';
@@ -74,5 +74,5 @@ export async function answerOfThen(
 
 function isTransaction(known: KnownNetwork, planned: readonly Planned[], { token }: KeyedRequest): boolean {
   if (planned.some((each) => stagedPlan(each) !== null || spreads(each.plan))) return true;
-  return claimsOf(known, planned) !== null || homeOf(known, planned, token) instanceof PlanRefusal;
+  return claimsOf(known, planned) !== null || homeOf(known, planned, token) === null;
 }

@@ -185,7 +185,7 @@ async function dispatch(
   }
   const home = homeOf(known, planned, keyed?.token ?? null);
   const claims = claimsOf(known, planned) !== null;
-  if (!(home instanceof PlanRefusal) && !claims && !planned.some(({ plan }) => spreads(plan))) {
+  if (home !== null && !claims && !planned.some(({ plan }) => spreads(plan))) {
     const { database, context } = session;
     const { shape, demand } = request;
     const statements = planned.map(({ statement }) => statement);

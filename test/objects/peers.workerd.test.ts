@@ -9,45 +9,58 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Peers of which each answers as it is told. */
-function peers(answer: (signal: AbortSignal) => Promise<Response>): ObjectPeers {
-  const stub = { fetch: (_url: string, { signal }: { signal: AbortSignal }) => answer(signal) };
-  const namespace = { idFromName: (name: string) => name, get: () => stub };
+/** Peers that answer like this. */
+function peers(answer: () => Promise<Response>): ObjectPeers {
+  const namespace = { idFromName: (name: string) => name, get: () => ({ fetch: answer }) };
   return new ObjectPeers(namespace as unknown as DurableObjectNamespace);
 }
 
-const ask = (of: ObjectPeers) => of.call('main', 1 as PartitionId, 'status', {}, 1_000);
+const ask = (of: ObjectPeers, milliseconds = 1_000) =>
+  of.call('main', 1 as PartitionId, 'status', {}, milliseconds);
+const never = () => new Promise<Response>(() => {});
 
-test('a call leaves no timer behind, however it ends: an object may have 10,000', async () => {
-  const answers = [
-    () => Promise.resolve(Response.json({ fine: true })),
-    () =>
-      Promise.resolve(
-        Response.json({ error: { code: 'busy', message: 'busy', outcome: 'none' } }, { status: 503 }),
-      ),
-    () => Promise.reject(new Error('reset')),
-  ];
+test('calls leave no timer behind, however they end: an object may have 10,000', async () => {
   // Its timer cannot be taken back.
   const lasting = vi.spyOn(AbortSignal, 'timeout');
-  expect(await ask(peers(answers[0] as never))).toEqual({ fine: true });
-  await expect(ask(peers(answers[1] as never))).rejects.toMatchObject({ code: 'busy' });
-  await expect(ask(peers(answers[2] as never))).rejects.toMatchObject({
-    code: 'unavailable',
-    outcome: 'none',
-  });
+  const busy = { error: { code: 'busy', message: 'busy', outcome: 'none' } };
+  let next = (): Promise<Response> => Promise.resolve(Response.json({ fine: true }));
+  const asked = peers(() => next());
+  expect(await ask(asked)).toEqual({ fine: true });
+  next = () => Promise.resolve(Response.json(busy, { status: 503 }));
+  await expect(ask(asked)).rejects.toMatchObject({ code: 'busy' });
+  next = () => Promise.reject(new Error('reset'));
+  await expect(ask(asked)).rejects.toMatchObject({ code: 'unavailable', outcome: 'none' });
+  expect(vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(250);
   expect(vi.getTimerCount()).toBe(0);
   expect(lasting).not.toHaveBeenCalled();
 });
 
-test('a peer that is silent is waited for as long as was said', async () => {
-  const silent = (signal: AbortSignal) =>
-    new Promise<Response>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-  const asked = ask(peers(silent)).catch((error: unknown) => error);
-  await vi.advanceTimersByTimeAsync(999);
+test('a thousand calls that wait have one timer', async () => {
+  const asked = peers(never);
+  const calls = Array.from({ length: 1_000 }, () => ask(asked).catch((error: unknown) => error));
+  await vi.advanceTimersByTimeAsync(100);
   expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(await asked).toMatchObject({
+  await vi.advanceTimersByTimeAsync(1_000);
+  for (const late of await Promise.all(calls)) expect(late).toMatchObject({ code: 'unavailable' });
+});
+
+test('a peer that is silent is waited for as long as was said, to a quarter of a second', async () => {
+  const asked = peers(never);
+  let late: unknown = null;
+  const waiting = ask(asked).catch((error: unknown) => {
+    late = error;
+  });
+  void ask(asked, 5_000).catch(() => {});
+  await vi.advanceTimersByTimeAsync(999);
+  expect(late).toBeNull();
+  await vi.advanceTimersByTimeAsync(251);
+  await waiting;
+  expect(late).toMatchObject({
     code: 'unavailable',
+    outcome: 'none',
     message: expect.stringContaining('not within 1000 ms'),
   });
+  // The other one is waited for still.
+  expect(vi.getTimerCount()).toBe(1);
 });

@@ -5,7 +5,6 @@ import { type Change, COMMIT_KINDS, type Commit, type CommitHeader } from './com
 import { changePages, PAGE_BYTES, type SeqRange } from './image.ts';
 import { readLayouts } from './layout.ts';
 import { straighten } from './straighten.ts';
-import { newestSeq, readHead } from './tables.ts';
 
 /** The entry `commitId` with exact values, whole; null if it was purged or is not there yet. */
 export function readCommit(port: SqlitePort, commitId: CommitId): Commit | null {
@@ -33,10 +32,21 @@ export function readCaptured(port: SqlitePort): Change[] {
 
 /** As {@link readCaptured}, in pages. */
 export function* readCapturedPages(port: SqlitePort): Generator<readonly Change[]> {
-  straighten(port);
-  const { lastSeq } = readHead(port);
-  const images = { first: lastSeq + 1, last: newestSeq(port) };
+  let { images, suspect } = capturedImages(port);
+  if (suspect) {
+    straighten(port);
+    ({ images } = capturedImages(port));
+  }
   if (images.first <= images.last) yield* changePages(port, readLayouts(port), images);
+}
+
+/** In one statement: every part of a transaction over partitions asks for it, some twice. */
+function capturedImages(port: SqlitePort): { readonly images: SeqRange; readonly suspect: boolean } {
+  const [row] = port.query(
+    'SELECT last_seq, suspect, (SELECT max(seq) FROM _atoll_log) FROM _atoll_head',
+  ).rows;
+  assert(row !== undefined, 'the log has no head');
+  return { images: { first: Number(row[0]) + 1, last: Number(row[2] ?? 0) }, suspect: row[1] === 1 };
 }
 
 /** The entry without its changes. */

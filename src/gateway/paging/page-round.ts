@@ -138,7 +138,11 @@ export class PageRound {
       throw new PlanRefusal('unsupported', `it cannot be read in pages: ${why}; leave pageBytes out`);
     }
     const home = homeOf(this.#known, [planned], null);
-    if (home instanceof PlanRefusal) throw home;
+    if (home === null)
+      throw new PlanRefusal(
+        'unsupported',
+        'it cannot be read in pages: it reads keys of several partitions; leave pageBytes out',
+      );
     return { kind: plan.kind, partitions: [home], statement };
   }
 }
