@@ -248,8 +248,8 @@ async function visitorsTo(
   return { visitors, met: idsOf(visits) };
 }
 
-/** By table. */
-function idsOf(visits: readonly Visit[]): Stage['met'] {
+/** Ids of rows that were found, by table. */
+export function idsOf(visits: readonly Visit[]): Stage['met'] {
   const met = new Map<TableId, Set<bigint>>();
   for (const { table, image } of visits) {
     const [at = 0] = definitionOf(table).key;

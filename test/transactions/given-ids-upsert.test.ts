@@ -2,56 +2,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { Random } from '../harness/random.ts';
 import { QuietCluster } from '../simulation/quiet-cluster.ts';
+import { type Statement, statementOf, TABLES, TENANTS } from './upserts-by-id.ts';
 
 /** Upserts, OR IGNORE and REPLACE that give ids in tables whose INTEGER PRIMARY KEY is not the partition key: the row that has the id may be anywhere. */
-
-const TABLES: Readonly<Record<string, string>> = {
-  posts:
-    'CREATE TABLE posts (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, slug TEXT, n INTEGER DEFAULT 0 CHECK (n < 9), UNIQUE (tenant, slug))',
-  users:
-    'CREATE TABLE users (tenant TEXT NOT NULL, id INTEGER PRIMARY KEY, slug TEXT UNIQUE, n INTEGER DEFAULT 0 CHECK (n < 9))',
-};
-const TENANTS = ['ash', 'bell', 'corn', 'dune', 'elm', 'fir'];
-
-type Value = string | number | null;
-
-interface Statement {
-  readonly sql: string;
-  readonly args: readonly Value[];
-}
-
-function statementOf(random: Random): Statement {
-  const table = random.pick(['posts', 'users']);
-  const args: Value[] = [];
-  const value = (each: Value): string => {
-    if (typeof each === 'number' && random.chance(0.2)) return String(each);
-    args.push(each);
-    return '?';
-  };
-  const id = () => value(random.chance(0.1) ? String(1 + random.below(6)) : 1 + random.below(6));
-  const tenant = random.pick(TENANTS);
-  const row = () =>
-    `(${id()}, ${value(random.chance(0.7) ? tenant : random.pick(TENANTS))}, ${value(random.pick(['a', 'b', 'c', null]))}, ${value(random.below(10))})`;
-  const what = random.next();
-  if (what < 0.1) return { sql: `DELETE FROM ${table} WHERE id = ${1 + random.below(6)}`, args: [] };
-  if (what < 0.2)
-    return { sql: `UPDATE ${table} SET tenant = ? WHERE id = ?`, args: [tenant, 1 + random.below(6)] };
-  const rows = Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, row).join(', ');
-  const into = `INTO ${table} (id, tenant, slug, n) VALUES ${rows}`;
-  const returning = random.chance(0.5) ? ' RETURNING id, tenant, slug, n' : '';
-  if (what < 0.3) return { sql: `INSERT ${into}${returning}`, args };
-  const target = random.pick(['id', 'id', 'id', table === 'posts' ? 'tenant, slug' : 'slug']);
-  const clause = random.pick([
-    () => `INSERT OR IGNORE ${into}`,
-    () => `INSERT OR REPLACE ${into}`,
-    () => `INSERT ${into} ON CONFLICT DO NOTHING`,
-    () => `INSERT ${into} ON CONFLICT (${target}) DO NOTHING`,
-    () => `INSERT ${into} ON CONFLICT (${target}) DO UPDATE SET n = ${table}.n + excluded.n`,
-    () =>
-      `INSERT ${into} ON CONFLICT (${target}) DO UPDATE SET n = excluded.n, slug = excluded.slug WHERE excluded.n > 1`,
-  ])();
-  return { sql: `${clause}${returning}`, args };
-}
 
 function runPlain(plain: DatabaseSync, { sql, args }: Statement): { rows: unknown[][] } | { error: string } {
   plain.exec('BEGIN');
@@ -207,11 +160,6 @@ describe('an upsert by id', () => {
     const { status, json } = await cluster.ask(sql);
     expect([status, json.error.message]).toEqual([400, expect.stringMatching(message)]);
     const tx = await cluster.begin();
-    const within = await tx.send(UPSERT, [1, 'ash', 'a']);
-    expect([within.status, within.json.error.message]).toEqual([
-      400,
-      expect.stringContaining('outside of interactive transactions'),
-    ]);
     expect(
       (
         await tx.send(

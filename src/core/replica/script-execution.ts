@@ -83,7 +83,7 @@ export function spreadOf(replica: Replica, statement: WireStatement, looked = fa
   const reach = reachOfStatements(replica, [statement], looked);
   if (reach.staged.size > 0 && !looked)
     throw new AtollError('bad-request', 'rows in the way of it are to be looked for');
-  return reach.indexes || reach.movable.size > 0 ? reach : null;
+  return reach.indexes || reach.movable.size > 0 || reach.staged.size > 0 ? reach : null;
 }
 
 /** What a statement has changed. */

@@ -82,7 +82,7 @@ export function evaluate(
   const taken: number[][] = [];
   const visitors = part.visitors === undefined ? null : readVisitors(replica, part.visitors);
   const { ids = [] } = part;
-  const claims = ids.length === 0 ? null : new Claims(replica, ids, { script: script.name });
+  const claims = ids.length === 0 ? null : new Claims(replica, ids, { script: script.name, visitors });
   const reach = spreads && !read ? spreadOf(replica, statement, visitors !== null) : null;
   const run = () =>
     attempt(

@@ -3,7 +3,6 @@ import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
-import { givesIds } from '../../core/plan/given-ids.ts';
 import { quoteName } from '../../core/sqlite/quote.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
@@ -29,13 +28,13 @@ import { copiesIn } from '../reference-order.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
 import { logIfSlow } from '../slow.ts';
-import { otherPartitions, ringFor } from '../spread.ts';
+import { otherPartitions, ringFor, ringOf } from '../spread.ts';
 import { placeOfStage, soughtBy } from '../staged.ts';
 import { type Looking, stagedPlan } from '../staged-together.ts';
 import { transactionReply } from '../transact.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
-import { visitorsWithin } from './visitors.ts';
+import { type Found, visitorsWithin } from './visitors.ts';
 
 /** `POST /v1/transactions/{id}/query` */
 export async function queryInteractive(call: Call): Promise<Response> {
@@ -61,10 +60,10 @@ async function runStatement(addressee: Addressed, request: StatementRequest): Pr
   }
   if (step.kind === 'run' && looking !== undefined) {
     const { seq: _, ...rest } = request;
-    const visitors = await visitorsWithin(transaction.known, looking, (statement) =>
+    const { visitors, met } = await visitorsWithin(transaction.known, looking, (statement) =>
       runStatement(transaction, { ...rest, seq: undefined, statement }),
     );
-    step = { ...step, parts: step.parts.map((part) => ({ ...part, visitors })) };
+    step = lookingEverywhere(transaction.known, looking, step, { visitors, met });
   }
   const { known } = transaction;
   const { seq, statement, demand } = request;
@@ -132,7 +131,8 @@ function planStep(transaction: Addressed, { statement, demand }: StatementReques
     const looking = lookingOf(known, planned);
     const parts = partsOf(transaction, planned, looking);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
-    const ring = ringFor(known, [planned]);
+    // Rows that are looked for come from anywhere, and go back there.
+    const ring = looking === undefined ? ringFor(known, [planned]) : ringOf(known);
     const step: InteractiveStep = {
       kind: 'run',
       system,
@@ -169,7 +169,6 @@ function savepointOf({ plan, parsed: { statement } }: Planned): InteractiveStep 
 function lookingOf(known: KnownNetwork, each: Planned): Looking | undefined {
   const plan = stagedPlan(each);
   if (plan === null) return undefined;
-  if (givesIds(plan, each.args)) throw unsupported('a conflict clause beside ids that are given');
   const place = placeOfStage(known, each, plan, null, Date.now());
   return { each, plan, place, sought: soughtBy(known, each, plan, place) };
 }
@@ -187,8 +186,25 @@ function partsOf(transaction: Addressed, planned: Planned, looking: Looking | un
     statement,
     ...(placed.length > 1 && { answerBytesMax: share }),
   }));
-  const claims = claimsOf(known, [planned]);
+  // What looks for rows in its way claims the ids that it has not met.
+  const claims = looking === undefined ? claimsOf(known, [planned]) : null;
   return claims === null ? parts : withLooking(known, parts, claims);
+}
+
+/** With what was found in its way; all partitions are asked for ids that were not. */
+function lookingEverywhere(
+  known: KnownNetwork,
+  { each, place }: Looking,
+  step: InteractiveStep & { readonly kind: 'run' },
+  { visitors, met }: Found,
+): InteractiveStep {
+  const parts = step.parts.map((part) => ({ ...part, visitors }));
+  try {
+    const claims = claimsOf(known, [each], { places: new Map([[each, place]]), met });
+    return { ...step, parts: claims === null ? parts : withLooking(known, parts, claims) };
+  } catch (error) {
+    return refused(error);
+  }
 }
 
 /** Behind the parts that give ids, those of all other partitions, which are to have none of them. */

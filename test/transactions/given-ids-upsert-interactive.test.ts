@@ -1,0 +1,141 @@
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { Random } from '../harness/random.ts';
+import { QuietCluster } from '../simulation/quiet-cluster.ts';
+import { statementOf, TABLES, TENANTS } from './upserts-by-id.ts';
+
+/** Upserts, OR IGNORE and REPLACE that give ids, in interactive transactions. */
+
+const sorted = (rows: readonly unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
+const seeds = (process.env.UPSERT_SEEDS ?? '1-3').split('-').map(Number);
+
+/** A statement that fails undoes itself alone. */
+function within(
+  plain: DatabaseSync,
+  sql: string,
+  args: readonly (string | number | null)[],
+): unknown[][] | string {
+  plain.exec('SAVEPOINT one');
+  try {
+    const rows = plain.prepare(sql).all(...args);
+    plain.exec('RELEASE one');
+    return rows.map((row) => Object.values(row));
+  } catch (error) {
+    plain.exec('ROLLBACK TO one; RELEASE one');
+    return (error as Error).message;
+  }
+}
+
+test('do what they do in SQLite, each seeing what was done before', async () => {
+  const seen = { ok: 0, constraint: 0, refused: 0, commits: 0 };
+  for (let seed = seeds[0] ?? 1; seed <= (seeds[1] ?? 1); seed++) {
+    const random = new Random(seed);
+    const tables = Object.values(TABLES);
+    const cluster = await QuietCluster.open(
+      seed,
+      3,
+      tables.map((sql) => `${sql} PARTITION BY (tenant)`),
+    );
+    const plain = new DatabaseSync(':memory:');
+    for (const sql of tables) plain.exec(sql);
+    for (let round = 0; round < 14; round++) {
+      const history: string[] = [];
+      const tx = await cluster.begin();
+      plain.exec('BEGIN');
+      for (let i = 0; i < 1 + random.below(6); i++) {
+        const { sql, args } = statementOf(random);
+        const { status, json } = await tx.send(sql, args);
+        const code = status === 200 ? 'ok' : json.error.code;
+        history.push(`${sql} ${JSON.stringify(args)} → ${code} ${json.error?.message ?? ''}`);
+        const text = `seed ${seed}, transaction ${round}\n${history.join('\n')}`;
+        if (code !== 'ok' && code !== 'constraint') {
+          expect(['unsupported', 'needs-global-index'], text).toContain(code);
+          seen.refused++;
+          continue;
+        }
+        seen[code as 'ok' | 'constraint']++;
+        const wanted = within(plain, sql, args);
+        expect(code, `${text}\n${JSON.stringify(wanted)}`).toBe(
+          typeof wanted === 'string' ? 'constraint' : 'ok',
+        );
+        if (typeof wanted !== 'string') expect(sorted(json.rows), text).toEqual(sorted(wanted));
+      }
+      const text = `seed ${seed}, transaction ${round}\n${history.join('\n')}`;
+      if (random.chance(0.8)) {
+        const { status, json } = await tx.commit();
+        expect([status, json.error], text).toEqual([200, undefined]);
+        plain.exec('COMMIT');
+        seen.commits++;
+      } else plain.exec('ROLLBACK');
+      for (const table of Object.keys(TABLES)) {
+        const select = `SELECT id, tenant, slug, n FROM ${table} ORDER BY id`;
+        const there = plain
+          .prepare(select)
+          .all()
+          .map((row) => Object.values(row));
+        expect(await cluster.rows(select), text).toEqual(there);
+      }
+    }
+    await cluster.checkIndexes();
+    plain.close();
+  }
+  if (process.env.UPSERT_SEEDS !== undefined) process.stderr.write(`${JSON.stringify(seen)}\n`);
+  expect(seen.ok).toBeGreaterThan(50);
+  expect(seen.constraint).toBeGreaterThan(10);
+  expect(seen.commits).toBeGreaterThan(20);
+}, 120_000);
+
+describe('an upsert by id in a transaction', () => {
+  const UPSERT =
+    'INSERT INTO posts (id, tenant, slug, n) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1';
+  const open = () => QuietCluster.open(3, 4, [`${TABLES.posts} PARTITION BY (tenant)`]);
+
+  test('conflicts where another one has made, changed or deleted the row meanwhile', async () => {
+    const cluster = await open();
+    const others: readonly (readonly [string, unknown[]])[] = [
+      [UPSERT, [1, 'bell', 'b']],
+      [UPSERT, [1, 'corn', 'c']],
+      ['DELETE FROM posts WHERE id = 1', []],
+      ['INSERT INTO posts (id, tenant, n) VALUES (1, ?, 5)', ['dune']],
+      ['UPDATE posts SET tenant = ? WHERE id = 1', ['elm']],
+    ];
+    for (const [sql, args] of others) {
+      const tx = await cluster.begin();
+      expect((await tx.send(UPSERT, [1, 'ash', 'a'])).status).toBe(200);
+      await cluster.query(sql, args);
+      const before = await cluster.rows('SELECT * FROM posts');
+      const { status, json } = await tx.commit();
+      expect([sql, status, json.error?.code]).toEqual([sql, 409, 'conflict']);
+      expect(await cluster.rows('SELECT * FROM posts')).toEqual(before);
+    }
+    await cluster.checkIndexes();
+  });
+
+  test('of many at the same time, those that commit have all counted', async () => {
+    const cluster = await open();
+    let committed = 0;
+    for (let round = 0; round < 5; round++) {
+      const open = await Promise.all([cluster.begin()]);
+      const more = [await cluster.begin(), await cluster.begin(), ...open];
+      for (const [i, tx] of more.entries())
+        expect((await tx.send(UPSERT, [1 + (round % 2), TENANTS[(i + round) % 6], `s${i}`])).status).toBe(
+          200,
+        );
+      for (const tx of more) if ((await tx.commit()).status === 200) committed++;
+    }
+    expect(committed).toBeGreaterThanOrEqual(5);
+    expect(await cluster.rows('SELECT sum(n), count(*) FROM posts')).toEqual([[committed, 2]]);
+  });
+
+  test('gives an id that is not generated later, and pays nothing for NULL', async () => {
+    const cluster = await open();
+    const tx = await cluster.begin();
+    for (const id of [1, 2, 3, null]) expect((await tx.send(UPSERT, [id, 'ash', `s${id}`])).status).toBe(200);
+    expect((await tx.send(UPSERT, [2, 'bell', 'x'])).json).toMatchObject({ rowsAffected: 1 });
+    expect((await tx.commit()).status).toBe(200);
+    for (const [i, tenant] of [...TENANTS, ...TENANTS].entries())
+      await cluster.query('INSERT INTO posts (tenant, slug) VALUES (?, ?)', [tenant, `t${i}`]);
+    expect(await cluster.rows('SELECT count(*), count(DISTINCT id) FROM posts')).toEqual([[16, 16]]);
+    expect(await cluster.rows('SELECT tenant, n FROM posts WHERE id = 2')).toEqual([['ash', 2]]);
+  });
+});
