@@ -62,7 +62,7 @@ export async function benchTransactions(cluster: BenchCluster, requests: number)
   });
 }
 
-function move(from: string, to: string): string {
+export function move(from: string, to: string): string {
   const sql = 'UPDATE accounts SET amount = amount + ? WHERE name = ?';
   return JSON.stringify({
     statements: [
@@ -73,7 +73,7 @@ function move(from: string, to: string): string {
 }
 
 /** Names of accounts, by the partition that has them. */
-async function accountsByPartition(cluster: BenchCluster): Promise<string[][]> {
+export async function accountsByPartition(cluster: BenchCluster): Promise<string[][]> {
   await cluster.query('CREATE TABLE accounts (name TEXT PRIMARY KEY, amount INTEGER)');
   const homes = new Map<number, string[]>();
   for (let i = 0; [...homes.values()].filter((names) => names.length >= ACCOUNTS).length < 4; i++) {

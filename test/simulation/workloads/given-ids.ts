@@ -102,7 +102,6 @@ function unlessThere(random: Random, row: number, value: number): Operation<Uniq
   const clause = random.pick(['DO NOTHING', 'DO UPDATE SET post = posts.post']);
   return {
     path: '/v1/query',
-    alone: true,
     body: {
       sql: `INSERT INTO posts (id, tenant, post) VALUES (?, ?, ?) ON CONFLICT (id) ${clause} RETURNING post`,
       args: [value, random.pick(TENANTS), row],

@@ -1,0 +1,136 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startBenchCluster, TOKEN } from './http/cluster.ts';
+import { runLoad } from './http/load.ts';
+import { accountsByPartition, move } from './http/transactions.ts';
+
+/**
+ * `node bench/cpu.ts [--rounds N]`: how much CPU time of workerd a request takes, beside a bare object's, and a transfer beside a batch. The machine's
+ * pauses only ever add to it: so of many short rounds, the sides in turn, the tenth least counts. Linux: from /proc.
+ */
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '40' } } });
+const ROUNDS = Number(values.rounds);
+/** Of each side in each round. */
+const REQUESTS = 250;
+const WARM_UP = 1_500;
+const TENANTS = 1_000;
+
+interface Side {
+  readonly name: string;
+  readonly path: string;
+  readonly connections: number;
+  readonly body: (index: number) => string;
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'atoll-bench-cpu-'));
+const before = new Set(await workers());
+const cluster = await startBenchCluster(4, directory);
+try {
+  const [worker] = (await workers()).filter((pid) => !before.has(pid));
+  if (worker === undefined) throw new Error('no workerd was started by this process');
+  const measured = new Map<string, number>();
+  for (const sides of await pairs()) {
+    for (const [name, microseconds] of await measure(worker, sides)) measured.set(name, microseconds);
+    const [one, other] = sides.map(({ name }) => ({ name, cost: measured.get(name) ?? 0 }));
+    if (one === undefined || other === undefined) continue;
+    console.log(
+      `${other.name.padEnd(20)} ${other.cost.toFixed(0).padStart(6)} µs   ${one.name.padEnd(20)} ${one.cost.toFixed(0).padStart(6)} µs   ${(one.cost / other.cost).toFixed(2)} of it`,
+    );
+  }
+} finally {
+  await cluster.stop();
+  await rm(directory, { recursive: true, force: true });
+}
+
+async function pairs(): Promise<readonly (readonly Side[])[]> {
+  await cluster.query(
+    'CREATE TABLE users (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER) PARTITION BY (tenant)',
+  );
+  await cluster.query('CREATE INDEX users_tenant ON users (tenant)');
+  const read = (index: number) =>
+    JSON.stringify({
+      sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
+      args: [`t${index % TENANTS}`],
+    });
+  const insert = (tenants: string) => (index: number) =>
+    JSON.stringify({
+      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
+      args: [`${tenants}${index}`, `name ${index}`, index % 90],
+    });
+  for (const path of ['/bare', '/v1/query'])
+    await load({ path, connections: 64, body: insert('t') }, TENANTS);
+  const beside = (what: string, body: Side['body']) =>
+    [
+      { name: `${what}: bare`, path: '/bare', connections: 64, body },
+      { name: `${what}: Atoll`, path: '/v1/query', connections: 64, body },
+    ] as const;
+  const [first = [], second = []] = await accountsByPartition(cluster);
+  const at = (names: readonly string[], index: number): string => names[index % names.length] as string;
+  return [
+    beside('read', read),
+    beside('insert', insert('u')),
+    [
+      {
+        name: 'batch in one',
+        path: '/v1/batch',
+        connections: 16,
+        body: (i) => move(at(first, i), at(first, i + 1)),
+      },
+      {
+        name: 'transfer over two',
+        path: '/v1/batch',
+        connections: 16,
+        body: (i) => move(at(first, i), at(second, i + 1)),
+      },
+    ],
+  ];
+}
+
+async function measure(worker: string, sides: readonly Side[]): Promise<Map<string, number>> {
+  const costs = new Map<string, number[]>(sides.map(({ name }) => [name, []]));
+  for (const side of sides) await load(side, WARM_UP);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+      const start = await cpuMicroseconds(worker);
+      await load(side, REQUESTS, WARM_UP + round * REQUESTS);
+      costs.get(side.name)?.push(((await cpuMicroseconds(worker)) - start) / REQUESTS);
+    }
+  }
+  return new Map([...costs].map(([name, each]) => [name, tenthLeast(each)]));
+}
+
+function load({ path, connections, body }: Omit<Side, 'name'>, requests: number, from = 0) {
+  const url = new URL(cluster.url + path);
+  return runLoad({ url, connections, requests, token: TOKEN, body: (index) => body(from + index) });
+}
+
+function tenthLeast(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 10)] ?? Number.NaN;
+}
+
+/** This process's own. */
+async function workers(): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const own = await Promise.all(
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+      const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+      return stat.includes('(workerd)') && parent === String(process.pid) ? pid : null;
+    }),
+  );
+  return own.filter((pid) => pid !== null);
+}
+
+/** Of all its threads: https://www.kernel.org/doc/html/latest/scheduler/sched-stats.html#proc-pid-schedstat, nanoseconds. */
+async function cpuMicroseconds(pid: string): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const times = await Promise.all(
+    threads.map(async (thread) => {
+      const text = await readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').catch(() => '0');
+      return Number(text.split(' ')[0]);
+    }),
+  );
+  return times.reduce((sum, each) => sum + each, 0) / 1_000;
+}
