@@ -155,7 +155,7 @@ export class Database {
   }
 
   /** Sends a message; the answer may be anything, its body is not read. What the transport throws is thrown: see {@link deliver}. */
-  async call(
+  call(
     partition: PartitionId,
     type: string,
     body: string | Uint8Array,

@@ -1,3 +1,4 @@
+import type { PartitionId } from '../base/brand.ts';
 import { EXPLAIN_COLUMNS, explainPlan } from '../core/plan/explain.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
@@ -86,7 +87,10 @@ async function runPlanned(
       const asked = readsPast(request.demand, planned)
         ? await readingPast(session, known, request, planned)
         : request;
-      return await dispatch(session, known, asked, keyed, planned);
+      const direct = directHome(known, asked, keyed, planned);
+      return await (direct === null
+        ? dispatch(session, known, asked, keyed, planned)
+        : executeAt(session, known, asked, planned, direct));
     } catch (error) {
       if (error instanceof PlanRefusal && !newest) {
         // Another router may have changed the schema since: ask before refusing.
@@ -137,6 +141,36 @@ function plan({ database, principal }: Session, known: KnownNetwork, request: Cl
   return planned;
 }
 
+/** Where one statement runs as it is, without more; else null. Nearly every request is such a one, and takes the short way. */
+function directHome(
+  known: KnownNetwork,
+  { shape, page }: ClientRequest,
+  keyed: KeyedRequest | null,
+  planned: readonly Planned[],
+): PartitionId | null {
+  const [only] = planned;
+  if (only === undefined || shape !== 'query' || keyed !== null || page !== null) return null;
+  const { plan } = only;
+  if (plan.kind !== 'route' || spreads(plan) || stagedPlan(only) !== null) return null;
+  return claimsOf(known, planned) === null ? homeOf(known, planned, null) : null;
+}
+
+/** In one partition, which answers the client. */
+function executeAt(
+  { database, context }: Session,
+  known: KnownNetwork,
+  { shape, demand }: ClientRequest,
+  planned: readonly Planned[],
+  partition: PartitionId,
+  keyed: KeyedRequest | null = null,
+): Promise<Response> {
+  const read = planned.every(({ plan }) => neededRole(plan) === 'read');
+  const statements = planned.map(({ statement }) => statement);
+  const work = { partition, shape, read, statements, demand, whole: true } as const;
+  if (keyed === null || read) return executeIn(database, known, work, context);
+  return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
+}
+
 /** @throws PlanRefusal before anything is sent */
 async function dispatch(
   session: Session,
@@ -185,14 +219,8 @@ async function dispatch(
   }
   const home = homeOf(known, planned, keyed?.token ?? null);
   const claims = claimsOf(known, planned) !== null;
-  if (home !== null && !claims && !planned.some(({ plan }) => spreads(plan))) {
-    const { database, context } = session;
-    const { shape, demand } = request;
-    const statements = planned.map(({ statement }) => statement);
-    const work = { partition: home, shape, read: !writes, statements, demand, whole: true };
-    if (keyed === null || !writes) return executeIn(database, known, work, context);
-    return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
-  }
+  if (home !== null && !claims && !planned.some(({ plan }) => spreads(plan)))
+    return executeAt(session, known, request, planned, home, keyed);
   if (claims && request.atomicity === 'partition') throw new PlanRefusal('needs-global-index', CLAIMS);
   if (request.atomicity === 'partition' && request.demand.past === null)
     return executePartial(session, known, request, planned);

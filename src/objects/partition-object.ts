@@ -32,7 +32,7 @@ export class PartitionObject extends DurableObject<ObjectEnvironment> {
     this.#sockets = new LinkSockets(ctx, this.#server.links);
   }
 
-  override async fetch(request: Request): Promise<Response> {
+  override fetch(request: Request): Promise<Response> | Response {
     if (request.url.endsWith('/link') && request.headers.get('upgrade') === 'websocket')
       return this.#sockets.accept();
     return this.#server.fetch(request);

@@ -37,17 +37,14 @@ import { IndexFill } from './index-fill.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
 import { networkReply } from './network-reply.ts';
-import { REPLY_MS } from './patience.ts';
 import type { Settled } from './prepare-here.ts';
 import { errorResponse, JSON_HEADERS, outcomeResponse } from './response.ts';
 import { RestoreDesk } from './restore-desk.ts';
+import { type Settling, settling } from './settling.ts';
 import { statusOf } from './status.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TransactionDesk } from './transaction-desk.ts';
 import { Transactions } from './transactions.ts';
-
-/** How long a write waits for a schema change before it asks how the change ended, ms (chosen). */
-const HOLD_POLL_MS = 200;
 
 /**
  * One partition, on whatever host leads it: takes messages, and has its Replica do the work synchronously. Requests and responses
@@ -67,6 +64,7 @@ export class PartitionServer {
   readonly #transactions: Transactions;
   readonly #desk: TransactionDesk;
   readonly #locks: LockWaits;
+  readonly #settle: Settling;
   #registry: HostRegistry | null = null;
   #replica: Replica | null;
   #system: System | null = null;
@@ -83,6 +81,7 @@ export class PartitionServer {
     this.#locks = new LockWaits(() => this.#here, surroundings.pause);
     this.#feed = new FeedFollower(() => this.#here, surroundings, this.#locks);
     this.#foreignKeys = new ForeignKeys(surroundings);
+    this.#settle = settling(() => this.#here, this.#feed, this.#locks, this.#foreignKeys);
     this.#replica = this.#sealing(Replica.open(port));
     if (this.#replica?.isSystem) this.#serveSystem(System.open(this.#replica));
     else if (this.#replica !== null) this.#feed.copies.start(this.#replica);
@@ -207,16 +206,19 @@ export class PartitionServer {
     return this.#links;
   }
 
-  async fetch(request: Request): Promise<Response> {
+  fetch(request: Request): Promise<Response> {
     const { headers, url } = request;
     const version = headers.get(RPC_HEADER);
-    if (!isSpoken(version)) return errorResponse(unspoken(version));
+    if (!isSpoken(version)) return Promise.resolve(errorResponse(unspoken(version)));
     if (this.#replica?.locks.isEmpty === false) this.#feed.copies.check();
     // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
-    if (url.endsWith('/execute'))
-      return this.#execute(request).catch((error: unknown) => this.#failed(error));
+    if (url.endsWith('/execute')) return this.#execute(request);
     if (url.endsWith('/certify'))
       return this.#certify(request).catch((error: unknown) => this.#failed(error));
+    return this.#routed(request);
+  }
+
+  async #routed(request: Request): Promise<Response> {
     const response: Response = await this.#router.fetch(request);
     // Whatever it was, it may have added to the log.
     this.#links.shipper.grown();
@@ -238,10 +240,25 @@ export class PartitionServer {
 
   // --- Executing -----------------------------------------------------------------------------------------
 
+  /** In as few turns of the queue as it may: nearly all messages come by here. */
   async #execute(incoming: Request): Promise<Response> {
-    const request = (await incoming.json()) as ExecuteRequest;
-    const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
-    return this.#answer(incoming, written, () => this.#attempt(request));
+    try {
+      const request = (await incoming.json()) as ExecuteRequest;
+      // A read of the past may add an entry.
+      const isRead = request.read && request.asOf === undefined;
+      const first = isRead && !this.#foreignKeys.off ? this.#read(request) : null;
+      if (first?.kind === 'done') return outcomeResponse(first, incoming);
+      const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
+      return await this.#answer(incoming, written, async () =>
+        isRead ? this.#read(request) : this.#queue.run(this.#here.work(request)),
+      );
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #read(request: ExecuteRequest): ExecuteOutcome {
+    return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
   }
 
   async #answered(incoming: Request): Promise<Response> {
@@ -276,46 +293,16 @@ export class PartitionServer {
     const deadline = Number(incoming.headers.get(DEADLINE_HEADER));
     const coordinator = this.#coordinator;
     if (coordinator === null || written === null)
-      return outcomeResponse(await this.#settled(attempt, deadline), incoming);
+      return outcomeResponse(await this.#settle(attempt, deadline), incoming);
     return coordinator.references.whileFrozen(written, deadline, async (freeze) => {
-      const outcome = await this.#settled(attempt, deadline);
+      const outcome = await this.#settle(attempt, deadline);
       if (outcome.kind === 'done') await coordinator.delivered(freeze);
       return outcomeResponse(outcome, incoming);
     });
   }
 
-  /** Repeats what waits, until the deadline; an outcome that is none. */
-  async #settled(attempt: () => Promise<ExecuteOutcome>, deadline: number): Promise<Settled> {
-    if (this.#foreignKeys.off) await this.#foreignKeys.back();
-    for (;;) {
-      const followed = this.#here.systemIndex;
-      const outcome = await attempt();
-      if (outcome.kind !== 'behind' && outcome.kind !== 'held' && outcome.kind !== 'locked') return outcome;
-      const patience = deadline - Date.now() - REPLY_MS;
-      if (outcome.kind === 'locked') {
-        if (patience <= 0)
-          throw new AtollError('busy', 'waited too long for transactions that came first; try again');
-        this.#feed.copies.check();
-        await this.#locks.wait(outcome.holders, patience);
-        continue;
-      }
-      if (patience <= 0) throw new AtollError('busy', 'a schema change is being decided; try again');
-      if (outcome.kind === 'held')
-        await this.#feed.askFate(outcome.proposal, Math.min(patience, HOLD_POLL_MS));
-      // What it was behind may have come while the attempt's group went to disk.
-      else if (!(await this.#feed.catchUp()) && this.#here.systemIndex === followed)
-        throw new AtollError('stale', 'the request names a schema that is not there');
-    }
-  }
-
   #perform(work: Work, deadline: number): Promise<Settled> {
-    return this.#settled(() => this.#queue.run(work), deadline);
-  }
-
-  async #attempt(request: ExecuteRequest): Promise<ExecuteOutcome> {
-    // A read of the past may add an entry.
-    if (!request.read || request.asOf !== undefined) return this.#queue.run(this.#here.work(request));
-    return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
+    return this.#settle(() => this.#queue.run(work), deadline);
   }
 
   // --- Creation ------------------------------------------------------------------------------------------
