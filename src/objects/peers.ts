@@ -17,7 +17,7 @@ export class ObjectPeers implements Peers {
     this.#transport = new DurableObjectTransport(namespace);
   }
 
-  call<Answer>(
+  async call<Answer>(
     database: string,
     partition: PartitionId,
     type: string,

@@ -10,6 +10,7 @@ import {
   type InteractiveBegun,
   type InteractiveCommitted,
   type InteractiveMessage,
+  type InteractiveReply,
   type InteractiveStatement,
   type InteractiveStep,
   type ScriptFate,
@@ -72,16 +73,19 @@ export class Keeper {
   }
 
   /** @throws AtollError whose detail says whether the transaction goes on */
-  async statement(message: InteractiveStatement, deadline: number): Promise<InteractiveAnswer> {
+  async statement(message: InteractiveStatement, deadline: number): Promise<InteractiveReply> {
     const transaction = this.#find(message);
-    return this.#within(transaction, message, async () => {
-      const { seq, hash, step } = message;
-      const repeated = transaction.repeated(seq, hash);
-      if (repeated !== null) return repeated;
+    return this.#within(transaction, message, async (): Promise<InteractiveReply> => {
+      const { seq, hash, step, lookingFor } = message;
+      const asked = lookingFor ?? { seq, hash };
+      // Before anything is read for it: a repeat would find what it has done itself.
+      const answer = transaction.repeated(asked.seq, asked.hash);
+      if (answer !== null) return lookingFor === undefined ? answer : { kind: 'repeated', answer };
+      if (lookingFor !== undefined) return this.#take(transaction, message, step, deadline);
       transaction.count();
-      const answer = await this.#take(transaction, message, step, deadline);
-      if (seq !== undefined) transaction.answered(seq, hash, answer, this.#answerRoom());
-      return answer;
+      const taken = await this.#take(transaction, message, step, deadline);
+      if (seq !== undefined) transaction.answered(seq, hash, taken, this.#answerRoom());
+      return taken;
     });
   }
 

@@ -53,6 +53,14 @@ export interface InteractiveStatement extends InteractiveMessage {
   /** Tells a repeat from another statement under the same number. */
   readonly hash: string;
   readonly step: InteractiveStep;
+  /** Of a read of rows in the way of another statement, which follows: it is none of the client's own. */
+  readonly lookingFor?: StatementName;
+}
+
+/** As the client numbers it, if it does. */
+export interface StatementName {
+  readonly seq?: number;
+  readonly hash: string;
 }
 
 export type InteractiveStep =
@@ -101,6 +109,11 @@ export type InteractiveAnswer =
   /** In the order of the parts: each partition's answer to a batch of one, JSON text. None of savepoints. */
   | { readonly kind: 'answers'; readonly replies: readonly string[] }
   | { readonly kind: 'error'; readonly error: WireError };
+
+/** `repeated`: the statement that is looked for has this answer already. */
+export type InteractiveReply =
+  | InteractiveAnswer
+  | { readonly kind: 'repeated'; readonly answer: InteractiveAnswer };
 
 export interface InteractiveCommitted {
   readonly partitions: readonly PartitionId[];

@@ -4,6 +4,7 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
+ * - 8: reads of an interactive transaction that look for rows in the way of a statement say so.
  * - 7: schema changes that rebuild tables with their rows.
  * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it; interactive
  *   transactions write reference tables.
@@ -15,7 +16,7 @@ import { AtollError } from './error.ts';
  * - 2: transactions over partitions, reads of the past, idempotency keys.
  * - 1: first version.
  */
-export const RPC_VERSION = 7;
+export const RPC_VERSION = 8;
 
 /** Followers of this version and later apply the entries of rebuilds; others take a snapshot behind them. */
 export const REBUILDS_SINCE = 7;

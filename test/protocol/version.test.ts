@@ -43,8 +43,8 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "9f9fa7f74d042a9e",
-        "version": 7,
+        "hash": "bdb800195ee2a292",
+        "version": 8,
       }
     `);
   });

@@ -138,4 +138,53 @@ describe('an upsert by id in a transaction', () => {
     expect(await cluster.rows('SELECT count(*), count(DISTINCT id) FROM posts')).toEqual([[16, 16]]);
     expect(await cluster.rows('SELECT tenant, n FROM posts WHERE id = 2')).toEqual([['ash', 2]]);
   });
+
+  describe('that is numbered', () => {
+    const numbered = async (cluster: QuietCluster) => {
+      const { id } = (await cluster.post('/v1/transactions', {})).json;
+      const path = `/v1/transactions/${id}`;
+      return {
+        send: (sql: string, args: readonly unknown[], seq?: number) =>
+          cluster.post(`${path}/query`, { sql, args, ...(seq !== undefined && { seq }) }),
+        commit: () => cluster.post(`${path}/commit`, {}),
+      };
+    };
+
+    test('answers a repeat as it did, without looking at what it has done itself', async () => {
+      const cluster = await QuietCluster.open(3, 8, [`${TABLES.posts} PARTITION BY (tenant)`]);
+      const tx = await numbered(cluster);
+      const rows = TENANTS.map((_, i) => `(${i + 1}, ?, ?)`).join(', ');
+      const args = TENANTS.flatMap((tenant) => [tenant, tenant.repeat(120_000)]);
+      const sql = `INSERT OR IGNORE INTO posts (id, tenant, slug) VALUES ${rows}`;
+      for (let i = 0; i < 3; i++) {
+        const { status, json } = await tx.send(sql, args, 1);
+        expect([status, json.error, json.rowsAffected]).toEqual([200, undefined, 6]);
+      }
+      expect((await tx.commit()).status).toBe(200);
+      expect(await cluster.rows('SELECT count(*) FROM posts')).toEqual([[6]]);
+    });
+
+    test('is one statement, however often it is sent and whatever it looks for', async () => {
+      const cluster = await open();
+      const tx = await numbered(cluster);
+      for (let i = 0; i < 997; i++) await tx.send('SELECT 1', []);
+      for (let i = 0; i < 3; i++) expect((await tx.send(UPSERT, [1, 'ash', 'a'], 1)).status).toBe(200);
+      expect((await tx.send(UPSERT, [1, 'bell', 'a'], 2)).status).toBe(200);
+      expect((await tx.send('SELECT 1', [])).status).toBe(200);
+      expect((await tx.send(UPSERT, [1, 'bell', 'a'], 3)).json.error.message).toContain('1000 statements');
+      expect((await tx.commit()).status).toBe(200);
+      expect(await cluster.rows('SELECT n FROM posts')).toEqual([[2]]);
+    }, 60_000);
+
+    test('wrongly is refused, and has read nothing', async () => {
+      const cluster = await open();
+      const tx = await numbered(cluster);
+      expect((await tx.send(UPSERT, [1, 'ash', 'a'], 5)).status).toBe(400);
+      await cluster.query(UPSERT, [1, 'bell', 'b']);
+      expect((await tx.send(UPSERT, [1, 'corn', 'a'], 1)).status).toBe(200);
+      expect((await tx.send(UPSERT, [2, 'corn', 'a'], 1)).json.error.message).toContain('another statement');
+      expect((await tx.commit()).status).toBe(200);
+      expect(await cluster.rows('SELECT tenant, n FROM posts')).toEqual([['bell', 2]]);
+    });
+  });
 });

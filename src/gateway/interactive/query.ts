@@ -9,8 +9,10 @@ import type { WireStatement } from '../../protocol/execute.ts';
 import {
   type InteractiveAnswer,
   type InteractivePart,
+  type InteractiveReply,
   type InteractiveStatement,
   type InteractiveStep,
+  type StatementName,
   wireError,
 } from '../../protocol/interactive.ts';
 import { parseJson } from '../../protocol/json-text.ts';
@@ -48,7 +50,12 @@ export async function queryInteractive(call: Call): Promise<Response> {
   }
 }
 
-async function runStatement(addressee: Addressed, request: StatementRequest): Promise<Response> {
+/** `lookingFor`: of a read of rows in the way of that statement. @throws RepeatedStatement */
+async function runStatement(
+  addressee: Addressed,
+  request: StatementRequest,
+  lookingFor?: StatementName,
+): Promise<Response> {
   refuseForeignSession(addressee.known, request.demand);
   let transaction = addressee;
   let { planned, step, looking } = planStep(transaction, request);
@@ -60,19 +67,46 @@ async function runStatement(addressee: Addressed, request: StatementRequest): Pr
   }
   if (step.kind === 'run' && looking !== undefined) {
     const { seq: _, ...rest } = request;
-    const { visitors, met } = await visitorsWithin(transaction.known, looking, (statement) =>
-      runStatement(transaction, { ...rest, seq: undefined, statement }),
-    );
-    step = lookingEverywhere(transaction.known, looking, step, { visitors, met });
+    const own = { hash: hashOf(request.statement), ...(request.seq !== undefined && { seq: request.seq }) };
+    try {
+      const found = await visitorsWithin(transaction.known, looking, (statement) =>
+        runStatement(transaction, { ...rest, seq: undefined, statement }, own),
+      );
+      step = lookingEverywhere(transaction.known, looking, step, found);
+    } catch (error) {
+      if (!(error instanceof RepeatedStatement)) throw error;
+      return shown(transaction, request, planned, step, error.answer);
+    }
   }
-  const { known } = transaction;
-  const { seq, statement, demand } = request;
+  const { seq, statement } = request;
   const message: InteractiveStatement = {
     ...messageTo(transaction, request),
     hash: seq === undefined ? '' : hashOf(statement),
     step,
+    ...(lookingFor !== undefined && { lookingFor }),
   };
-  const answer = await askKeeper<InteractiveAnswer>(transaction, 'interactive-statement', message, READ);
+  const reply = await askKeeper<InteractiveReply>(transaction, 'interactive-statement', message, READ);
+  if (reply.kind === 'repeated') throw new RepeatedStatement(reply.answer);
+  return shown(transaction, request, planned, step, reply);
+}
+
+/** Instead of the rows in the way of a statement: it was answered before. */
+class RepeatedStatement {
+  readonly answer: InteractiveAnswer;
+
+  constructor(answer: InteractiveAnswer) {
+    this.answer = answer;
+  }
+}
+
+/** What the client is told of a statement. @throws AtollError that the keeper has answered */
+function shown(
+  { known }: Addressed,
+  { seq, demand }: StatementRequest,
+  planned: Planned | null,
+  step: InteractiveStep,
+  answer: InteractiveAnswer,
+): Response | Promise<Response> {
   if (answer.kind === 'error') {
     const { code, message: text, detail } = answer.error;
     // `seq`: what was answered under it will not be answered otherwise.
@@ -88,12 +122,12 @@ async function runStatement(addressee: Addressed, request: StatementRequest): Pr
   // What has only looked for ids has nothing to say.
   const own = step.parts.filter((part) => !isLooking(part));
   const work = own.map((part) => [part.partition, [{ index: 0, statement: part.statement }]] as const);
-  const shown = { shape: 'query', demand, consistency: 'at-commit' } as const;
+  const asked = { shape: 'query', demand, consistency: 'at-commit' } as const;
   const replies = own.map(({ partition }, index) => ({
     partition,
     reply: answer.replies[index] ?? '',
   }));
-  return transactionReply(known, shown, [planned], work, replies);
+  return transactionReply(known, asked, [planned], work, replies);
 }
 
 /** The answer to what changes nothing by itself. */
