@@ -5,15 +5,16 @@ import { parseArgs } from 'node:util';
 import { startBenchCluster, TOKEN } from './http/cluster.ts';
 import { runLoad } from './http/load.ts';
 import { accountsByPartition, move } from './http/transactions.ts';
+import { median } from './report.ts';
 
 /**
- * `node bench/cpu.ts [--rounds N]`: how much CPU time of workerd a request takes, beside a bare object's, and a transfer beside a batch. The machine's
- * pauses only ever add to it: so of many short rounds, the sides in turn, the tenth least counts. Linux: from /proc.
+ * `node bench/cpu.ts [--rounds N]`: how much CPU time of workerd a request takes, beside a bare object's, and a transfer beside a batch, in many short rounds, the sides in turn.
+ * What disturbs only ever adds to it: so the tenth least is shown. A ratio is the median of those of neighbouring rounds, which a slow spell meets alike. Linux: from /proc.
  */
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '40' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '80' } } });
 const ROUNDS = Number(values.rounds);
 /** Of each side in each round. */
-const REQUESTS = 250;
+const REQUESTS = 150;
 const WARM_UP = 1_500;
 const TENANTS = 1_000;
 
@@ -30,21 +31,27 @@ const cluster = await startBenchCluster(4, directory);
 try {
   const [worker] = (await workers()).filter((pid) => !before.has(pid));
   if (worker === undefined) throw new Error('no workerd was started by this process');
-  const measured = new Map<string, number>();
-  for (const sides of await pairs()) {
-    for (const [name, microseconds] of await measure(worker, sides)) measured.set(name, microseconds);
-    const [one, other] = sides.map(({ name }) => ({ name, cost: measured.get(name) ?? 0 }));
-    if (one === undefined || other === undefined) continue;
-    console.log(
-      `${other.name.padEnd(20)} ${other.cost.toFixed(0).padStart(6)} µs   ${one.name.padEnd(20)} ${one.cost.toFixed(0).padStart(6)} µs   ${(one.cost / other.cost).toFixed(2)} of it`,
+  for (const [one, other] of await pairs()) {
+    const costs = await measure(worker, one, other);
+    const ratio = median(costs.map(([first, second]) => first / second));
+    const shown = ({ name }: Side, each: readonly number[]) =>
+      `${name.padEnd(20)} ${tenthLeast(each).toFixed(0).padStart(6)} µs`;
+    const ofOne = shown(
+      one,
+      costs.map(([first]) => first),
     );
+    const ofOther = shown(
+      other,
+      costs.map(([, second]) => second),
+    );
+    console.log(`${ofOne}   ${ofOther}   1 / ${(1 / ratio).toFixed(2)}`);
   }
 } finally {
   await cluster.stop();
   await rm(directory, { recursive: true, force: true });
 }
 
-async function pairs(): Promise<readonly (readonly Side[])[]> {
+async function pairs(): Promise<readonly (readonly [Side, Side])[]> {
   await cluster.query(
     'CREATE TABLE users (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER) PARTITION BY (tenant)',
   );
@@ -88,17 +95,23 @@ async function pairs(): Promise<readonly (readonly Side[])[]> {
   ];
 }
 
-async function measure(worker: string, sides: readonly Side[]): Promise<Map<string, number>> {
-  const costs = new Map<string, number[]>(sides.map(({ name }) => [name, []]));
-  for (const side of sides) await load(side, WARM_UP);
+/** What a request of each takes, by round. */
+async function measure(worker: string, one: Side, other: Side): Promise<(readonly [number, number])[]> {
+  for (const side of [one, other]) await load(side, WARM_UP);
+  const costs: (readonly [number, number])[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+    const cost = async (side: Side): Promise<number> => {
       const start = await cpuMicroseconds(worker);
       await load(side, REQUESTS, WARM_UP + round * REQUESTS);
-      costs.get(side.name)?.push(((await cpuMicroseconds(worker)) - start) / REQUESTS);
+      return ((await cpuMicroseconds(worker)) - start) / REQUESTS;
+    };
+    if (round % 2 === 0) costs.push([await cost(one), await cost(other)]);
+    else {
+      const second = await cost(other);
+      costs.push([await cost(one), second]);
     }
   }
-  return new Map([...costs].map(([name, each]) => [name, tenthLeast(each)]));
+  return costs;
 }
 
 function load({ path, connections, body }: Omit<Side, 'name'>, requests: number, from = 0) {
