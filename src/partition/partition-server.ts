@@ -246,12 +246,14 @@ export class PartitionServer {
       const request = (await incoming.json()) as ExecuteRequest;
       // A read of the past may add an entry.
       const isRead = request.read && request.asOf === undefined;
-      const first = isRead && !this.#foreignKeys.off ? this.#read(request) : null;
+      let first = isRead && !this.#foreignKeys.off ? this.#read(request) : null;
       if (first?.kind === 'done') return outcomeResponse(first, incoming);
       const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
-      return await this.#answer(incoming, written, async () =>
-        isRead ? this.#read(request) : this.#queue.run(this.#here.work(request)),
-      );
+      return await this.#answer(incoming, written, async () => {
+        const outcome = first ?? (isRead ? this.#read(request) : this.#queue.run(this.#here.work(request)));
+        first = null;
+        return outcome;
+      });
     } catch (error) {
       return this.#failed(error);
     }

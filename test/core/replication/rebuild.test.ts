@@ -3,7 +3,7 @@ import { Follower } from '../../../src/core/replication/follower.ts';
 import { type Shipment, Shipper } from '../../../src/core/replication/shipper.ts';
 import { decodeBatch } from '../../../src/core/replication/shipping.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
-import { RPC_VERSION } from '../../../src/protocol/rpc.ts';
+import { REBUILDS_SINCE, RPC_VERSION } from '../../../src/protocol/rpc.ts';
 import { LocalCluster } from '../../harness/local-cluster.ts';
 import { copy, sent } from './copy.ts';
 import { stateOf } from './leader.ts';
@@ -69,7 +69,7 @@ test('a follower rebuilds tables as its leader does, to the last rowid, and goes
 test('one of an earlier version, which would lose rows by it, takes a snapshot behind it', () => {
   const { cluster, replica, rebuild } = partition();
   const follower = copied(replica);
-  const versionOf = (link: string) => (link === 'older' ? RPC_VERSION - 1 : RPC_VERSION);
+  const versionOf = (link: string) => (link === 'older' ? REBUILDS_SINCE - 1 : RPC_VERSION);
   const shipper = new Shipper<string>(() => replica, { versionOf });
   cluster.run("INSERT INTO t VALUES ('d', 1)");
   rebuild();
