@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBenchCluster, TOKEN } from './http/cluster.ts';
 import { runLoad } from './http/load.ts';
+import { createUsers, insertUser, readUser } from './http/point.ts';
 import { accountsByPartition, move } from './http/transactions.ts';
 import { median } from './report.ts';
 
@@ -16,7 +17,6 @@ const ROUNDS = Number(values.rounds);
 /** Of each side in each round. */
 const REQUESTS = 150;
 const WARM_UP = 1_500;
-const TENANTS = 1_000;
 
 interface Side {
   readonly name: string;
@@ -33,18 +33,12 @@ try {
   if (worker === undefined) throw new Error('no workerd was started by this process');
   for (const [one, other] of await pairs()) {
     const costs = await measure(worker, one, other);
-    const ratio = median(costs.map(([first, second]) => first / second));
-    const shown = ({ name }: Side, each: readonly number[]) =>
-      `${name.padEnd(20)} ${tenthLeast(each).toFixed(0).padStart(6)} µs`;
-    const ofOne = shown(
-      one,
-      costs.map(([first]) => first),
-    );
-    const ofOther = shown(
-      other,
-      costs.map(([, second]) => second),
-    );
-    console.log(`${ofOne}   ${ofOther}   1 / ${(1 / ratio).toFixed(2)}`);
+    const ratio = median(costs.map(([first, second]) => second / first));
+    const shown = [one, other].map(({ name }, at) => {
+      const least = tenthLeast(costs.map((round) => round[at as 0 | 1]));
+      return `${name.padEnd(20)} ${least.toFixed(0).padStart(6)} µs   `;
+    });
+    console.log(`${shown.join('')}1 / ${ratio.toFixed(2)}`);
   }
 } finally {
   await cluster.stop();
@@ -52,22 +46,7 @@ try {
 }
 
 async function pairs(): Promise<readonly (readonly [Side, Side])[]> {
-  await cluster.query(
-    'CREATE TABLE users (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER) PARTITION BY (tenant)',
-  );
-  await cluster.query('CREATE INDEX users_tenant ON users (tenant)');
-  const read = (index: number) =>
-    JSON.stringify({
-      sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
-      args: [`t${index % TENANTS}`],
-    });
-  const insert = (tenants: string) => (index: number) =>
-    JSON.stringify({
-      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
-      args: [`${tenants}${index}`, `name ${index}`, index % 90],
-    });
-  for (const path of ['/bare', '/v1/query'])
-    await load({ path, connections: 64, body: insert('t') }, TENANTS);
+  await createUsers(cluster, ['/bare', '/v1/query'], 64);
   const beside = (what: string, body: Side['body']) =>
     [
       { name: `${what}: bare`, path: '/bare', connections: 64, body },
@@ -76,8 +55,8 @@ async function pairs(): Promise<readonly (readonly [Side, Side])[]> {
   const [first = [], second = []] = await accountsByPartition(cluster);
   const at = (names: readonly string[], index: number): string => names[index % names.length] as string;
   return [
-    beside('read', read),
-    beside('insert', insert('u')),
+    beside('read', readUser),
+    beside('insert', (index) => insertUser(index)),
     [
       {
         name: 'batch in one',

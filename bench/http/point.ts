@@ -23,46 +23,61 @@ export async function benchPoint(
   cluster: BenchCluster,
   { requests, connections }: PointLoad,
 ): Promise<Row[]> {
-  await prepare(cluster, connections);
-  const read = (index: number) =>
-    JSON.stringify({
-      sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
-      args: [`t${index % TENANTS}`],
-    });
-  const insert = (index: number) =>
-    JSON.stringify({
-      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
-      args: [`u${index}`, `name ${index}`, index % 90],
-    });
+  await createUsersOfD1(cluster);
+  await createUsers(
+    cluster,
+    SIDES.map(({ path }) => path),
+    connections,
+  );
   return [
-    ...(await measure(cluster, 'read by key', { requests, connections }, read)),
-    ...(await measure(cluster, 'insert', { requests, connections }, insert)),
+    ...(await measure(cluster, 'read by key', { requests, connections }, readUser)),
+    ...(await measure(cluster, 'insert', { requests, connections }, insertUser)),
   ];
 }
 
-async function prepare(cluster: BenchCluster, connections: number): Promise<void> {
-  const columns = 'id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER';
-  await cluster.query(`CREATE TABLE users (${columns}) PARTITION BY (tenant)`);
+/** The body of a request that reads one user of those that {@link createUsers} has made. */
+export function readUser(index: number): string {
+  return JSON.stringify({
+    sql: 'SELECT id, name, age FROM users WHERE tenant = ?',
+    args: [`t${index % TENANTS}`],
+  });
+}
+
+/** The body of a request that inserts one more. */
+export function insertUser(index: number, tenants = 'u'): string {
+  return JSON.stringify({
+    sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
+    args: [`${tenants}${index}`, `name ${index}`, index % 90],
+  });
+}
+
+const COLUMNS = 'id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT, age INTEGER';
+
+/** The table in Atoll; and its first rows on the sides of these paths. */
+export async function createUsers(
+  cluster: BenchCluster,
+  paths: readonly string[],
+  connections: number,
+): Promise<void> {
+  await cluster.query(`CREATE TABLE users (${COLUMNS}) PARTITION BY (tenant)`);
   await cluster.query('CREATE INDEX users_tenant ON users (tenant)');
-  const url = new URL(`${cluster.url}/d1`);
-  const one = (sql: string) =>
-    runLoad({ url, connections: 1, requests: 1, body: () => JSON.stringify({ sql, args: [] }) });
-  await one(`CREATE TABLE users (${columns})`);
-  await one('CREATE INDEX users_tenant ON users (tenant)');
-  const fill = (index: number) =>
-    JSON.stringify({
-      sql: 'INSERT INTO users (tenant, name, age) VALUES (?, ?, ?)',
-      args: [`t${index}`, `name ${index}`, index % 90],
-    });
-  for (const { path } of SIDES) {
+  for (const path of paths) {
     await runLoad({
       url: new URL(cluster.url + path),
       connections,
       requests: TENANTS,
-      body: fill,
+      body: (index) => insertUser(index, 't'),
       token: TOKEN,
     });
   }
+}
+
+async function createUsersOfD1(cluster: BenchCluster): Promise<void> {
+  const url = new URL(`${cluster.url}/d1`);
+  const one = (sql: string) =>
+    runLoad({ url, connections: 1, requests: 1, body: () => JSON.stringify({ sql, args: [] }) });
+  await one(`CREATE TABLE users (${COLUMNS})`);
+  await one('CREATE INDEX users_tenant ON users (tenant)');
 }
 
 async function measure(

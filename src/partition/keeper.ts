@@ -76,10 +76,10 @@ export class Keeper {
   async statement(message: InteractiveStatement, deadline: number): Promise<InteractiveReply> {
     const transaction = this.#find(message);
     return this.#within(transaction, message, async (): Promise<InteractiveReply> => {
-      const { seq, hash, step, lookingFor } = message;
-      const asked = lookingFor ?? { seq, hash };
+      const { step, lookingFor } = message;
+      const { seq, hash } = lookingFor ?? message;
       // Before anything is read for it: a repeat would find what it has done itself.
-      const answer = transaction.repeated(asked.seq, asked.hash);
+      const answer = transaction.repeated(seq, hash);
       if (answer !== null) return lookingFor === undefined ? answer : { kind: 'repeated', answer };
       if (lookingFor !== undefined) return this.#take(transaction, message, step, deadline);
       transaction.count();

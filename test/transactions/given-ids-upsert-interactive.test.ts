@@ -1,12 +1,11 @@
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { Random } from '../harness/random.ts';
 import { QuietCluster } from '../simulation/quiet-cluster.ts';
-import { statementOf, TABLES, TENANTS } from './upserts-by-id.ts';
+import { expectSameRows, openBoth, sorted, statementOf, TABLES, TENANTS } from './upserts-by-id.ts';
 
 /** Upserts, OR IGNORE and REPLACE that give ids, in interactive transactions. */
 
-const sorted = (rows: readonly unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
 const seeds = (process.env.UPSERT_SEEDS ?? '1-3').split('-').map(Number);
 
 /** A statement that fails undoes itself alone. */
@@ -30,14 +29,7 @@ test('do what they do in SQLite, each seeing what was done before', async () => 
   const seen = { ok: 0, constraint: 0, refused: 0, commits: 0 };
   for (let seed = seeds[0] ?? 1; seed <= (seeds[1] ?? 1); seed++) {
     const random = new Random(seed);
-    const tables = Object.values(TABLES);
-    const cluster = await QuietCluster.open(
-      seed,
-      3,
-      tables.map((sql) => `${sql} PARTITION BY (tenant)`),
-    );
-    const plain = new DatabaseSync(':memory:');
-    for (const sql of tables) plain.exec(sql);
+    const { cluster, plain } = await openBoth(seed);
     for (let round = 0; round < 14; round++) {
       const history: string[] = [];
       const tx = await cluster.begin();
@@ -67,14 +59,7 @@ test('do what they do in SQLite, each seeing what was done before', async () => 
         plain.exec('COMMIT');
         seen.commits++;
       } else plain.exec('ROLLBACK');
-      for (const table of Object.keys(TABLES)) {
-        const select = `SELECT id, tenant, slug, n FROM ${table} ORDER BY id`;
-        const there = plain
-          .prepare(select)
-          .all()
-          .map((row) => Object.values(row));
-        expect(await cluster.rows(select), text).toEqual(there);
-      }
+      await expectSameRows(cluster, plain, text);
     }
     await cluster.checkIndexes();
     plain.close();
@@ -115,8 +100,7 @@ describe('an upsert by id in a transaction', () => {
     const cluster = await open();
     let committed = 0;
     for (let round = 0; round < 5; round++) {
-      const open = await Promise.all([cluster.begin()]);
-      const more = [await cluster.begin(), await cluster.begin(), ...open];
+      const more = [await cluster.begin(), await cluster.begin(), await cluster.begin()];
       for (const [i, tx] of more.entries())
         expect((await tx.send(UPSERT, [1 + (round % 2), TENANTS[(i + round) % 6], `s${i}`])).status).toBe(
           200,

@@ -1,4 +1,7 @@
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'vitest';
 import type { Random } from '../harness/random.ts';
+import { QuietCluster } from '../simulation/quiet-cluster.ts';
 
 /** Tables whose INTEGER PRIMARY KEY is not the partition key, in SQLite's words. */
 export const TABLES: Readonly<Record<string, string>> = {
@@ -48,4 +51,37 @@ export function statementOf(random: Random): Statement {
       `INSERT ${into} ON CONFLICT (${target}) DO UPDATE SET n = excluded.n, slug = excluded.slug WHERE excluded.n > 1`,
   ])();
   return { sql: `${clause}${returning}`, args };
+}
+
+/** The tables in a cluster and in plain SQLite. */
+export async function openBoth(seed: number): Promise<{ cluster: QuietCluster; plain: DatabaseSync }> {
+  const tables = Object.values(TABLES);
+  const cluster = await QuietCluster.open(
+    seed,
+    3,
+    tables.map((sql) => `${sql} PARTITION BY (tenant)`),
+  );
+  const plain = new DatabaseSync(':memory:');
+  for (const sql of tables) plain.exec(sql);
+  return { cluster, plain };
+}
+
+export async function expectSameRows(
+  cluster: QuietCluster,
+  plain: DatabaseSync,
+  text: string,
+): Promise<void> {
+  for (const table of Object.keys(TABLES)) {
+    const select = `SELECT id, tenant, slug, n FROM ${table} ORDER BY id`;
+    const there = plain
+      .prepare(select)
+      .all()
+      .map((row) => Object.values(row));
+    expect(await cluster.rows(select), text).toEqual(there);
+  }
+}
+
+/** Rows of several partitions come in no order. */
+export function sorted(rows: readonly unknown[][]): string[] {
+  return rows.map((row) => JSON.stringify(row)).sort();
 }

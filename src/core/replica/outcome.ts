@@ -4,10 +4,16 @@ import type { SessionToken } from '../../protocol/session.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import type { Holder } from '../transaction/lock-table.ts';
 
+/** `body` is the public API's answer; with `former` all but its session token, which is written when the group is done: see `finishAnswer`. */
+export interface DoneOutcome {
+  readonly kind: 'done';
+  readonly body: string;
+  readonly former?: SessionToken | null;
+}
+
 /** What became of one request. */
 export type ExecuteOutcome =
-  /** `body` is the public API's answer; with `former` all but its session token, which is written when the group is done: see `finishAnswer`. */
-  | { readonly kind: 'done'; readonly body: string; readonly former?: SessionToken | null }
+  | DoneOutcome
   /** Nothing of it was applied. */
   | { readonly kind: 'error'; readonly error: AtollError }
   /** The router's network information is older than the partition's: it must plan anew. */

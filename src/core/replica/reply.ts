@@ -4,7 +4,7 @@ import { encodeValue } from '../../protocol/json-value.ts';
 import type { SessionToken } from '../../protocol/session.ts';
 import type { StatementResult } from '../execution/run.ts';
 import { replySession } from './last-commit.ts';
-import type { ExecuteOutcome } from './outcome.ts';
+import type { DoneOutcome, ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
 
 /** What of a request its answer depends on, besides the results. */
@@ -36,7 +36,10 @@ export function withSession(replica: Replica, answer: string, former: SessionTok
 }
 
 /** Writers of one group become durable together, and so one token says what each has seen: it is made, and sealed, once. */
-export function finishAnswer(replica: Replica, outcome: ExecuteOutcome): ExecuteOutcome {
+export function finishAnswer<Outcome extends ExecuteOutcome>(
+  replica: Replica,
+  outcome: Outcome,
+): Outcome | DoneOutcome {
   if (outcome.kind !== 'done' || outcome.former === undefined) return outcome;
   return { kind: 'done', body: withSession(replica, outcome.body, outcome.former) };
 }

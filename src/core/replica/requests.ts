@@ -6,7 +6,7 @@ import { failureOf } from '../execution/failure.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
 import { encodeUtf8 } from '../sqlite/utf8.ts';
 import { formerSession } from './last-commit.ts';
-import type { ExecuteOutcome } from './outcome.ts';
+import type { DoneOutcome, ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
 import { finishAnswer } from './reply.ts';
 
@@ -62,7 +62,7 @@ export function recordedReply(
 export function earlierOutcome(
   { port, identity }: Replica,
   { idempotency, session }: Pick<ExecuteRequest, 'idempotency' | 'session'>,
-): ExecuteOutcome | null {
+): DoneOutcome | null {
   const body = idempotency === undefined ? null : recordedReply(port, idempotency, 'partition');
   return body === null ? null : { kind: 'done', body, former: formerSession(identity, session) };
 }
@@ -142,8 +142,7 @@ export function findAnswer(replica: Replica, request: AnsweredRequest): ExecuteO
   if (request.schema > replica.schema.version) return { kind: 'behind' };
   try {
     const earlier = earlierOutcome(replica, request);
-    const whole = earlier === null ? null : finishAnswer(replica, earlier);
-    const reply: AnsweredReply = { answer: whole?.kind === 'done' ? whole.body : null };
+    const reply: AnsweredReply = { answer: earlier === null ? null : finishAnswer(replica, earlier).body };
     return { kind: 'done', body: JSON.stringify(reply) };
   } catch (error) {
     return { kind: 'error', error: failureOf(error) };

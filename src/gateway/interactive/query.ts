@@ -65,12 +65,11 @@ async function runStatement(
     transaction = { ...transaction, known: await database.refresh(context) };
     ({ planned, step, looking } = planStep(transaction, request));
   }
+  const name = nameOf(request);
   if (step.kind === 'run' && looking !== undefined) {
-    const { seq: _, ...rest } = request;
-    const own = { hash: hashOf(request.statement), ...(request.seq !== undefined && { seq: request.seq }) };
     try {
       const found = await visitorsWithin(transaction.known, looking, (statement) =>
-        runStatement(transaction, { ...rest, seq: undefined, statement }, own),
+        runStatement(transaction, { ...request, seq: undefined, statement }, name),
       );
       step = lookingEverywhere(transaction.known, looking, step, found);
     } catch (error) {
@@ -78,10 +77,9 @@ async function runStatement(
       return shown(transaction, request, planned, step, error.answer);
     }
   }
-  const { seq, statement } = request;
   const message: InteractiveStatement = {
     ...messageTo(transaction, request),
-    hash: seq === undefined ? '' : hashOf(statement),
+    ...name,
     step,
     ...(lookingFor !== undefined && { lookingFor }),
   };
@@ -310,6 +308,7 @@ function unsupported(what: string): AtollError {
   );
 }
 
-function hashOf({ sql, args }: WireStatement): string {
-  return fingerprint(new TextEncoder().encode(JSON.stringify([sql, args])));
+function nameOf({ seq, statement: { sql, args } }: StatementRequest): StatementName {
+  if (seq === undefined) return { hash: '' };
+  return { seq, hash: fingerprint(new TextEncoder().encode(JSON.stringify([sql, args]))) };
 }
