@@ -163,7 +163,9 @@ export class Database {
   ): Promise<Response> {
     const timeLeft = context.deadline - Date.now();
     if (timeLeft <= 0)
-      throw new AtollError('timeout', 'the deadline has passed before the request was sent', 'none');
+      return Promise.reject(
+        new AtollError('timeout', 'the deadline has passed before the request was sent', 'none'),
+      );
     const answer = this.#transport.call(this.name, partition, { type, body, ...context });
     return within(answer, timeLeft);
   }
