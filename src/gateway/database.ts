@@ -1,7 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
 import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import type { Catalogue } from '../core/schema/catalogue.ts';
-import { AtollError, isErrorCode, type Outcome } from '../protocol/error.ts';
+import { AtollError, errorOf, type ShownError } from '../protocol/error.ts';
 import type { NetworkReply, StalePartition } from '../protocol/network.ts';
 import type { SessionSeal } from '../protocol/session-seal.ts';
 import { type Principal, STATIC_ID } from './auth/principal.ts';
@@ -27,8 +27,9 @@ export interface CallContext {
   readonly deadline: number;
   readonly trace: string;
   readonly signal?: AbortSignal;
-  /** Of a read: see PartitionMessage. */
+  /** See PartitionMessage. */
   readonly freshness?: Freshness;
+  readonly coalesces?: boolean;
   /** Lets work go on after the request is answered. */
   readonly background?: (work: Promise<void>) => void;
 }
@@ -112,8 +113,7 @@ export class Database {
   }
 
   /**
-   * Asks the system partition. Each request asks for itself: in a Worker, one request must not wait for
-   * another's I/O (https://developers.cloudflare.com/workers/observability/errors/#cannot-perform-io-on-behalf-of-a-different-request).
+   * Asks the system partition. Each request asks for itself: it happens rarely, and whoever else has asked may be gone before its answer.
    */
   async refresh(context: CallContext): Promise<KnownNetwork> {
     const reply = await this.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'network', {}, context, READ);
@@ -235,11 +235,7 @@ function within<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
 export async function readError(response: Response): Promise<AtollError> {
   const text = await response.text();
   try {
-    const { error } = JSON.parse(text) as {
-      error: { code: string; message: string; outcome: Outcome; detail?: Record<string, unknown> };
-    };
-    const code = isErrorCode(error.code) ? error.code : 'internal';
-    return new AtollError(code, error.message, error.outcome, error.detail);
+    return errorOf((JSON.parse(text) as { error: ShownError }).error);
   } catch {
     return new AtollError('unavailable', `the partition answered ${response.status}`, 'unknown');
   }

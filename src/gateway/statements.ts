@@ -166,9 +166,15 @@ function executeAt(
 ): Promise<Response> {
   const read = planned.every(({ plan }) => neededRole(plan) === 'read');
   const statements = planned.map(({ statement }) => statement);
-  const work = { partition, shape, read, statements, demand, whole: true } as const;
+  const coalesces = planned.every(answersBriefly);
+  const work = { partition, shape, read, statements, demand, whole: true, coalesces } as const;
   if (keyed === null || read) return executeIn(database, known, work, context);
   return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
+}
+
+/** A read with a long answer is answered again by itself; a write is not done again. */
+function answersBriefly({ parsed: { statement } }: Planned): boolean {
+  return !('returning' in statement) || statement.returning === null;
 }
 
 /** @throws PlanRefusal before anything is sent */

@@ -14,7 +14,7 @@ import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
-import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
+import { type AnsweredRequest, type ExecuteRequest, isPresentRead } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
@@ -26,6 +26,7 @@ import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
+import { executeMany } from './execute-many.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
@@ -70,7 +71,7 @@ export class PartitionServer {
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
   readonly #router = AutoRouter({
-    catch: (error: unknown) => this.#failed(error),
+    catch: (error: unknown): Response => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
   });
 
@@ -105,7 +106,9 @@ export class PartitionServer {
       replica: () => this.#here,
       peers,
       feed: this.#feed,
+      attempt: (work) => (this.#foreignKeys.off ? null : this.#queue.run(work)),
       perform: (work, deadline) => this.#perform(work, deadline),
+      coalescing: surroundings.coalescing,
       wantSettling: (at) => this.#alarms.want('settle', at),
       pause: surroundings.pause,
     });
@@ -165,6 +168,7 @@ export class PartitionServer {
     this.#router.post('/schema-change', (request: IRequest) => this.#coordinating.serveChange(request));
     this.#router.post('/transact', (request: IRequest) => this.#desk.transact(request));
     this.#router.post('/prepare', (request: IRequest) => this.#desk.prepare(request));
+    this.#router.post('/prepare-many', (request: IRequest) => this.#desk.prepareMany(request));
     const desk = {
       peers: this.#surroundings.peers,
       pause: this.#surroundings.pause,
@@ -213,8 +217,9 @@ export class PartitionServer {
     if (this.#replica?.locks.isEmpty === false) this.#feed.copies.check();
     // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
     if (url.endsWith('/execute')) return this.#execute(request);
-    if (url.endsWith('/certify'))
-      return this.#certify(request).catch((error: unknown) => this.#failed(error));
+    if (url.endsWith('/execute-many'))
+      return executeMany(request, (each) => this.#atOnce(each)).catch(this.#failed);
+    if (url.endsWith('/certify')) return this.#certify(request).catch(this.#failed);
     return this.#routed(request);
   }
 
@@ -244,8 +249,7 @@ export class PartitionServer {
   async #execute(incoming: Request): Promise<Response> {
     try {
       const request = (await incoming.json()) as ExecuteRequest;
-      // A read of the past may add an entry.
-      const isRead = request.read && request.asOf === undefined;
+      const isRead = isPresentRead(request);
       let first = isRead && !this.#foreignKeys.off ? this.#read(request) : null;
       if (first?.kind === 'done') return outcomeResponse(first, incoming);
       const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
@@ -257,6 +261,12 @@ export class PartitionServer {
     } catch (error) {
       return this.#failed(error);
     }
+  }
+
+  /** Null: it has to wait for others first. */
+  #atOnce(request: ExecuteRequest): ExecuteOutcome | Promise<ExecuteOutcome> | null {
+    if (this.#foreignKeys.off || (this.#coordinator !== null && !request.read)) return null;
+    return isPresentRead(request) ? this.#read(request) : this.#queue.run(this.#here.work(request));
   }
 
   #read(request: ExecuteRequest): ExecuteOutcome {
@@ -371,14 +381,14 @@ export class PartitionServer {
   }
 
   /** An expected error is answered. A defect is logged and ends this instance: the next request finds one that was made from the file. */
-  #failed(error: unknown): Response {
+  readonly #failed = (error: unknown): Response => {
     const shown = toAtollError(error);
     if (!(error instanceof AtollError)) {
       console.error(`partition ${this.#replica?.identity.partition}: defect`, error);
       this.#surroundings.abandon();
     }
     return errorResponse(shown);
-  }
+  };
 }
 
 function initialised<T>(part: T | null): T {

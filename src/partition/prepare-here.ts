@@ -13,6 +13,8 @@ export type Settled = Exclude<ExecuteOutcome, { kind: 'behind' | 'held' | 'locke
 export interface Preparing {
   readonly replica: () => Replica;
   readonly feed: FeedFollower;
+  /** Does work in the next group, once; null: this partition does not execute now. */
+  readonly attempt: (work: Work) => Promise<ExecuteOutcome> | null;
   /** Does work in the next group, and again while others hold what it needs. */
   readonly perform: (work: Work, deadline: number) => Promise<Settled>;
 }
@@ -28,11 +30,28 @@ export async function prepareHere(
   request: PrepareRequest,
   deadline: number,
 ): Promise<Vote> {
+  return voteOf(await perform(workOf(replica(), feed, request), deadline));
+}
+
+/** The same, unless it would have to wait for others: null, nothing done. */
+export async function prepareAtOnce(
+  { replica, feed, attempt }: Preparing,
+  request: PrepareRequest,
+): Promise<Vote | null> {
+  const outcome = await attempt(workOf(replica(), feed, request));
+  if (outcome === null || outcome.kind === 'behind' || outcome.kind === 'held' || outcome.kind === 'locked')
+    return null;
+  return voteOf(outcome);
+}
+
+function workOf(replica: Replica, feed: FeedFollower, request: PrepareRequest): Work {
   const { changes } = request;
-  if (changes === undefined && feed.isBusy) throw wounded();
-  const work =
-    changes === undefined ? prepareWork(replica(), request) : laterWork(replica(), { ...request, changes });
-  const outcome = await perform(work, deadline);
+  if (changes !== undefined) return laterWork(replica, { ...request, changes });
+  if (feed.isBusy) throw wounded();
+  return prepareWork(replica, request);
+}
+
+function voteOf(outcome: Settled): Vote {
   if (outcome.kind === 'error') throw outcome.error;
   if (outcome.kind === 'stale') return { vote: 'stale', newer: outcome.newer };
   return JSON.parse(outcome.body) as Vote;

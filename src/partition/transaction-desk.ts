@@ -1,6 +1,13 @@
 import { writtenByTransaction } from '../core/replica/reference-tables.ts';
 import type { Replica } from '../core/replica/replica.ts';
-import type { PrepareRequest, TransactionEnds, TransactRequest } from '../protocol/transaction.ts';
+import { AtollError, shownError } from '../protocol/error.ts';
+import type {
+  PreparedMany,
+  PrepareMany,
+  PrepareRequest,
+  TransactionEnds,
+  TransactRequest,
+} from '../protocol/transaction.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './patience.ts';
 import type { Transacted, Transactions } from './transactions.ts';
@@ -51,6 +58,19 @@ export class TransactionDesk {
   async prepare(incoming: Request): Promise<Response> {
     const request = (await incoming.json()) as PrepareRequest;
     return Response.json(await this.#transactions.prepareHere(request, deadlineOf(incoming)));
+  }
+
+  /** From the anchor, to a participant: several, all of them in one group. */
+  async prepareMany(incoming: Request): Promise<Response> {
+    const { requests } = (await incoming.json()) as PrepareMany;
+    const answers = requests.map(
+      (request): Promise<PreparedMany['answers'][number]> =>
+        this.#transactions.prepareAtOnce(request).catch((error: unknown) => {
+          if (error instanceof AtollError) return { error: shownError(error) };
+          throw error;
+        }),
+    );
+    return Response.json({ answers: await Promise.all(answers) } satisfies PreparedMany);
   }
 
   /** From the anchor, to a participant: all in the next group. */

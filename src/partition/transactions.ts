@@ -25,7 +25,8 @@ import type {
 } from '../protocol/transaction.ts';
 import { type Asked, Attempt } from './attempt.ts';
 import { Ends } from './ends.ts';
-import { type Preparing, prepareHere, type Settled } from './prepare-here.ts';
+import { type Preparing, prepareAtOnce, prepareHere, type Settled } from './prepare-here.ts';
+import { Prepares } from './prepares.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A prepare that is older asks its anchor what has become of it, ms (chosen: well above what a transaction takes). */
@@ -39,6 +40,7 @@ export interface TransactionsOptions extends Preparing {
   readonly peers: Surroundings['peers'];
   readonly wantSettling: (at: number) => void;
   readonly pause: Surroundings['pause'];
+  readonly coalescing: Surroundings['coalescing'];
 }
 
 /** Sees to it that every partition follows: the decision is in the feed. */
@@ -68,6 +70,7 @@ export class Transactions {
   /** Decisions whose participants are being told. */
   readonly #telling = new Set<string>();
   readonly #ends: Ends;
+  readonly #prepares: Prepares;
   /** Decisions that all have applied, and whose records wait to be forgotten together. */
   #forgettable: string[] = [];
   #settling = false;
@@ -75,6 +78,8 @@ export class Transactions {
   constructor(options: TransactionsOptions) {
     this.#options = options;
     this.#ends = new Ends((partition, message) => this.#call(partition, 'transaction-ends', message));
+    const { pause, coalescing } = options;
+    this.#prepares = new Prepares({ call: this.#call.bind(this), pause, coalescing });
   }
 
   /** After a start: what is in doubt, or decided and not confirmed, is settled without anybody's asking. */
@@ -166,7 +171,7 @@ export class Transactions {
       ...asked,
     };
     if (asked.part.partition === identity.partition) return this.prepareHere(message, deadline);
-    return this.#call(asked.part.partition, 'prepare', message, Math.max(1, deadline - Date.now()));
+    return this.#prepares.ask(asked.part.partition, message, deadline);
   }
 
   async #decide(
@@ -282,7 +287,16 @@ export class Transactions {
 
   /** @throws AtollError that stands for the vote no */
   async prepareHere(request: PrepareRequest, deadline: number): Promise<Vote> {
-    const vote = await prepareHere(this.#options, request, deadline);
+    return this.#voted(await prepareHere(this.#options, request, deadline));
+  }
+
+  /** Null: it would have to wait for others. @throws AtollError that stands for the vote no */
+  async prepareAtOnce(request: PrepareRequest): Promise<Vote | null> {
+    const vote = await prepareAtOnce(this.#options, request);
+    return vote === null ? null : this.#voted(vote);
+  }
+
+  #voted(vote: Vote): Vote {
     // If its end does not come, it is asked for.
     if (vote.vote === 'yes') this.#options.wantSettling(Date.now() + IN_DOUBT_MS);
     return vote;

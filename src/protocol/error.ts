@@ -91,6 +91,25 @@ export function isErrorCode(code: string): code is ErrorCode {
 /** Chosen: long enough for an election or a lock to pass. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** An error as it is shown, here and on the wire. */
+export interface ShownError {
+  /** Of another version it may be an unknown one. */
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly outcome: Outcome;
+  readonly detail?: ErrorDetail;
+}
+
+export function shownError({ kind, code, message, outcome, detail }: AtollError): ShownError {
+  return { code, message, retryable: kind.retryable, outcome, ...(detail === null ? {} : { detail }) };
+}
+
+/** What another host has shown. */
+export function errorOf({ code, message, outcome, detail }: ShownError): AtollError {
+  return new AtollError(isErrorCode(code) ? code : 'internal', message, outcome, detail);
+}
+
 export interface ErrorReply {
   readonly status: ErrorKind['status'];
   /** For the `Retry-After` header; null where it does not belong. */
@@ -101,12 +120,10 @@ export interface ErrorReply {
 
 export function encodeError(error: AtollError): ErrorReply {
   const { status, retryable } = error.kind;
-  const { code, message, outcome, detail } = error;
-  const shown = { code, message, retryable, outcome, ...(detail === null ? {} : { detail }) };
   return {
     status,
     retryAfterSeconds: retryable && (status === 429 || status === 503) ? RETRY_AFTER_SECONDS : null,
-    body: JSON.stringify({ error: shown }),
+    body: JSON.stringify({ error: shownError(error) }),
   };
 }
 

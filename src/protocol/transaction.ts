@@ -1,4 +1,5 @@
 import type { Epoch, PartitionId, SchemaVersion, TableId, Term, Timestamp } from '../base/brand.ts';
+import type { ShownError } from './error.ts';
 import type { Idempotency, WireStatement } from './execute.ts';
 import type { ImportChunk } from './import.ts';
 import type { ScriptReference } from './interactive.ts';
@@ -128,6 +129,16 @@ export type Vote =
       readonly violated?: boolean;
     }
   | { readonly vote: 'stale'; readonly newer: StalePartition };
+
+/** Anchor → participant: prepares of several attempts, each as it would be by itself. */
+export interface PrepareMany {
+  readonly requests: readonly PrepareRequest[];
+}
+
+export interface PreparedMany {
+  /** In their order. Null: it would have to wait for others, and nothing of it was done: it is to be sent by itself. */
+  readonly answers: readonly (Vote | { readonly error: ShownError } | null)[];
+}
 
 /** Anchor → participant: what was decided. A repeat, or one for an attempt that is not known, does nothing. */
 export interface TransactionEnd {

@@ -20,6 +20,7 @@ const MESSAGES = [
   'interactive.ts',
   'link.ts',
   'lookup.ts',
+  'many.ts',
   'network.ts',
   'replication.ts',
   'restore.ts',
@@ -43,8 +44,8 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "bdb800195ee2a292",
-        "version": 8,
+        "hash": "798bbb191b39b97f",
+        "version": 9,
       }
     `);
   });

@@ -42,6 +42,7 @@ export class SimulatedCluster {
         loop,
         id: id as PartitionId,
         peers: (own) => this.network.peers(own),
+        coalescing: this.network.coalescing,
         defect: (error) => this.defects.push(error),
         restarted: ({ port }) => {
           const { rows } = port.query("SELECT 1 FROM sqlite_schema WHERE name = '_atoll_prepared'");

@@ -47,6 +47,8 @@ export const COVERAGE = [
   'certified',
   'uncertified',
   'duplicates',
+  'executesTogether',
+  'preparesTogether',
   // Of copies.
   'snapshots',
   'followed',

@@ -1,5 +1,7 @@
 import type { PartitionId } from '../../src/base/brand.ts';
+import { CoalescingTransport } from '../../src/gateway/coalescing-transport.ts';
 import { readError } from '../../src/gateway/database.ts';
+import type { Coalescing } from '../../src/gateway/lane.ts';
 import type { PartitionMessage, PartitionTransport } from '../../src/gateway/transport.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { AtollError } from '../../src/protocol/error.ts';
@@ -71,6 +73,8 @@ export class Network {
   readonly stragglers = new Set<Straggler>();
   /** For routers. */
   readonly ambushes = new Set<Ambush>();
+  /** Of routers' requests and anchors' prepares; null: each goes by itself. */
+  readonly coalescing: Coalescing | null;
   readonly #loop: EventLoop;
   readonly #random: Random;
   readonly #coverage: Coverage;
@@ -81,6 +85,9 @@ export class Network {
   constructor(loop: EventLoop, coverage: Coverage) {
     this.#loop = loop;
     this.#random = loop.stream('network');
+    this.coalescing = loop
+      .stream('coalescing')
+      .pick([null, ...[0, 5, 60].map((gatherMs) => ({ busyMs: 10_000, gatherMs }))]);
     this.#coverage = coverage;
     this.#witness = new Witness(coverage, (error) => loop.defects.push(error));
   }
@@ -95,14 +102,22 @@ export class Network {
 
   /** For a router: by a copy where one may answer, else by the leader. */
   transport(router: Actor): PartitionTransport {
+    const each: PartitionTransport = {
+      call: (_database, partition, { type, body, deadline, trace }) => {
+        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+      },
+    };
+    const { coalescing } = this;
+    const leaders = coalescing === null ? each : new CoalescingTransport(each, coalescing);
     return {
-      call: async (_database, partition, { type, body, deadline, trace, freshness }: PartitionMessage) => {
+      call: async (database, partition, message: PartitionMessage) => {
+        const { type, body, freshness } = message;
         const copy = freshness === undefined ? undefined : this.#followers.get(partition);
         if (copy !== undefined && freshness !== undefined && type === 'execute' && this.#random.chance(0.8)) {
           const response = copy.serve(body as string, freshness);
           if (response !== null) return response;
         }
-        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+        return leaders.call(database, partition, message);
       },
     };
   }
@@ -144,7 +159,11 @@ export class Network {
   }
 
   #call(message: Message, gate: (send: () => void) => void): Promise<Response> {
-    const { from, partition, type, deadline } = message;
+    const { from, partition, deadline } = message;
+    if (message.type === 'execute-many') this.#coverage.executesTogether++;
+    if (message.type === 'prepare-many') this.#coverage.preparesTogether++;
+    // What meets one meets several.
+    const type = message.type.replace(/-many$/, '');
     const host = this.#hosts.get(partition);
     if (host === undefined) return Promise.reject(new Error(`no partition ${partition}`));
     const loop = this.#loop;
@@ -214,7 +233,7 @@ export class Network {
     fail: () => void,
   ): void {
     const inDoubt = this.#witness.sees(host, type, body);
-    const trap = [...this.traps].find((each) => each.type === type);
+    const trap = [...this.traps].find((each) => each.type === type.replace(/-many$/, ''));
     if (trap !== undefined) {
       this.traps.delete(trap);
       this.#coverage.trapped++;

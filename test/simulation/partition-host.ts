@@ -1,5 +1,6 @@
 import type { PartitionId } from '../../src/base/brand.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../../src/core/sqlite/port.ts';
+import type { Coalescing } from '../../src/gateway/lane.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
@@ -76,6 +77,7 @@ export interface PartitionHostOptions {
   readonly loop: EventLoop;
   readonly id: PartitionId;
   readonly peers: (host: PartitionHost) => Peers;
+  readonly coalescing: Coalescing | null;
   /** An instance has started over a file that there was. */
   readonly restarted: (host: PartitionHost) => void;
   readonly defect: (error: unknown) => void;
@@ -125,7 +127,7 @@ export class PartitionHost {
   }
 
   #start(inner: NodeSqlitePort): Instance {
-    const { loop, peers } = this.#options;
+    const { loop, peers, coalescing } = this.#options;
     const port = new GatedPort(inner, () => {
       instance.alive = false;
       for (const fail of instance.callers) fail();
@@ -138,6 +140,7 @@ export class PartitionHost {
     instance.server = new PartitionServer({
       port,
       peers: peers(this),
+      coalescing: coalescing ?? { busyMs: Number.NEGATIVE_INFINITY, gatherMs: 0 },
       secret: undefined,
       seal: new SessionSeal(null),
       key: null,

@@ -25,8 +25,12 @@ afterAll(() => cluster.dispose());
 const ADD = 'UPDATE accounts SET amount = amount + ? WHERE owner = ?';
 
 async function prepared(transaction: string, amount: number) {
+  return cluster.rpc(first.partition, 'prepare', await prepare(transaction, amount));
+}
+
+async function prepare(transaction: string, amount: number, { owner } = first) {
   const { json } = await cluster.get('/v1/network');
-  return cluster.rpc(first.partition, 'prepare', {
+  return {
     transaction,
     startedMs: Date.now(),
     anchor: second.partition,
@@ -38,15 +42,52 @@ async function prepared(transaction: string, amount: number) {
       partition: first.partition,
       epoch: 1,
       read: false,
-      statements: [{ sql: ADD, args: [amount, first.owner] }],
+      statements: [{ sql: ADD, args: [amount, owner] }],
     },
-  });
+  };
 }
 
 async function amountOf({ owner }: { owner: string }, timeoutMs = 10_000): Promise<number> {
   const { json } = await cluster.query('SELECT amount FROM accounts WHERE owner = ?', [owner], { timeoutMs });
   return json.rows[0][0];
 }
+
+test('prepares that come together are each voted on; one that meets locks of another is told to come alone, and leaves nothing', async () => {
+  const names = ['1', '2', '3', '4'].map((digit) => digit.repeat(32)) as [string, string, string, string];
+  const before = await amountOf(first);
+  const requests = [
+    await prepare(names[0], 7),
+    // Older than the first: it may wait for it.
+    { ...(await prepare(names[1], 8)), startedMs: 1 },
+    { ...(await prepare(names[2], 9)), schema: 1_000_000 },
+    await prepare(names[3], Number.NaN, { ...first, owner: 'nobody' }),
+  ];
+  const { status, json } = await cluster.rpc(first.partition, 'prepare-many', { requests });
+  expect(status).toBe(200);
+  const [held, waits, behind, other] = json.answers;
+  expect(held).toMatchObject({ vote: 'yes', read: false });
+  expect([waits, behind]).toEqual([null, null]);
+  // Without a row there is nothing to be changed; and NULL is no amount, of nobody.
+  expect(other).toMatchObject({ vote: 'yes' });
+  for (const [transaction, { preparedAt }] of [
+    [names[0], held],
+    [names[3], other],
+  ])
+    await cluster.rpc(first.partition, 'transaction-end', { transaction, commitTimestamp: preparedAt });
+  expect(await amountOf(first)).toBe(before + 7);
+  const again = await cluster.rpc(first.partition, 'prepare-many', {
+    requests: [
+      await prepare('5'.repeat(32), null as never),
+      { ...(await prepare(names[1], 1)), startedMs: 1 },
+    ],
+  });
+  expect(again.json.answers).toMatchObject([
+    { error: { code: 'constraint', outcome: 'none', detail: { sqlite: 'SQLITE_CONSTRAINT_NOTNULL' } } },
+    { vote: 'yes' },
+  ]);
+  await cluster.rpc(first.partition, 'transaction-end', { transaction: names[1], commitTimestamp: null });
+  expect(await amountOf(first)).toBe(before + 7);
+});
 
 describe('a prepare whose anchor does not know the attempt', () => {
   test('keeps others from its key, not from other keys, and is aborted without anybody asking', async () => {

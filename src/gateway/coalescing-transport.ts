@@ -1,0 +1,112 @@
+import type { PartitionId } from '../base/brand.ts';
+import { decodeAnswers, encodeMany, ONE_LENGTH_MAX, type OneAnswer } from '../protocol/many.ts';
+import { TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
+import { readError } from './database.ts';
+import { COALESCING, Lane } from './lane.ts';
+import type { PartitionMessage, PartitionTransport } from './transport.ts';
+
+interface Waiting {
+  readonly message: PartitionMessage;
+  readonly resolve: (answer: OneAnswer | Response) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Clients' requests for a partition that is busy leave together, as `execute-many`.
+ *
+ * In a Worker each belongs to another request, which the runtime keeps apart: what is handed from one to the other is text, no Response, and whoever waits has
+ * a timer of its own (the deadline), without which the runtime takes it for one that hangs
+ * (https://developers.cloudflare.com/workers/configuration/compatibility-flags/#handling-cross-request-promise-resolution).
+ */
+export class CoalescingTransport implements PartitionTransport {
+  readonly #each: PartitionTransport;
+  readonly #options: typeof COALESCING;
+  readonly #lanes = new Map<string, Lane<Waiting>>();
+
+  constructor(each: PartitionTransport, options = COALESCING) {
+    this.#each = each;
+    this.#options = options;
+  }
+
+  call(database: string, partition: PartitionId, message: PartitionMessage): Promise<Response> {
+    const { coalesces, body, signal } = message;
+    if (coalesces !== true || body.length > ONE_LENGTH_MAX || signal !== undefined)
+      return this.#each.call(database, partition, message);
+    const lane = this.#lane(`${database}/${partition}`);
+    if (lane.goesAlone(Date.now())) return this.#each.call(database, partition, message);
+    return new Promise<OneAnswer | Response>((resolve, reject) => {
+      if (lane.join({ message, resolve, reject })) this.#gather(database, partition, lane, message);
+    }).then((answer) => {
+      if (answer === null) return this.#each.call(database, partition, message);
+      return answer instanceof Response ? answer : responseTo(message, answer);
+    });
+  }
+
+  #lane(name: string): Lane<Waiting> {
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = new Lane(this.#options);
+      this.#lanes.set(name, lane);
+    }
+    return lane;
+  }
+
+  /** The first one carries the others: it must not end with its own client. */
+  #gather(
+    database: string,
+    partition: PartitionId,
+    lane: Lane<Waiting>,
+    { background }: PartitionMessage,
+  ): void {
+    const sent = new Promise<void>((resolve) => {
+      setTimeout(() => {
+        const all = lane.leave(Date.now());
+        void this.#send(database, partition, lane, all).then(resolve);
+      }, this.#options.gatherMs);
+    });
+    background?.(sent);
+  }
+
+  /** Never rejects: whoever waits is told. */
+  async #send(
+    database: string,
+    partition: PartitionId,
+    lane: Lane<Waiting>,
+    all: readonly Waiting[],
+  ): Promise<void> {
+    const [first] = all as readonly [Waiting, ...Waiting[]];
+    try {
+      if (all.length === 1) return first.resolve(await this.#each.call(database, partition, first.message));
+      const answers = await this.#askMany(database, partition, lane, all);
+      for (const [index, { resolve }] of all.entries()) resolve(answers[index] as OneAnswer);
+    } catch (error) {
+      for (const { reject } of all) reject(error);
+    }
+  }
+
+  async #askMany(
+    database: string,
+    partition: PartitionId,
+    lane: Lane<Waiting>,
+    all: readonly Waiting[],
+  ): Promise<OneAnswer[]> {
+    const response = await this.#each.call(database, partition, {
+      type: 'execute-many',
+      body: encodeMany(all.map(({ message }) => message.body as string)),
+      deadline: Math.max(...all.map(({ message }) => message.deadline)),
+      trace: (all[0] as Waiting).message.trace,
+    });
+    if (response.ok) return decodeAnswers(await response.text(), all.length);
+    if (response.status !== 404) throw await readError(response);
+    // It does not know the message: nothing was done.
+    lane.unknown(Date.now());
+    return all.map(() => null);
+  }
+}
+
+function responseTo({ trace }: PartitionMessage, { status, body }: Exclude<OneAnswer, null>): Response {
+  return new Response(body, {
+    status,
+    headers: { 'content-type': 'application/json', [TRACE_REPLY_HEADER]: trace },
+  });
+}

@@ -1,0 +1,87 @@
+import type { PartitionId } from '../base/brand.ts';
+import { COALESCING, Lane } from '../gateway/lane.ts';
+import { AtollError, errorOf } from '../protocol/error.ts';
+import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
+
+interface Waiting {
+  readonly request: PrepareRequest;
+  /** Unix milliseconds. */
+  readonly deadline: number;
+  /** Null: it is to be sent by itself. */
+  readonly resolve: (vote: Vote | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface PreparesOptions {
+  readonly call: <Answer>(
+    partition: PartitionId,
+    type: string,
+    message: unknown,
+    milliseconds: number,
+  ) => Promise<Answer>;
+  readonly pause: (milliseconds: number) => Promise<void>;
+  readonly coalescing?: typeof COALESCING | undefined;
+}
+
+/** Prepares on their way from anchors that are this partition: those for another one that is busy go together. */
+export class Prepares {
+  readonly #options: PreparesOptions;
+  readonly #coalescing: typeof COALESCING;
+  readonly #lanes = new Map<PartitionId, Lane<Waiting>>();
+
+  constructor(options: PreparesOptions) {
+    this.#options = options;
+    this.#coalescing = options.coalescing ?? COALESCING;
+  }
+
+  /** @throws AtollError that stands for the vote no */
+  async ask(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
+    const lane = this.#lane(partition);
+    if (lane.goesAlone(Date.now())) return this.#alone(partition, request, deadline);
+    const vote = await new Promise<Vote | null>((resolve, reject) => {
+      if (lane.join({ request, deadline, resolve, reject })) void this.#send(partition, lane);
+    });
+    return vote ?? this.#alone(partition, request, deadline);
+  }
+
+  #lane(partition: PartitionId): Lane<Waiting> {
+    let lane = this.#lanes.get(partition);
+    if (lane === undefined) {
+      lane = new Lane(this.#coalescing);
+      this.#lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  #alone(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
+    return this.#options.call(partition, 'prepare', request, Math.max(1, deadline - Date.now()));
+  }
+
+  /** Never rejects: whoever waits is told. */
+  async #send(partition: PartitionId, lane: Lane<Waiting>): Promise<void> {
+    await this.#options.pause(this.#coalescing.gatherMs);
+    const now = Date.now();
+    const all = lane.leave(now);
+    const [first] = all;
+    if (all.length === 1) return first?.resolve(null);
+    const message: PrepareMany = { requests: all.map(({ request }) => request) };
+    const patience = Math.max(1, ...all.map(({ deadline }) => deadline - now));
+    try {
+      const { answers } = await this.#options.call<PreparedMany>(
+        partition,
+        'prepare-many',
+        message,
+        patience,
+      );
+      for (const [index, { resolve, reject }] of all.entries()) {
+        const answer = answers[index] ?? null;
+        if (answer !== null && 'error' in answer) reject(errorOf(answer.error));
+        else resolve(answer);
+      }
+    } catch (error) {
+      const unknown = error instanceof AtollError && error.code === 'not-found';
+      if (unknown) lane.unknown(Date.now());
+      for (const { resolve, reject } of all) unknown ? resolve(null) : reject(error);
+    }
+  }
+}
