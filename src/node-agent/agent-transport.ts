@@ -120,7 +120,16 @@ export class AgentTransport implements PartitionTransport {
       this.#log('debug', 'read-passed-over', { host, partition, trace, why: messageOf(why) });
     // Without a network nobody but the leader is known.
     if (candidates.length === 0) return this.#atLeader(partition, message);
-    return askInOrder(candidates, ask, passedOver);
+    try {
+      return await askInOrder(candidates, ask, passedOver);
+    } catch (error) {
+      const others = candidates.filter((host) => host !== this.#others.leader);
+      if (!isOutOfReach(error) || others.length === 0 || Date.now() >= message.deadline) throw error;
+      // The leader was waited for: others may be in reach again meanwhile.
+      return await askInOrder(others, ask, passedOver).catch(() => {
+        throw error;
+      });
+    }
   }
 
   /** The newest that can be had: the leader's answer, unless this host knows newer, or has no way there. */

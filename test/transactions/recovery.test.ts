@@ -87,6 +87,7 @@ test('prepares that come together are each voted on; one that meets locks of ano
   ]);
   await cluster.rpc(first.partition, 'transaction-end', { transaction: names[1], commitTimestamp: null });
   expect(await amountOf(first)).toBe(before + 7);
+  await cluster.query(ADD, [-7, first.owner]);
 });
 
 describe('a prepare whose anchor does not know the attempt', () => {

@@ -35,8 +35,8 @@ export class PeerCalls {
     data: Uint8Array,
     deadline: number,
   ): Promise<Message> {
-    const { links } = this.#options;
-    const open = await links.to(host, deadline);
+    const { links, control } = this.#options;
+    const open = await links.to(host, deadline, control() === null);
     if (open === null) return this.#relay(host, type, head, data, deadline);
     try {
       return await open.link.call(type, head, { data, deadline });

@@ -59,14 +59,17 @@ export class PeerLinks {
     return [...this.#ways.keys()];
   }
 
-  /** The link to the host, opened if need be; null: it cannot be reached directly now, or not before `deadline` (Unix ms). */
-  async to(host: string, deadline: number): Promise<OpenLink | null> {
+  /**
+   * The link to the host, opened if need be; null: it cannot be reached directly now, or not before `deadline` (Unix ms). `onlyWay`: there is no relay, so one that
+   * could not be dialled a moment ago is dialled again.
+   */
+  async to(host: string, deadline: number, onlyWay = false): Promise<OpenLink | null> {
     const way = this.#ways.get(host);
     if (way !== undefined) {
       way.usedAt = Date.now();
       return way.open;
     }
-    const resting = (this.#failures.get(host)?.until ?? 0) > Date.now();
+    const resting = !onlyWay && (this.#failures.get(host)?.until ?? 0) > Date.now();
     if (this.#stopped || resting || this.#options.addresses(host).length === 0) return null;
     const dialling = this.#dialling.get(host) ?? this.#begin(host);
     const patience = Math.min(DIAL_MS, deadline - Date.now());
