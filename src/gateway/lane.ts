@@ -11,7 +11,7 @@ export interface Coalescing {
 }
 
 /** Chosen: under load, several requests for a partition come to a router in that time, and whoever has to wait does not feel it. */
-export const COALESCING: Coalescing = { busyMs: 10, gatherMs: 0 };
+export const COALESCING: Coalescing = { busyMs: 50, gatherMs: 0 };
 
 /**
  * The way of messages to one receiver. What finds it idle goes at once, by itself; to a busy one, all that come in the same turn of the event loop go together: of

@@ -42,10 +42,30 @@ export class ByteWriter {
 
   /** Length in bytes, then UTF-8. */
   text(value: string): void {
+    if (this.#ascii(value)) return;
     const size = utf8Size(value);
     this.varint(size);
     this.#reserve(size + 3);
     this.#size = writeUtf8(value, this.#bytes, this.#size);
+  }
+
+  /** Nearly all text is: one pass. False, and nothing written, for any other. */
+  #ascii(value: string): boolean {
+    const start = this.#size;
+    this.varint(value.length);
+    this.#reserve(value.length);
+    const bytes = this.#bytes;
+    let at = this.#size;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#size = start;
+        return false;
+      }
+      bytes[at++] = code;
+    }
+    this.#size = at;
+    return true;
   }
 
   finish(): Uint8Array {
@@ -124,7 +144,9 @@ export class ByteReader {
   }
 
   text(): string {
-    const text = decodeUtf8(this.bytes());
+    const size = this.varint();
+    const at = this.#take(size);
+    const text = decodeUtf8(this.#bytes.subarray(at, at + size));
     if (text === null) throw new DecodeError('text that is not UTF-8');
     return text;
   }

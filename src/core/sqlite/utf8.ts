@@ -43,21 +43,40 @@ export function writeUtf8(text: string, target: Uint8Array, offset: number): num
   return at;
 }
 
+/** UTF-16 units that are made text at a time (chosen: they are arguments of one call, on the stack). */
+const UNITS = 4096;
+const scratch = new Uint16Array(UNITS);
+
 /** Text of `bytes`, or null when they are not valid UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   let text = '';
-  let units: number[] = [];
+  let count = 0;
   for (let at = 0; at < bytes.length; ) {
+    if (count >= UNITS - 1) {
+      text += textOfUnits(count);
+      count = 0;
+    }
+    const byte = bytes[at] as number;
+    if (byte < 0x80) {
+      scratch[count++] = byte;
+      at++;
+      continue;
+    }
     const size = sequenceSize(bytes, at);
     if (size === 0) return null;
-    units.push(codePoint(bytes, at, size));
-    at += size;
-    if (units.length === 4096) {
-      text += String.fromCodePoint(...units);
-      units = [];
+    const code = codePoint(bytes, at, size);
+    if (code < 0x10000) scratch[count++] = code;
+    else {
+      scratch[count++] = 0xd800 + ((code - 0x10000) >> 10);
+      scratch[count++] = 0xdc00 + (code & 0x3ff);
     }
+    at += size;
   }
-  return text + String.fromCodePoint(...units);
+  return text + textOfUnits(count);
+}
+
+function textOfUnits(count: number): string {
+  return String.fromCharCode.apply(null, scratch.subarray(0, count) as unknown as number[]);
 }
 
 /** Length of the valid sequence at `at`; 0 when it is not valid. Table 3-7 of the Unicode standard. */
