@@ -2,7 +2,7 @@ import type { PartitionId } from '../base/brand.ts';
 import { decodeAnswers, encodeMany, ONE_LENGTH_MAX, type OneAnswer } from '../protocol/many.ts';
 import { TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
 import { readError } from './database.ts';
-import { COALESCING, Lane } from './lane.ts';
+import { COALESCING, type Coalescing, Lane } from './lane.ts';
 import type { PartitionMessage, PartitionTransport } from './transport.ts';
 
 interface Waiting {
@@ -11,8 +11,15 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+interface Carrying {
+  /** Over when they are to leave: `go`. */
+  readonly time: Promise<void>;
+  readonly go: () => void;
+  readonly message: PartitionMessage;
+}
+
 /**
- * Clients' requests for a partition that is busy leave together, as `execute-many`.
+ * Clients' requests for a partition that others are on their way to leave together, as `execute-many`.
  *
  * In a Worker each belongs to another request, which the runtime keeps apart: what is handed from one to the other is text, no Response, and whoever waits has
  * a timer of its own (the deadline), without which the runtime takes it for one that hangs
@@ -20,7 +27,7 @@ interface Waiting {
  */
 export class CoalescingTransport implements PartitionTransport {
   readonly #each: PartitionTransport;
-  readonly #options: typeof COALESCING;
+  readonly #options: Coalescing;
   readonly #lanes = new Map<string, Lane<Waiting>>();
 
   constructor(each: PartitionTransport, options = COALESCING) {
@@ -33,9 +40,15 @@ export class CoalescingTransport implements PartitionTransport {
     if (coalesces !== true || body.length > ONE_LENGTH_MAX || signal !== undefined)
       return this.#each.call(database, partition, message);
     const lane = this.#lane(`${database}/${partition}`);
-    if (lane.goesAlone(Date.now())) return this.#each.call(database, partition, message);
+    const now = Date.now();
+    if (lane.goesAlone(now)) return lane.track(this.#each.call(database, partition, message), now);
     return new Promise<OneAnswer | Response>((resolve, reject) => {
-      if (lane.join({ message, resolve, reject })) this.#gather(database, partition, lane, message);
+      let go = (): void => undefined;
+      const time = new Promise<void>((over) => {
+        go = over;
+      });
+      if (lane.join({ message, resolve, reject }, go))
+        this.#carry(database, partition, lane, { time, go, message });
     }).then((answer) => {
       if (answer === null) return this.#each.call(database, partition, message);
       return answer instanceof Response ? answer : responseTo(message, answer);
@@ -52,17 +65,17 @@ export class CoalescingTransport implements PartitionTransport {
   }
 
   /** The first one carries the others: it must not end with its own client. */
-  #gather(
+  #carry(
     database: string,
     partition: PartitionId,
     lane: Lane<Waiting>,
-    { background }: PartitionMessage,
+    { time, go, message: { background } }: Carrying,
   ): void {
-    const sent = new Promise<void>((resolve) => {
-      setTimeout(() => {
-        const all = lane.leave(Date.now());
-        void this.#send(database, partition, lane, all).then(resolve);
-      }, this.#options.gatherMs);
+    const timer = setTimeout(go, this.#options.gatherMs);
+    // Whoever has had an answer says so: what follows is this request's own again.
+    const sent = time.then(() => {
+      clearTimeout(timer);
+      return this.#send(database, partition, lane, lane.leave());
     });
     background?.(sent);
   }
@@ -76,7 +89,10 @@ export class CoalescingTransport implements PartitionTransport {
   ): Promise<void> {
     const [first] = all as readonly [Waiting, ...Waiting[]];
     try {
-      if (all.length === 1) return first.resolve(await this.#each.call(database, partition, first.message));
+      if (all.length === 1) {
+        const answer = this.#each.call(database, partition, first.message);
+        return first.resolve(await lane.track(answer, Date.now()));
+      }
       const answers = await this.#askMany(database, partition, lane, all);
       for (const [index, { resolve }] of all.entries()) resolve(answers[index] as OneAnswer);
     } catch (error) {
@@ -90,12 +106,13 @@ export class CoalescingTransport implements PartitionTransport {
     lane: Lane<Waiting>,
     all: readonly Waiting[],
   ): Promise<OneAnswer[]> {
-    const response = await this.#each.call(database, partition, {
+    const together = this.#each.call(database, partition, {
       type: 'execute-many',
       body: encodeMany(all.map(({ message }) => message.body as string)),
       deadline: Math.max(...all.map(({ message }) => message.deadline)),
       trace: (all[0] as Waiting).message.trace,
     });
+    const response = await lane.track(together, Date.now());
     if (response.ok) return decodeAnswers(await response.text(), all.length);
     if (response.status !== 404) throw await readError(response);
     // It does not know the message: nothing was done.

@@ -2,56 +2,78 @@
 export const TOGETHER_MAX = 64;
 /** How long a receiver that does not know such messages is not sent any, ms (chosen: a deploy is under way). */
 const UNKNOWN_MS = 60_000;
+/** What was sent so long ago and has not been answered keeps nobody waiting, ms (chosen): whoever sent it may be gone. */
+const SILENT_MS = 1_000;
 
 export interface Coalescing {
-  /** A receiver that was sent something less long ago is busy, ms. */
-  readonly busyMs: number;
-  /** How long what is for it is gathered, ms; 0: what the event loop has ready. */
+  /** How long what is for a receiver that has not answered yet is gathered at most, ms (0 is 1 in workerd, as measured). */
   readonly gatherMs: number;
+  /** What finds the receiver idle is gathered too: for tests. */
+  readonly eager?: boolean;
 }
 
-/** Chosen: under load, several requests for a partition come to a router in that time, and whoever has to wait does not feel it. */
-export const COALESCING: Coalescing = { busyMs: 50, gatherMs: 0 };
+/** Chosen: as short as it goes. Under load something is answered before. */
+export const COALESCING: Coalescing = { gatherMs: 0 };
 
 /**
- * The way of messages to one receiver. What finds it idle goes at once, by itself; to a busy one, all that come in the same turn of the event loop go together: of
- * what a message costs, its own call is the greatest part.
+ * The way of messages to one receiver. What finds it idle goes at once, by itself. While something is on its way there, all that comes goes together when that
+ * is answered, or a moment later: of what a message costs, its own call is the greatest part. (J. Nagle, RFC 896, with a bound on the delay.)
  */
 export class Lane<Item> {
-  readonly #busyMs: number;
+  readonly #eager: boolean;
+  /** What was sent last: its number, and whether it has been answered. One that never is does no harm once another one is. */
+  #sent = 0;
+  #isIdle = true;
   /** Unix milliseconds. */
   #sentAt = Number.NEGATIVE_INFINITY;
   #aloneUntil = Number.NEGATIVE_INFINITY;
   #gathering: Item[] | null = null;
+  #answered: (() => void) | null = null;
 
-  constructor({ busyMs }: Coalescing) {
-    this.#busyMs = busyMs;
+  constructor({ eager = false }: Coalescing) {
+    this.#eager = eager;
   }
 
   /** Whether the next one goes by itself, and now. `now`: Unix milliseconds. */
   goesAlone(now: number): boolean {
-    const gathering = this.#gathering;
-    const joins = gathering === null ? now - this.#sentAt <= this.#busyMs : gathering.length < TOGETHER_MAX;
-    if (joins && now >= this.#aloneUntil) return false;
-    this.#sentAt = now;
-    return true;
+    if (now < this.#aloneUntil) return true;
+    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX;
+    return !this.#eager && (this.#isIdle || now - this.#sentAt > SILENT_MS);
   }
 
-  /** One that does not go alone. The first one of several has to {@link leave} for all when the time is over: true. */
-  join(item: Item): boolean {
+  /** Something leaves; until it is answered, or lost, the receiver is not idle. */
+  track<T>(answer: Promise<T>, now: number): Promise<T> {
+    const number = ++this.#sent;
+    this.#isIdle = false;
+    this.#sentAt = now;
+    const ended = () => {
+      if (number === this.#sent) this.#isIdle = true;
+      this.#answered?.();
+      this.#answered = null;
+    };
+    answer.then(ended, ended);
+    return answer;
+  }
+
+  /**
+   * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or something is answered: `go` is
+   * called then.
+   */
+  join(item: Item, go: () => void): boolean {
     if (this.#gathering !== null) {
       this.#gathering.push(item);
       return false;
     }
     this.#gathering = [item];
+    this.#answered = go;
     return true;
   }
 
   /** All that go together now. */
-  leave(now: number): Item[] {
+  leave(): Item[] {
     const all = this.#gathering ?? [];
     this.#gathering = null;
-    this.#sentAt = now;
+    this.#answered = null;
     return all;
   }
 

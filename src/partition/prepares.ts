@@ -1,5 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
-import { COALESCING, Lane } from '../gateway/lane.ts';
+import { COALESCING, type Coalescing, Lane } from '../gateway/lane.ts';
 import { AtollError, errorOf } from '../protocol/error.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
 
@@ -20,13 +20,13 @@ export interface PreparesOptions {
     milliseconds: number,
   ) => Promise<Answer>;
   readonly pause: (milliseconds: number) => Promise<void>;
-  readonly coalescing?: typeof COALESCING | undefined;
+  readonly coalescing?: Coalescing | undefined;
 }
 
 /** Prepares on their way from anchors that are this partition: those for another one that is busy go together. */
 export class Prepares {
   readonly #options: PreparesOptions;
-  readonly #coalescing: typeof COALESCING;
+  readonly #coalescing: Coalescing;
   readonly #lanes = new Map<PartitionId, Lane<Waiting>>();
 
   constructor(options: PreparesOptions) {
@@ -37,11 +37,18 @@ export class Prepares {
   /** @throws AtollError that stands for the vote no */
   async ask(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
     const lane = this.#lane(partition);
-    if (lane.goesAlone(Date.now())) return this.#alone(partition, request, deadline);
+    if (lane.goesAlone(Date.now())) return this.#alone(lane, partition, request, deadline);
     const vote = await new Promise<Vote | null>((resolve, reject) => {
-      if (lane.join({ request, deadline, resolve, reject })) void this.#send(partition, lane);
+      let go = (): void => undefined;
+      const time = new Promise<void>((over) => {
+        go = over;
+      });
+      if (lane.join({ request, deadline, resolve, reject }, go))
+        void Promise.race([time, this.#options.pause(this.#coalescing.gatherMs)]).then(() =>
+          this.#send(partition, lane),
+        );
     });
-    return vote ?? this.#alone(partition, request, deadline);
+    return vote ?? this.#alone(lane, partition, request, deadline);
   }
 
   #lane(partition: PartitionId): Lane<Waiting> {
@@ -53,26 +60,28 @@ export class Prepares {
     return lane;
   }
 
-  #alone(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
-    return this.#options.call(partition, 'prepare', request, Math.max(1, deadline - Date.now()));
+  #alone(
+    lane: Lane<Waiting>,
+    partition: PartitionId,
+    request: PrepareRequest,
+    deadline: number,
+  ): Promise<Vote> {
+    const now = Date.now();
+    const vote = this.#options.call<Vote>(partition, 'prepare', request, Math.max(1, deadline - now));
+    return lane.track(vote, now);
   }
 
   /** Never rejects: whoever waits is told. */
   async #send(partition: PartitionId, lane: Lane<Waiting>): Promise<void> {
-    await this.#options.pause(this.#coalescing.gatherMs);
     const now = Date.now();
-    const all = lane.leave(now);
+    const all = lane.leave();
     const [first] = all;
     if (all.length === 1) return first?.resolve(null);
     const message: PrepareMany = { requests: all.map(({ request }) => request) };
     const patience = Math.max(1, ...all.map(({ deadline }) => deadline - now));
     try {
-      const { answers } = await this.#options.call<PreparedMany>(
-        partition,
-        'prepare-many',
-        message,
-        patience,
-      );
+      const together = this.#options.call<PreparedMany>(partition, 'prepare-many', message, patience);
+      const { answers } = await lane.track(together, now);
       for (const [index, { resolve, reject }] of all.entries()) {
         const answer = answers[index] ?? null;
         if (answer !== null && 'error' in answer) reject(errorOf(answer.error));

@@ -37,7 +37,7 @@ beforeEach(async () => {
 
 /** Gathers whatever comes at the same time. */
 function gathering(onItsWay?: OnItsWay): Router {
-  const options = { busyMs: 60_000, gatherMs: 0 };
+  const options = { gatherMs: 0, eager: true };
   return anotherRouter(cluster, TOKEN, onItsWay, (each) => new CoalescingTransport(each, options));
 }
 
@@ -236,7 +236,7 @@ test('whoever carries the others is kept until they are answered', async () => {
         return response;
       },
     },
-    { busyMs: Number.POSITIVE_INFINITY, gatherMs: 0 },
+    { gatherMs: 0, eager: true },
   );
   const send = () =>
     transport.call('main', home as PartitionId, {

@@ -32,7 +32,7 @@ function anchor(answer: (transaction: string) => Answer, knowsMany = true) {
       return { answers: names.map(answer) } as never;
     },
     pause: () => Promise.resolve(),
-    coalescing: { busyMs: Number.POSITIVE_INFINITY, gatherMs: 0 },
+    coalescing: { gatherMs: 0, eager: true },
   });
   const ask = (...names: string[]) =>
     Promise.allSettled(names.map((name) => prepares.ask(TWO, request(name), Date.now() + 1_000)));

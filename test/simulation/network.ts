@@ -87,7 +87,7 @@ export class Network {
     this.#random = loop.stream('network');
     this.coalescing = loop
       .stream('coalescing')
-      .pick([null, ...[0, 5, 60].map((gatherMs) => ({ busyMs: 10_000, gatherMs }))]);
+      .pick([null, ...[0, 5, 60].map((gatherMs) => ({ gatherMs, eager: true }))]);
     this.#coverage = coverage;
     this.#witness = new Witness(coverage, (error) => loop.defects.push(error));
   }

@@ -140,7 +140,7 @@ export class PartitionHost {
     instance.server = new PartitionServer({
       port,
       peers: peers(this),
-      coalescing: coalescing ?? { busyMs: Number.NEGATIVE_INFINITY, gatherMs: 0 },
+      ...(coalescing !== null && { coalescing }),
       secret: undefined,
       seal: new SessionSeal(null),
       key: null,

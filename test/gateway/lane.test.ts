@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { COALESCING, Lane, TOGETHER_MAX } from '../../src/gateway/lane.ts';
+
+/** Something on its way, until the test has it answered. */
+function sending(lane: Lane<string>, now: number) {
+  let answer = (): void => undefined;
+  let lose = (): void => undefined;
+  const sent = new Promise<void>((resolve, reject) => {
+    answer = resolve;
+    lose = () => reject(new Error('lost'));
+  });
+  const tracked = lane.track(sent, now).catch(() => undefined);
+  const ended = (how: () => void) => () => {
+    how();
+    return tracked;
+  };
+  return { answer: ended(answer), lose: ended(lose) };
+}
+
+describe('messages to one receiver', () => {
+  test('go alone while it is idle, and together while something is on its way', async () => {
+    const lane = new Lane<string>(COALESCING);
+    expect(lane.goesAlone(1_000)).toBe(true);
+    const first = sending(lane, 1_000);
+    expect(lane.goesAlone(1_000)).toBe(false);
+    const gone: string[] = [];
+    expect(lane.join('a', () => gone.push('go'))).toBe(true);
+    expect(lane.join('b', () => gone.push('no'))).toBe(false);
+    expect(gone).toEqual([]);
+    await first.answer();
+    expect(gone).toEqual(['go']);
+    expect(lane.leave()).toEqual(['a', 'b']);
+    expect(lane.goesAlone(1_001)).toBe(true);
+  });
+
+  test('are not held up by one that was lost, or is never answered', async () => {
+    const lane = new Lane<string>(COALESCING);
+    const lost = sending(lane, 1_000);
+    await lost.lose();
+    expect(lane.goesAlone(1_000)).toBe(true);
+    sending(lane, 1_000);
+    expect(lane.goesAlone(1_500)).toBe(false);
+    expect(lane.goesAlone(2_001)).toBe(true);
+    sending(lane, 3_000);
+    const later = sending(lane, 3_001);
+    await later.answer();
+    expect(lane.goesAlone(3_001)).toBe(true);
+  });
+
+  test('are so many at most', () => {
+    const lane = new Lane<string>(COALESCING);
+    sending(lane, 1_000);
+    for (let i = 0; i < TOGETHER_MAX; i++) {
+      expect(lane.goesAlone(1_000)).toBe(false);
+      lane.join(`${i}`, () => undefined);
+    }
+    expect(lane.goesAlone(1_000)).toBe(true);
+    expect(lane.leave()).toHaveLength(TOGETHER_MAX);
+    expect(lane.goesAlone(1_000)).toBe(false);
+  });
+
+  test('go alone for a while where the receiver does not know otherwise', () => {
+    const lane = new Lane<string>({ gatherMs: 0, eager: true });
+    expect(lane.goesAlone(1_000)).toBe(false);
+    lane.unknown(1_000);
+    expect([lane.goesAlone(1_001), lane.goesAlone(60_999), lane.goesAlone(61_000)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+});
