@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { AtollError } from '../protocol/error.ts';
 import { decodeAnswers, encodeMany, ONE_LENGTH_MAX, type OneAnswer } from '../protocol/many.ts';
 import { TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
 import { readError } from './database.ts';
@@ -47,10 +48,10 @@ export class CoalescingTransport implements PartitionTransport {
       const time = new Promise<void>((over) => {
         go = over;
       });
-      if (lane.join({ message, resolve, reject }, go))
+      if (lane.join({ message, resolve, reject }, now, go))
         this.#carry(database, partition, lane, { time, go, message });
     }).then((answer) => {
-      if (answer === null) return this.#each.call(database, partition, message);
+      if (answer === null) return this.#each.call(database, partition, inTime(message));
       return answer instanceof Response ? answer : responseTo(message, answer);
     });
   }
@@ -87,14 +88,18 @@ export class CoalescingTransport implements PartitionTransport {
     lane: Lane<Waiting>,
     all: readonly Waiting[],
   ): Promise<void> {
-    const [first] = all as readonly [Waiting, ...Waiting[]];
+    // Somebody else has left for all.
+    const [first] = all;
+    if (first === undefined) return;
     try {
       if (all.length === 1) {
         const answer = this.#each.call(database, partition, first.message);
         return first.resolve(await lane.track(answer, Date.now()));
       }
       const answers = await this.#askMany(database, partition, lane, all);
-      for (const [index, { resolve }] of all.entries()) resolve(answers[index] as OneAnswer);
+      const now = Date.now();
+      for (const [index, { message, resolve }] of all.entries())
+        if (now < message.deadline) resolve(answers[index] as OneAnswer);
     } catch (error) {
       for (const { reject } of all) reject(error);
     }
@@ -119,6 +124,12 @@ export class CoalescingTransport implements PartitionTransport {
     lane.unknown(Date.now());
     return all.map(() => null);
   }
+}
+
+/** @throws AtollError `timeout` */
+function inTime(message: PartitionMessage): PartitionMessage {
+  if (Date.now() < message.deadline) return message;
+  throw new AtollError('timeout', 'the deadline has passed before the request was sent', 'none');
 }
 
 function responseTo({ trace }: PartitionMessage, { status, body }: Exclude<OneAnswer, null>): Response {

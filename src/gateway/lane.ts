@@ -28,6 +28,7 @@ export class Lane<Item> {
   #sentAt = Number.NEGATIVE_INFINITY;
   #aloneUntil = Number.NEGATIVE_INFINITY;
   #gathering: Item[] | null = null;
+  #gatheringSince = 0;
   #answered: (() => void) | null = null;
 
   constructor({ eager = false }: Coalescing) {
@@ -37,7 +38,7 @@ export class Lane<Item> {
   /** Whether the next one goes by itself, and now. `now`: Unix milliseconds. */
   goesAlone(now: number): boolean {
     if (now < this.#aloneUntil) return true;
-    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX;
+    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX && !this.#isAbandoned(now);
     return !this.#eager && (this.#isIdle || now - this.#sentAt > SILENT_MS);
   }
 
@@ -59,14 +60,21 @@ export class Lane<Item> {
    * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or something is answered: `go` is
    * called then.
    */
-  join(item: Item, go: () => void): boolean {
-    if (this.#gathering !== null) {
-      this.#gathering.push(item);
+  join(item: Item, now: number, go: () => void): boolean {
+    const gathering = this.#gathering;
+    if (gathering !== null && !this.#isAbandoned(now)) {
+      gathering.push(item);
       return false;
     }
-    this.#gathering = [item];
+    this.#gathering = gathering === null ? [item] : [...gathering, item];
+    this.#gatheringSince = now;
     this.#answered = go;
     return true;
+  }
+
+  /** Whoever was to leave for all is gone: the next one does. */
+  #isAbandoned(now: number): boolean {
+    return now - this.#gatheringSince > SILENT_MS;
   }
 
   /** All that go together now. */

@@ -32,8 +32,14 @@ export interface Others {
   candidates(partition: PartitionId): Promise<readonly string[]>;
   /** Among them the one that leads. */
   readonly leader: string;
-  /** Sends a read to another agent. Its reply's head is a CarriedReply. */
-  ask(host: string, partition: PartitionId, message: PartitionMessage, deadline: number): Promise<Message>;
+  /** Sends a read to another agent. Its reply's head is a CarriedReply. `again`: as of PeerCalls. */
+  ask(
+    host: string,
+    partition: PartitionId,
+    message: PartitionMessage,
+    deadline: number,
+    again: boolean,
+  ): Promise<Message>;
   /** The newest network information that this host can find; null: it has none. */
   newest(): Promise<Reply | null>;
   /** The leader has said what the network is. */
@@ -108,24 +114,29 @@ export class AgentTransport implements PartitionTransport {
   async #elsewhere(partition: PartitionId, message: PartitionMessage): Promise<Response> {
     const { trace, type } = message;
     const candidates = await this.#others.candidates(partition);
+    const unreached: string[] = [];
+    let again = false;
     const ask = async (host: string): Promise<Response> => {
       const isLast = host === candidates.at(-1);
       const now = Date.now();
       const deadline = isLast ? message.deadline : now + (message.deadline - now) / 2;
       if (host === this.#others.leader) return this.#atLeader(partition, { ...message, deadline });
       this.counts.peer++;
-      return responseOf(type, await this.#others.ask(host, partition, message, deadline));
+      return responseOf(type, await this.#others.ask(host, partition, message, deadline, again));
     };
-    const passedOver = (host: string, why: unknown): void =>
+    const passedOver = (host: string, why: unknown): void => {
+      if (isOutOfReach(why) && host !== this.#others.leader) unreached.push(host);
       this.#log('debug', 'read-passed-over', { host, partition, trace, why: messageOf(why) });
+    };
     // Without a network nobody but the leader is known.
     if (candidates.length === 0) return this.#atLeader(partition, message);
     try {
       return await askInOrder(candidates, ask, passedOver);
     } catch (error) {
-      const others = candidates.filter((host) => host !== this.#others.leader);
+      const others = unreached.splice(0);
       if (!isOutOfReach(error) || others.length === 0 || Date.now() >= message.deadline) throw error;
-      // The leader was waited for: others may be in reach again meanwhile.
+      // The leader, too, is out of reach: nobody is left but those who may be in reach again.
+      again = true;
       return await askInOrder(others, ask, passedOver).catch(() => {
         throw error;
       });

@@ -26,7 +26,7 @@ import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
-import { executeMany } from './execute-many.ts';
+import { type AtOnce, executeMany } from './execute-many.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
@@ -217,8 +217,7 @@ export class PartitionServer {
     if (this.#replica?.locks.isEmpty === false) this.#feed.copies.check();
     // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
     if (url.endsWith('/execute')) return this.#execute(request);
-    if (url.endsWith('/execute-many'))
-      return executeMany(request, (each) => this.#atOnce(each)).catch(this.#failed);
+    if (url.endsWith('/execute-many')) return executeMany(request, this.#together).catch(this.#failed);
     if (url.endsWith('/certify')) return this.#certify(request).catch(this.#failed);
     return this.#routed(request);
   }
@@ -243,8 +242,6 @@ export class PartitionServer {
     await this.#coordinator.endSilentRestore();
   }
 
-  // --- Executing -----------------------------------------------------------------------------------------
-
   /** In as few turns of the queue as it may: nearly all messages come by here. */
   async #execute(incoming: Request): Promise<Response> {
     try {
@@ -263,11 +260,13 @@ export class PartitionServer {
     }
   }
 
-  /** Null: it has to wait for others first. */
-  #atOnce(request: ExecuteRequest): ExecuteOutcome | Promise<ExecuteOutcome> | null {
-    if (this.#foreignKeys.off || (this.#coordinator !== null && !request.read)) return null;
-    return isPresentRead(request) ? this.#read(request) : this.#queue.run(this.#here.work(request));
-  }
+  readonly #together: AtOnce = {
+    execute: (request) => {
+      if (this.#foreignKeys.off || (this.#coordinator !== null && !request.read)) return null;
+      return isPresentRead(request) ? this.#read(request) : this.#queue.run(this.#here.work(request));
+    },
+    failed: (error) => this.#shown(error),
+  };
 
   #read(request: ExecuteRequest): ExecuteOutcome {
     return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
@@ -316,8 +315,6 @@ export class PartitionServer {
   #perform(work: Work, deadline: number): Promise<Settled> {
     return this.#settle(() => this.#queue.run(work), deadline);
   }
-
-  // --- Creation ------------------------------------------------------------------------------------------
 
   #create(identity: Identity): { created: boolean } {
     const existing = this.#replica?.identity;
@@ -381,14 +378,16 @@ export class PartitionServer {
   }
 
   /** An expected error is answered. A defect is logged and ends this instance: the next request finds one that was made from the file. */
-  readonly #failed = (error: unknown): Response => {
+  #shown(error: unknown): AtollError {
     const shown = toAtollError(error);
     if (!(error instanceof AtollError)) {
       console.error(`partition ${this.#replica?.identity.partition}: defect`, error);
       this.#surroundings.abandon();
     }
-    return errorResponse(shown);
-  };
+    return shown;
+  }
+
+  readonly #failed = (error: unknown): Response => errorResponse(this.#shown(error));
 }
 
 function initialised<T>(part: T | null): T {

@@ -1,6 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
 import { COALESCING, type Coalescing, Lane } from '../gateway/lane.ts';
 import { AtollError, errorOf } from '../protocol/error.ts';
+import { ONE_LENGTH_MAX } from '../protocol/many.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
 
 interface Waiting {
@@ -11,6 +12,9 @@ interface Waiting {
   readonly resolve: (vote: Vote | null) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** By how much the patience of those that go together may differ, ms (chosen). */
+const PATIENCE_MS = 1_000;
 
 export interface PreparesOptions {
   readonly call: <Answer>(
@@ -37,13 +41,14 @@ export class Prepares {
   /** @throws AtollError that stands for the vote no */
   async ask(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
     const lane = this.#lane(partition);
-    if (lane.goesAlone(Date.now())) return this.#alone(lane, partition, request, deadline);
+    if (!isSmall(request) || lane.goesAlone(Date.now()))
+      return this.#alone(lane, partition, request, deadline);
     const vote = await new Promise<Vote | null>((resolve, reject) => {
       let go = (): void => undefined;
       const time = new Promise<void>((over) => {
         go = over;
       });
-      if (lane.join({ request, deadline, resolve, reject }, go))
+      if (lane.join({ request, deadline, resolve, reject }, Date.now(), go))
         void Promise.race([time, this.#options.pause(this.#coalescing.gatherMs)]).then(() =>
           this.#send(partition, lane),
         );
@@ -74,9 +79,13 @@ export class Prepares {
   /** Never rejects: whoever waits is told. */
   async #send(partition: PartitionId, lane: Lane<Waiting>): Promise<void> {
     const now = Date.now();
-    const all = lane.leave();
-    const [first] = all;
-    if (all.length === 1) return first?.resolve(null);
+    const gathered = lane.leave();
+    // The call is as patient as the most patient of them: who is less so goes alone.
+    const latest = Math.max(...gathered.map(({ deadline }) => deadline)) - PATIENCE_MS;
+    const all = gathered.filter(({ deadline }) => deadline >= latest);
+    const alone = all.length === 1 ? gathered : gathered.filter(({ deadline }) => deadline < latest);
+    for (const { resolve } of alone) resolve(null);
+    if (all.length <= 1) return;
     const message: PrepareMany = { requests: all.map(({ request }) => request) };
     const patience = Math.max(1, ...all.map(({ deadline }) => deadline - now));
     try {
@@ -94,3 +103,19 @@ export class Prepares {
     }
   }
 }
+
+/** Whether neither it nor what is answered can be long: statements that write, and answer with no rows. */
+function isSmall({ part, changes, references }: PrepareRequest): boolean {
+  const { statements, script, chunk, fill, visitors } = part;
+  if ([references, script, chunk, fill, visitors].some((more) => more !== undefined)) return false;
+  let length = changes?.length ?? 0;
+  for (const { sql, args } of statements) {
+    if (!WRITES.test(sql) || RETURNING.test(sql)) return false;
+    length += sql.length + (args === undefined ? 0 : JSON.stringify(args).length);
+  }
+  return length <= ONE_LENGTH_MAX;
+}
+
+const WRITES = /^\s*(?:insert|replace|update|delete)\b/i;
+/** Wherever it is: what is taken for one goes alone, and is none the worse for it. */
+const RETURNING = /\breturning\b/i;

@@ -4,8 +4,8 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
- * - 9: requests of clients that find a partition busy go to it together, and so do prepares. An older host does not know such messages, and gets each by itself.
- * - 8: reads of an interactive transaction that look for rows in the way of a statement say so.
+ * - 8: reads of an interactive transaction that look for rows in the way of a statement say so. Later without a step, as who does not know them answers 404 and gets each
+ *   by itself: requests of clients that go together (`execute-many`), and prepares (`prepare-many`).
  * - 7: schema changes that rebuild tables with their rows.
  * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it; interactive
  *   transactions write reference tables.
@@ -17,7 +17,7 @@ import { AtollError } from './error.ts';
  * - 2: transactions over partitions, reads of the past, idempotency keys.
  * - 1: first version.
  */
-export const RPC_VERSION = 9;
+export const RPC_VERSION = 8;
 
 /** Followers of this version and later apply the entries of rebuilds; others take a snapshot behind them. */
 export const REBUILDS_SINCE = 7;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PartitionId } from '../../src/base/brand.ts';
 import { CoalescingTransport } from '../../src/gateway/coalescing-transport.ts';
 import { TOGETHER_MAX } from '../../src/gateway/lane.ts';
-import { ANSWER_LENGTH_MAX } from '../../src/protocol/many.ts';
+import { ANSWER_LENGTH_MAX, ONE_LENGTH_MAX } from '../../src/protocol/many.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import { TestCluster, TOKEN } from '../cluster/cluster.ts';
 import { exchange } from '../cluster/exchange.ts';
@@ -68,11 +68,12 @@ describe('requests of the same moment', () => {
   });
 
   test('fail alone', async () => {
+    await cluster.query(INSERT, [keys[4], 'no JSON']);
     const router = await warm();
     const replies = await Promise.all([
       router.query(INSERT, [keys[0], 1]),
       router.query(INSERT, [keys[1], 13]),
-      router.query('SELECT abs(-9223372036854775807 - 1) FROM t WHERE k = ?', [keys[0]]),
+      router.query("SELECT v -> '$' FROM t WHERE k = ?", [keys[4]]),
       router.query(INSERT, [keys[2], 2]),
       router.query(INSERT, [keys[2], 3]),
       router.query(SELECT, [keys[3]]),
@@ -80,14 +81,13 @@ describe('requests of the same moment', () => {
     expect(replies.map(({ status, json }) => [status, json.error?.code])).toEqual([
       [200, undefined],
       [409, 'constraint'],
-      // Reads are not of the group that writes, and come before it: no row, no overflow.
-      [200, undefined],
+      [400, 'sql'],
       [200, undefined],
       [409, 'constraint'],
       [200, undefined],
     ]);
     expect([...router.sent]).toEqual([['execute-many', 1]]);
-    expect(await stored()).toEqual([keys[0], keys[2]].sort());
+    expect(await stored()).toEqual([keys[0], keys[2], keys[4]].sort());
   });
 
   test('are more than one message may carry', async () => {
@@ -116,11 +116,37 @@ describe('requests of the same moment', () => {
     expect(router.sent.get('execute')).toBe(1);
   });
 
-  test('of writes that answer with rows, each goes by itself', async () => {
+  test('of those that may do much, or answer much that cannot be taken back, each goes by itself', async () => {
     const router = await warm();
-    const some = keys.slice(0, 3);
-    await Promise.all(some.map((k) => router.query(`${INSERT} RETURNING v`, [k, 1])));
-    expect([...router.sent]).toEqual([['execute', 3]]);
+    const [k] = keys as [string];
+    const insert = { sql: INSERT, args: [keys[1], 1] };
+    const replies = await Promise.all([
+      router.query(`${INSERT} RETURNING v`, [k, 1]),
+      router.query('SELECT count(*) FROM t WHERE k = ?', [k]),
+      router.query('SELECT v FROM t WHERE k = ?1 AND v IN (SELECT v FROM t WHERE k = ?1)', [k]),
+      router.query(
+        'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n, t WHERE k = ?',
+        [k],
+      ),
+      router.query(SELECT, ['x'.repeat(ONE_LENGTH_MAX)]),
+      router.post('/v1/batch', { statements: [insert, { sql: SELECT, args: [keys[1]] }] }),
+    ]);
+    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
+    expect(router.sent.get('execute-many')).toBeUndefined();
+  });
+
+  test('of which one is a defect: the others are answered, or unknown where they were of its group', async () => {
+    const { json: network } = await cluster.get('/v1/network');
+    const request = { epoch: 1, schema: network.schemaVersion, system: 0, shape: 'query' };
+    const read = { ...request, read: true, statements: [{ sql: SELECT, args: [keys[0]] }] };
+    const lines = [read, { ...read, statements: null }, read].map((each) => JSON.stringify(each));
+    const reply = await exchange(
+      `${cluster.url}/rpc/${home}/execute-many`,
+      { [RPC_HEADER]: String(RPC_VERSION), [DEADLINE_HEADER]: String(Date.now() + 5_000) },
+      lines.join('\n'),
+    );
+    const [statuses = ''] = (await reply.text()).split('\n');
+    expect([reply.status, JSON.parse(statuses)]).toEqual([200, [200, 500, 200]]);
   });
 
   test('that were planned by an older network are planned anew', async () => {

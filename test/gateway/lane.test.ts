@@ -24,8 +24,8 @@ describe('messages to one receiver', () => {
     const first = sending(lane, 1_000);
     expect(lane.goesAlone(1_000)).toBe(false);
     const gone: string[] = [];
-    expect(lane.join('a', () => gone.push('go'))).toBe(true);
-    expect(lane.join('b', () => gone.push('no'))).toBe(false);
+    expect(lane.join('a', 1_000, () => gone.push('go'))).toBe(true);
+    expect(lane.join('b', 1_000, () => gone.push('no'))).toBe(false);
     expect(gone).toEqual([]);
     await first.answer();
     expect(gone).toEqual(['go']);
@@ -52,11 +52,21 @@ describe('messages to one receiver', () => {
     sending(lane, 1_000);
     for (let i = 0; i < TOGETHER_MAX; i++) {
       expect(lane.goesAlone(1_000)).toBe(false);
-      lane.join(`${i}`, () => undefined);
+      lane.join(`${i}`, 1_000, () => undefined);
     }
     expect(lane.goesAlone(1_000)).toBe(true);
     expect(lane.leave()).toHaveLength(TOGETHER_MAX);
     expect(lane.goesAlone(1_000)).toBe(false);
+  });
+
+  test('are taken over where whoever was to leave for all is gone', () => {
+    const lane = new Lane<string>(COALESCING);
+    sending(lane, 1_000);
+    expect(lane.join('gone', 1_000, () => undefined)).toBe(true);
+    expect(lane.join('a', 1_900, () => undefined)).toBe(false);
+    expect(lane.join('b', 2_001, () => undefined)).toBe(true);
+    expect(lane.leave()).toEqual(['gone', 'a', 'b']);
+    expect(lane.leave()).toEqual([]);
   });
 
   test('go alone for a while where the receiver does not know otherwise', () => {

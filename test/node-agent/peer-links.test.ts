@@ -200,14 +200,17 @@ describe('a link between agents', () => {
   });
 });
 
-test('where there is no relay, one that could not be dialled a moment ago is dialled again', async () => {
+test('when nobody else has answered, and there is no relay, one that could not be dialled a moment ago is dialled again', async () => {
   const [one, other] = [await TestHost.make(), await TestHost.make()];
   one.addresses.set(other.id, ['http://127.0.0.1:1']);
   expect(await one.links.to(other.id, soon())).toBeNull();
   one.addresses.set(other.id, [await other.listen()]);
   expect(await one.links.to(other.id, soon())).toBeNull();
   const calls = new PeerCalls({ links: one.links, control: () => null, log: () => undefined });
-  expect((await calls.call(other.id, 'any', {}, NO_DATA, soon())).head).toMatchObject({ by: other.id });
+  await expect(calls.call(other.id, 'any', {}, NO_DATA, soon())).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect((await calls.call(other.id, 'any', {}, NO_DATA, soon(), true)).head).toMatchObject({ by: other.id });
 });
 
 describe('an agent without an address', () => {

@@ -142,6 +142,7 @@ describe('a host outside', () => {
     const { head, data } = await link.link.call('status', {}, { data: new TextEncoder().encode('{}') });
     expect(head).toEqual({ status: 200 });
     expect(JSON.parse(new TextDecoder().decode(data))).toMatchObject({ partition: 1, schema: 1 });
-    await expect(link.call('feed', {})).rejects.toThrow(/no host sends/);
+    for (const type of ['feed', 'prepare', 'prepare-many', 'transaction-ends'])
+      await expect(link.call(type, { requests: [] })).rejects.toThrow(/no host sends/);
   });
 });

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest';
 import type { PartitionId } from '../../src/base/brand.ts';
 import { Prepares } from '../../src/partition/prepares.ts';
 import { AtollError, shownError } from '../../src/protocol/error.ts';
+import { ONE_LENGTH_MAX } from '../../src/protocol/many.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../../src/protocol/transaction.ts';
 
 const TWO = 2 as PartitionId;
 
-function request(transaction: string): PrepareRequest {
-  return { transaction } as PrepareRequest;
+function request(transaction: string, sql = 'UPDATE t SET v = ?', args: unknown = [1]): PrepareRequest {
+  return { transaction, part: { statements: [{ sql, args }] } } as unknown as PrepareRequest;
 }
 
 function yes(transaction: string): Vote {
@@ -36,7 +37,7 @@ function anchor(answer: (transaction: string) => Answer, knowsMany = true) {
   });
   const ask = (...names: string[]) =>
     Promise.allSettled(names.map((name) => prepares.ask(TWO, request(name), Date.now() + 1_000)));
-  return { sent, ask };
+  return { sent, ask, prepares };
 }
 
 const voted = (name: string) => ({ status: 'fulfilled', value: yes(name) });
@@ -72,4 +73,22 @@ test('a participant that does not know such a message has done nothing: it gets 
   expect(await ask('a', 'b')).toEqual(['a', 'b'].map(voted));
   expect(await ask('c', 'd')).toEqual(['c', 'd'].map(voted));
   expect(sent.map(([type]) => type)).toEqual(['prepare-many', ...['a', 'b', 'c', 'd'].map(() => 'prepare')]);
+});
+
+test('those that read, are long, or have less patience than others go by themselves', async () => {
+  const { sent, prepares } = anchor(yes);
+  const soon = Date.now() + 1_000;
+  const asked: [PrepareRequest, number][] = [
+    [request('a'), soon],
+    [request('b'), soon],
+    [request('reads', 'SELECT 1'), soon],
+    [request('answers', 'UPDATE t SET v = 1 RETURNING v'), soon],
+    [request('long', 'UPDATE t SET v = ?', ['x'.repeat(ONE_LENGTH_MAX)]), soon],
+    [{ ...request('tables'), references: '' }, soon],
+    [request('impatient'), soon - 1_500],
+  ];
+  const votes = await Promise.all(asked.map(([each, deadline]) => prepares.ask(TWO, each, deadline)));
+  expect(votes).toEqual(asked.map(([{ transaction }]) => yes(transaction)));
+  const alone = ['reads', 'answers', 'long', 'tables', 'impatient'].map((name) => ['prepare', name]);
+  expect(sent.toSorted()).toEqual([...alone, ['prepare-many', 'a', 'b']].toSorted());
 });

@@ -44,8 +44,8 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "798bbb191b39b97f",
-        "version": 9,
+        "hash": "6d7d54df4e78711f",
+        "version": 8,
       }
     `);
   });

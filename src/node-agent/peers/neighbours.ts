@@ -137,6 +137,7 @@ export class Neighbours implements Others {
     partition: PartitionId,
     message: PartitionMessage,
     deadline: number,
+    again: boolean,
   ): Promise<Message> {
     const { type, body, trace, freshness } = message;
     const head = { traceparent: trace, partition, ...(freshness && { freshness }) } satisfies CarriedCall;
@@ -146,7 +147,7 @@ export class Neighbours implements Others {
     const patient = isLast || this.#options.control() === null;
     const until = patient ? deadline : Math.min(deadline, Date.now() + PATIENCE_MS);
     try {
-      return await this.#calls.call(host, type, head, data, until);
+      return await this.#calls.call(host, type, head, data, until, again);
     } catch (error) {
       if (error instanceof AtollError && (error.code === 'timeout' || error.outcome === 'unknown'))
         this.#roundTrips.forget(host);

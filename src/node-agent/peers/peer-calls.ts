@@ -26,7 +26,7 @@ export class PeerCalls {
 
   /**
    * `deadline`: Unix ms. Error: what the host answers; AtollError `unavailable`, outcome `none` if it cannot be reached, else
-   * `unknown`; `timeout`.
+   * `unknown`; `timeout`. `again`: nobody else has answered, so that one that could not be dialled a moment ago is dialled once more.
    */
   async call(
     host: string,
@@ -34,9 +34,10 @@ export class PeerCalls {
     head: unknown,
     data: Uint8Array,
     deadline: number,
+    again = false,
   ): Promise<Message> {
     const { links, control } = this.#options;
-    const open = await links.to(host, deadline, control() === null);
+    const open = await links.to(host, deadline, again && control() === null);
     if (open === null) return this.#relay(host, type, head, data, deadline);
     try {
       return await open.link.call(type, head, { data, deadline });
