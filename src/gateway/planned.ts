@@ -2,7 +2,6 @@ import { RawText, type SqlValue } from '../base/sql-value.ts';
 import { readArguments } from '../core/execution/arguments.ts';
 import { asOfClause } from '../core/plan/as-of.ts';
 import type { Plan } from '../core/plan/plan.ts';
-import { isQuick } from '../core/plan/quick.ts';
 import { planStatement } from '../core/plan/statement.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
 import type { Constant } from '../core/sql/analysis/constant.ts';
@@ -24,7 +23,6 @@ export interface PlannedText {
   readonly plan: Plan;
   /** Its AS OF, which is no part of the plan. */
   readonly asOf: PlannedAsOf | null;
-  readonly quick: boolean;
 }
 
 /** The moment of AS OF, and the statement without the clause, with as many parameters as it has then. */
@@ -72,13 +70,12 @@ function planText(sql: string, schema: Schema): PlannedText {
   try {
     const parsed = parseStatement(sql);
     const clause = asOfClause(parsed, sql);
-    const quick = clause === null && isQuick(parsed.statement, schema);
-    if (clause === null) return { parsed, plan: planStatement(parsed, sql, schema), asOf: null, quick };
+    if (clause === null) return { parsed, plan: planStatement(parsed, sql, schema), asOf: null };
     const { moment, rest } = clause;
-    if (moment === null) return { parsed, plan: COMPUTED, asOf: null, quick };
+    if (moment === null) return { parsed, plan: COMPUTED, asOf: null };
     const own = parseStatement(rest);
     const plan = planStatement(own, rest, schema);
-    return { parsed, plan, asOf: { moment, rest, parameterCount: own.parameterCount }, quick };
+    return { parsed, plan, asOf: { moment, rest, parameterCount: own.parameterCount } };
   } catch (error) {
     if (!(error instanceof SqlSyntaxError)) throw error;
     const { line, column, near } = error;

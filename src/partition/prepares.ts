@@ -1,8 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
-import { COALESCING, type Coalescing, Lane } from '../gateway/lane.ts';
 import { AtollError, errorOf } from '../protocol/error.ts';
-import { ONE_LENGTH_MAX } from '../protocol/many.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
+import { COALESCING, type Coalescing, Lane } from './lane.ts';
 
 interface Waiting {
   readonly request: PrepareRequest;
@@ -13,6 +12,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A longer one goes by itself, characters of its statements and changes (chosen: some statements with their arguments, and not a load of rows). */
+export const ONE_LENGTH_MAX = 16 * 1024;
 /** By how much the patience of those that go together may differ, ms (chosen). */
 const PATIENCE_MS = 1_000;
 
@@ -48,7 +49,7 @@ export class Prepares {
       const time = new Promise<void>((over) => {
         go = over;
       });
-      if (lane.join({ request, deadline, resolve, reject }, Date.now(), go))
+      if (lane.join({ request, deadline, resolve, reject }, go))
         void Promise.race([time, this.#options.pause(this.#coalescing.gatherMs)]).then(() =>
           this.#send(partition, lane),
         );
@@ -73,7 +74,7 @@ export class Prepares {
   ): Promise<Vote> {
     const now = Date.now();
     const vote = this.#options.call<Vote>(partition, 'prepare', request, Math.max(1, deadline - now));
-    return lane.track(vote, now);
+    return lane.track(vote);
   }
 
   /** Never rejects: whoever waits is told. */
@@ -90,7 +91,7 @@ export class Prepares {
     const patience = Math.max(1, ...all.map(({ deadline }) => deadline - now));
     try {
       const together = this.#options.call<PreparedMany>(partition, 'prepare-many', message, patience);
-      const { answers } = await lane.track(together, now);
+      const { answers } = await lane.track(together);
       for (const [index, { resolve, reject }] of all.entries()) {
         const answer = answers[index] ?? null;
         if (answer !== null && 'error' in answer) reject(errorOf(answer.error));

@@ -1,8 +1,8 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlitePort } from '../core/sqlite/port.ts';
-import type { Coalescing } from '../gateway/lane.ts';
 import type { SessionSeal } from '../protocol/session-seal.ts';
 import type { HostKey } from '../rpc/host-key.ts';
+import type { Coalescing } from './lane.ts';
 
 /** The other partitions of the database, as this one reaches them. */
 export interface Peers {
@@ -34,7 +34,7 @@ export interface Surroundings {
   /** Calls `alarm` at that time (Unix ms), also if this instance is gone by then; a later call replaces an earlier one. */
   setAlarm(at: number): void;
   pause(milliseconds: number): Promise<void>;
-  /** Of prepares; by default as a router's requests. */
+  /** Of prepares for other partitions; for tests. */
   readonly coalescing?: Coalescing;
   /** After a defect: this instance does not go on, the next one starts from the file. */
   abandon(): void;

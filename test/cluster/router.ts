@@ -19,15 +19,11 @@ export type OnItsWay = (
   send: () => Promise<Response>,
 ) => Promise<Response>;
 
-/**
- * One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt, and sends each request by itself.
- * `carried`: lets it send otherwise.
- */
+/** One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. */
 export function anotherRouter(
   cluster: TestCluster,
   token = TOKEN,
   onItsWay: OnItsWay = (_, send) => send(),
-  carried: (each: PartitionTransport) => PartitionTransport = (each) => each,
 ): Router {
   const sent = new Map<string, number>();
   const transport: PartitionTransport = {
@@ -44,7 +40,7 @@ export function anotherRouter(
     },
   };
   const gateway = createGateway({
-    transport: carried(transport),
+    transport,
     staticToken: TOKEN,
     seal: new SessionSeal(SECRET),
     corsOrigins: [],

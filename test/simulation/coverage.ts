@@ -47,7 +47,6 @@ export const COVERAGE = [
   'certified',
   'uncertified',
   'duplicates',
-  'executesTogether',
   'preparesTogether',
   // Of copies.
   'snapshots',

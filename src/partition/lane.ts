@@ -2,8 +2,6 @@
 export const TOGETHER_MAX = 64;
 /** How long a receiver that does not know such messages is not sent any, ms (chosen: a deploy is under way). */
 const UNKNOWN_MS = 60_000;
-/** What was sent so long ago and has not been answered keeps nobody waiting, ms (chosen): whoever sent it may be gone. */
-const SILENT_MS = 1_000;
 
 export interface Coalescing {
   /** How long what is for a receiver that has not answered yet is gathered at most, ms (0 is 1 in workerd, as measured). */
@@ -21,14 +19,12 @@ export const COALESCING: Coalescing = { gatherMs: 0 };
  */
 export class Lane<Item> {
   readonly #eager: boolean;
-  /** What was sent last: its number, and whether it has been answered. One that never is does no harm once another one is. */
+  /** What was sent last: its number, and whether it has been answered. */
   #sent = 0;
   #isIdle = true;
   /** Unix milliseconds. */
-  #sentAt = Number.NEGATIVE_INFINITY;
   #aloneUntil = Number.NEGATIVE_INFINITY;
   #gathering: Item[] | null = null;
-  #gatheringSince = 0;
   #answered: (() => void) | null = null;
 
   constructor({ eager = false }: Coalescing) {
@@ -38,15 +34,14 @@ export class Lane<Item> {
   /** Whether the next one goes by itself, and now. `now`: Unix milliseconds. */
   goesAlone(now: number): boolean {
     if (now < this.#aloneUntil) return true;
-    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX && !this.#isAbandoned(now);
-    return !this.#eager && (this.#isIdle || now - this.#sentAt > SILENT_MS);
+    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX;
+    return this.#isIdle && !this.#eager;
   }
 
   /** Something leaves; until it is answered, or lost, the receiver is not idle. */
-  track<T>(answer: Promise<T>, now: number): Promise<T> {
+  track<T>(answer: Promise<T>): Promise<T> {
     const number = ++this.#sent;
     this.#isIdle = false;
-    this.#sentAt = now;
     const ended = () => {
       if (number === this.#sent) this.#isIdle = true;
       this.#answered?.();
@@ -60,21 +55,14 @@ export class Lane<Item> {
    * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or something is answered: `go` is
    * called then.
    */
-  join(item: Item, now: number, go: () => void): boolean {
-    const gathering = this.#gathering;
-    if (gathering !== null && !this.#isAbandoned(now)) {
-      gathering.push(item);
+  join(item: Item, go: () => void): boolean {
+    if (this.#gathering !== null) {
+      this.#gathering.push(item);
       return false;
     }
-    this.#gathering = gathering === null ? [item] : [...gathering, item];
-    this.#gatheringSince = now;
+    this.#gathering = [item];
     this.#answered = go;
     return true;
-  }
-
-  /** Whoever was to leave for all is gone: the next one does. */
-  #isAbandoned(now: number): boolean {
-    return now - this.#gatheringSince > SILENT_MS;
   }
 
   /** All that go together now. */

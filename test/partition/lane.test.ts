@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { COALESCING, Lane, TOGETHER_MAX } from '../../src/gateway/lane.ts';
+import { COALESCING, Lane, TOGETHER_MAX } from '../../src/partition/lane.ts';
 
 /** Something on its way, until the test has it answered. */
-function sending(lane: Lane<string>, now: number) {
+function sending(lane: Lane<string>) {
   let answer = (): void => undefined;
   let lose = (): void => undefined;
   const sent = new Promise<void>((resolve, reject) => {
     answer = resolve;
     lose = () => reject(new Error('lost'));
   });
-  const tracked = lane.track(sent, now).catch(() => undefined);
+  const tracked = lane.track(sent).catch(() => undefined);
   const ended = (how: () => void) => () => {
     how();
     return tracked;
@@ -21,11 +21,11 @@ describe('messages to one receiver', () => {
   test('go alone while it is idle, and together while something is on its way', async () => {
     const lane = new Lane<string>(COALESCING);
     expect(lane.goesAlone(1_000)).toBe(true);
-    const first = sending(lane, 1_000);
+    const first = sending(lane);
     expect(lane.goesAlone(1_000)).toBe(false);
     const gone: string[] = [];
-    expect(lane.join('a', 1_000, () => gone.push('go'))).toBe(true);
-    expect(lane.join('b', 1_000, () => gone.push('no'))).toBe(false);
+    expect(lane.join('a', () => gone.push('go'))).toBe(true);
+    expect(lane.join('b', () => gone.push('no'))).toBe(false);
     expect(gone).toEqual([]);
     await first.answer();
     expect(gone).toEqual(['go']);
@@ -33,40 +33,28 @@ describe('messages to one receiver', () => {
     expect(lane.goesAlone(1_001)).toBe(true);
   });
 
-  test('are not held up by one that was lost, or is never answered', async () => {
+  test('are not held up by one that was lost, or is answered late', async () => {
     const lane = new Lane<string>(COALESCING);
-    const lost = sending(lane, 1_000);
+    const lost = sending(lane);
     await lost.lose();
     expect(lane.goesAlone(1_000)).toBe(true);
-    sending(lane, 1_000);
-    expect(lane.goesAlone(1_500)).toBe(false);
-    expect(lane.goesAlone(2_001)).toBe(true);
-    sending(lane, 3_000);
-    const later = sending(lane, 3_001);
+    sending(lane);
+    expect(lane.goesAlone(1_000)).toBe(false);
+    const later = sending(lane);
     await later.answer();
-    expect(lane.goesAlone(3_001)).toBe(true);
+    expect(lane.goesAlone(1_000)).toBe(true);
   });
 
   test('are so many at most', () => {
     const lane = new Lane<string>(COALESCING);
-    sending(lane, 1_000);
+    sending(lane);
     for (let i = 0; i < TOGETHER_MAX; i++) {
       expect(lane.goesAlone(1_000)).toBe(false);
-      lane.join(`${i}`, 1_000, () => undefined);
+      lane.join(`${i}`, () => undefined);
     }
     expect(lane.goesAlone(1_000)).toBe(true);
     expect(lane.leave()).toHaveLength(TOGETHER_MAX);
     expect(lane.goesAlone(1_000)).toBe(false);
-  });
-
-  test('are taken over where whoever was to leave for all is gone', () => {
-    const lane = new Lane<string>(COALESCING);
-    sending(lane, 1_000);
-    expect(lane.join('gone', 1_000, () => undefined)).toBe(true);
-    expect(lane.join('a', 1_900, () => undefined)).toBe(false);
-    expect(lane.join('b', 2_001, () => undefined)).toBe(true);
-    expect(lane.leave()).toEqual(['gone', 'a', 'b']);
-    expect(lane.leave()).toEqual([]);
   });
 
   test('go alone for a while where the receiver does not know otherwise', () => {
