@@ -42,7 +42,7 @@ export class Prepares {
   /** @throws AtollError that stands for the vote no */
   async ask(partition: PartitionId, request: PrepareRequest, deadline: number): Promise<Vote> {
     const lane = this.#lane(partition);
-    if (!isSmall(request) || lane.goesAlone(Date.now()))
+    if (lane.goesAlone(Date.now()) || !isSmall(request))
       return this.#alone(lane, partition, request, deadline);
     const vote = await new Promise<Vote | null>((resolve, reject) => {
       let go = (): void => undefined;
@@ -72,24 +72,22 @@ export class Prepares {
     request: PrepareRequest,
     deadline: number,
   ): Promise<Vote> {
-    const now = Date.now();
-    const vote = this.#options.call<Vote>(partition, 'prepare', request, Math.max(1, deadline - now));
-    return lane.track(vote);
+    const patience = Math.max(1, deadline - Date.now());
+    return lane.track(this.#options.call<Vote>(partition, 'prepare', request, patience));
   }
 
   /** Never rejects: whoever waits is told. */
   async #send(partition: PartitionId, lane: Lane<Waiting>): Promise<void> {
-    const now = Date.now();
     const gathered = lane.leave();
     // The call is as patient as the most patient of them: who is less so goes alone.
-    const latest = Math.max(...gathered.map(({ deadline }) => deadline)) - PATIENCE_MS;
-    const all = gathered.filter(({ deadline }) => deadline >= latest);
-    const alone = all.length === 1 ? gathered : gathered.filter(({ deadline }) => deadline < latest);
-    for (const { resolve } of alone) resolve(null);
-    if (all.length <= 1) return;
+    const latest = Math.max(...gathered.map(({ deadline }) => deadline));
+    const patient = gathered.filter(({ deadline }) => deadline >= latest - PATIENCE_MS);
+    const all = patient.length > 1 ? patient : [];
+    for (const each of gathered) if (!all.includes(each)) each.resolve(null);
+    if (all.length === 0) return;
     const message: PrepareMany = { requests: all.map(({ request }) => request) };
-    const patience = Math.max(1, ...all.map(({ deadline }) => deadline - now));
     try {
+      const patience = Math.max(1, latest - Date.now());
       const together = this.#options.call<PreparedMany>(partition, 'prepare-many', message, patience);
       const { answers } = await lane.track(together);
       for (const [index, { resolve, reject }] of all.entries()) {

@@ -153,7 +153,7 @@ export class Network {
     const { from, partition, deadline } = message;
     if (message.type === 'prepare-many') this.#coverage.preparesTogether++;
     // What meets one meets several.
-    const type = message.type.replace(/-many$/, '');
+    const type = ofOne(message.type);
     const host = this.#hosts.get(partition);
     if (host === undefined) return Promise.reject(new Error(`no partition ${partition}`));
     const loop = this.#loop;
@@ -223,7 +223,7 @@ export class Network {
     fail: () => void,
   ): void {
     const inDoubt = this.#witness.sees(host, type, body);
-    const trap = [...this.traps].find((each) => each.type === type.replace(/-many$/, ''));
+    const trap = [...this.traps].find((each) => each.type === ofOne(type));
     if (trap !== undefined) {
       this.traps.delete(trap);
       this.#coverage.trapped++;
@@ -259,4 +259,9 @@ export class Network {
     // As often some milliseconds as some hundred: what is between two events differs by as much.
     return this.#random.chance(this.trouble.slow) ? usual + 400 ** this.#random.next() : usual;
   }
+}
+
+/** The message that one of several would have been. */
+function ofOne(type: string): string {
+  return type.replace(/-many$/, '');
 }
