@@ -27,8 +27,9 @@ export interface CallContext {
   readonly deadline: number;
   readonly trace: string;
   readonly signal?: AbortSignal;
-  /** Of a read: see PartitionMessage. */
+  /** See PartitionMessage. */
   readonly freshness?: Freshness;
+  readonly coalesces?: boolean;
   /** Lets work go on after the request is answered. */
   readonly background?: (work: Promise<void>) => void;
 }
@@ -112,8 +113,7 @@ export class Database {
   }
 
   /**
-   * Asks the system partition. Each request asks for itself: in a Worker, one request must not wait for
-   * another's I/O (https://developers.cloudflare.com/workers/observability/errors/#cannot-perform-io-on-behalf-of-a-different-request).
+   * Asks the system partition. Each request asks for itself: it happens rarely, and whoever else has asked may be gone before its answer.
    */
   async refresh(context: CallContext): Promise<KnownNetwork> {
     const reply = await this.ask<NetworkReply<Catalogue>>(SYSTEM_PARTITION, 'network', {}, context, READ);

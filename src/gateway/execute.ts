@@ -25,6 +25,8 @@ export interface PartitionWork {
   readonly system?: number;
   /** The answer goes to the client as it is: the partition writes the whole session into it, and not only what itself saw. */
   readonly whole?: boolean;
+  /** As of PartitionMessage. */
+  readonly coalesces?: boolean;
   /** Of a write with an idempotency key. */
   readonly keyed?: KeyedRequest | null;
 }
@@ -42,7 +44,7 @@ export async function executeIn(
   context: CallContext,
 ): Promise<Response> {
   const { partition, shape, read, statements, answerBytesMax, pageBytes, demand, whole } = work;
-  const { system = 0, keyed = null } = work;
+  const { system = 0, keyed = null, coalesces = false } = work;
   const { session, past } = demand;
   const request: ExecuteRequest = {
     epoch: known.epochOf(partition),
@@ -63,7 +65,7 @@ export async function executeIn(
     partition,
     'execute',
     JSON.stringify(request),
-    freshness === null ? context : { ...context, freshness },
+    coalesces || freshness !== null ? { ...context, ...(freshness && { freshness }), coalesces } : context,
     effect,
     // Of what would be sent again, all must have arrived.
     keyed === null ? (answer) => answer : wholeAnswer,

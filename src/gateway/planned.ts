@@ -2,6 +2,7 @@ import { RawText, type SqlValue } from '../base/sql-value.ts';
 import { readArguments } from '../core/execution/arguments.ts';
 import { asOfClause } from '../core/plan/as-of.ts';
 import type { Plan } from '../core/plan/plan.ts';
+import { isQuick } from '../core/plan/quick.ts';
 import { planStatement } from '../core/plan/statement.ts';
 import type { Schema } from '../core/schema/catalogue.ts';
 import type { Constant } from '../core/sql/analysis/constant.ts';
@@ -23,6 +24,7 @@ export interface PlannedText {
   readonly plan: Plan;
   /** Its AS OF, which is no part of the plan. */
   readonly asOf: PlannedAsOf | null;
+  readonly quick: boolean;
 }
 
 /** The moment of AS OF, and the statement without the clause, with as many parameters as it has then. */
@@ -70,12 +72,13 @@ function planText(sql: string, schema: Schema): PlannedText {
   try {
     const parsed = parseStatement(sql);
     const clause = asOfClause(parsed, sql);
-    if (clause === null) return { parsed, plan: planStatement(parsed, sql, schema), asOf: null };
+    const quick = clause === null && isQuick(parsed.statement, schema);
+    if (clause === null) return { parsed, plan: planStatement(parsed, sql, schema), asOf: null, quick };
     const { moment, rest } = clause;
-    if (moment === null) return { parsed, plan: COMPUTED, asOf: null };
+    if (moment === null) return { parsed, plan: COMPUTED, asOf: null, quick };
     const own = parseStatement(rest);
     const plan = planStatement(own, rest, schema);
-    return { parsed, plan, asOf: { moment, rest, parameterCount: own.parameterCount } };
+    return { parsed, plan, asOf: { moment, rest, parameterCount: own.parameterCount }, quick };
   } catch (error) {
     if (!(error instanceof SqlSyntaxError)) throw error;
     const { line, column, near } = error;

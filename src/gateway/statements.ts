@@ -1,4 +1,5 @@
 import type { PartitionId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { EXPLAIN_COLUMNS, explainPlan } from '../core/plan/explain.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { AtollError, type ErrorCode, isErrorCode } from '../protocol/error.ts';
@@ -29,6 +30,9 @@ import { executeTransaction } from './transact.ts';
 
 /** How often one request is planned anew because the network has changed under it (chosen: a migration of as many steps goes by). */
 const PLANS_MAX = 20;
+
+/** Of one request that goes together with others (chosen). */
+const COALESCED_STATEMENTS_MAX = 8;
 
 export interface Session {
   readonly database: Database;
@@ -166,9 +170,18 @@ function executeAt(
 ): Promise<Response> {
   const read = planned.every(({ plan }) => neededRole(plan) === 'read');
   const statements = planned.map(({ statement }) => statement);
-  const work = { partition, shape, read, statements, demand, whole: true } as const;
+  const coalesces = mayCoalesce(planned, partition);
+  const work = { partition, shape, read, statements, demand, whole: true, coalesces } as const;
   if (keyed === null || read) return executeIn(database, known, work, context);
   return keyed.settle(database, context, () => executeIn(database, known, { ...work, keyed }, context));
+}
+
+/** Those that go together are answered together: nobody is to wait for somebody else's work. */
+function mayCoalesce(planned: readonly Planned[], partition: PartitionId): boolean {
+  if (planned.length > COALESCED_STATEMENTS_MAX || !planned.every(({ quick }) => quick)) return false;
+  const reads = planned.filter(({ plan }) => neededRole(plan) === 'read').length;
+  // A read with a long answer is answered again by itself; a write is not done again. Writes of reference tables wait for freezes.
+  return reads === planned.length || (reads === 0 && partition !== SYSTEM_PARTITION);
 }
 
 /** @throws PlanRefusal before anything is sent */

@@ -20,6 +20,10 @@ export interface PartitionMessage {
   /** `traceparent` of the request this belongs to. */
   readonly trace: string;
   readonly signal?: AbortSignal;
+  /** An `execute` with a short answer: it may go together with others (`execute-many`). Its body is text. */
+  readonly coalesces?: boolean;
+  /** Lets work go on after the request is answered. */
+  readonly background?: (work: Promise<void>) => void;
   /** Of reads that a replica may answer. The message demands the same of it: what is too old refuses. */
   readonly freshness?: Freshness;
 }

@@ -14,7 +14,7 @@ import { findAnswer } from '../core/replica/requests.ts';
 import { PARTITIONS_MAX, System } from '../core/replica/system.ts';
 import type { CertifyRequest } from '../protocol/certify.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
-import type { AnsweredRequest, ExecuteRequest } from '../protocol/execute.ts';
+import { type AnsweredRequest, type ExecuteRequest, isPresentRead } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
 import type { HostCheck } from '../protocol/hosts.ts';
@@ -26,6 +26,7 @@ import type { TokenRecord } from '../protocol/token.ts';
 import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
+import { type AtOnce, executeMany } from './execute-many.ts';
 import { ExecutionQueue } from './execution-queue.ts';
 import { FeedFollower } from './feed-follower.ts';
 import { ForeignKeys } from './foreign-keys.ts';
@@ -70,7 +71,7 @@ export class PartitionServer {
   #system: System | null = null;
   #coordinator: Coordinator | null = null;
   readonly #router = AutoRouter({
-    catch: (error: unknown) => this.#failed(error),
+    catch: (error: unknown): Response => this.#failed(error),
     missing: () => errorResponse(new AtollError('not-found', 'no such message')),
   });
 
@@ -216,8 +217,8 @@ export class PartitionServer {
     if (this.#replica?.locks.isEmpty === false) this.#feed.copies.check();
     // Nearly all messages are these: the router's way costs a certified read a sixth of its time.
     if (url.endsWith('/execute')) return this.#execute(request);
-    if (url.endsWith('/certify'))
-      return this.#certify(request).catch((error: unknown) => this.#failed(error));
+    if (url.endsWith('/execute-many')) return executeMany(request, this.#together).catch(this.#failed);
+    if (url.endsWith('/certify')) return this.#certify(request).catch(this.#failed);
     return this.#routed(request);
   }
 
@@ -241,14 +242,11 @@ export class PartitionServer {
     await this.#coordinator.endSilentRestore();
   }
 
-  // --- Executing -----------------------------------------------------------------------------------------
-
   /** In as few turns of the queue as it may: nearly all messages come by here. */
   async #execute(incoming: Request): Promise<Response> {
     try {
       const request = (await incoming.json()) as ExecuteRequest;
-      // A read of the past may add an entry.
-      const isRead = request.read && request.asOf === undefined;
+      const isRead = isPresentRead(request);
       let first = isRead && !this.#foreignKeys.off ? this.#read(request) : null;
       if (first?.kind === 'done') return outcomeResponse(first, incoming);
       const written = this.#coordinator === null || request.read ? null : yetToWrite(this.#here, request);
@@ -261,6 +259,14 @@ export class PartitionServer {
       return this.#failed(error);
     }
   }
+
+  readonly #together: AtOnce = {
+    execute: (request) => {
+      if (this.#foreignKeys.off || (this.#coordinator !== null && !request.read)) return null;
+      return isPresentRead(request) ? this.#read(request) : this.#queue.run(this.#here.work(request));
+    },
+    failed: (error) => this.#shown(error),
+  };
 
   #read(request: ExecuteRequest): ExecuteOutcome {
     return this.#here.execute([request], Date.now())[0] as ExecuteOutcome;
@@ -309,8 +315,6 @@ export class PartitionServer {
   #perform(work: Work, deadline: number): Promise<Settled> {
     return this.#settle(() => this.#queue.run(work), deadline);
   }
-
-  // --- Creation ------------------------------------------------------------------------------------------
 
   #create(identity: Identity): { created: boolean } {
     const existing = this.#replica?.identity;
@@ -374,14 +378,16 @@ export class PartitionServer {
   }
 
   /** An expected error is answered. A defect is logged and ends this instance: the next request finds one that was made from the file. */
-  #failed(error: unknown): Response {
+  #shown(error: unknown): AtollError {
     const shown = toAtollError(error);
     if (!(error instanceof AtollError)) {
       console.error(`partition ${this.#replica?.identity.partition}: defect`, error);
       this.#surroundings.abandon();
     }
-    return errorResponse(shown);
+    return shown;
   }
+
+  readonly #failed = (error: unknown): Response => errorResponse(this.#shown(error));
 }
 
 function initialised<T>(part: T | null): T {

@@ -1,7 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
+import { COALESCING, type Coalescing, Lane } from '../gateway/lane.ts';
 import { AtollError, errorOf } from '../protocol/error.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
-import { COALESCING, type Coalescing, Lane } from './lane.ts';
 
 interface Waiting {
   readonly request: PrepareRequest;
@@ -49,7 +49,7 @@ export class Prepares {
       const time = new Promise<void>((over) => {
         go = over;
       });
-      if (lane.join({ request, deadline, resolve, reject }, go))
+      if (lane.join({ request, deadline, resolve, reject }, Date.now(), go))
         void Promise.race([time, this.#options.pause(this.#coalescing.gatherMs)]).then(() =>
           this.#send(partition, lane),
         );

@@ -1,8 +1,8 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlitePort } from '../core/sqlite/port.ts';
+import type { Coalescing } from '../gateway/lane.ts';
 import type { SessionSeal } from '../protocol/session-seal.ts';
 import type { HostKey } from '../rpc/host-key.ts';
-import type { Coalescing } from './lane.ts';
 
 /** The other partitions of the database, as this one reaches them. */
 export interface Peers {

@@ -50,6 +50,11 @@ export interface ExecuteRequest {
   readonly idempotency?: Idempotency;
 }
 
+/** Changes nothing at all: a read of the past may add an entry to the log. */
+export function isPresentRead({ read, asOf }: ExecuteRequest): boolean {
+  return read && asOf === undefined;
+}
+
 /**
  * Router → partition: the answer that a request had here under its key. For requests that the present schema refuses, so
  * that nobody can tell which partition had executed them.

@@ -4,8 +4,8 @@ import { AtollError } from './error.ts';
  * The internal protocol's version. A host answers messages of its own version and the one before it, and
  * refuses others naming both. History, newest first:
  *
- * - 8: reads of an interactive transaction that look for rows in the way of a statement say so. Later without a step, as who does not know it answers 404 and gets each
- *   by itself: prepares that go together (`prepare-many`).
+ * - 8: reads of an interactive transaction that look for rows in the way of a statement say so. Later without a step, as who does not know them answers 404 and gets each
+ *   by itself: requests of clients that go together (`execute-many`), and prepares (`prepare-many`).
  * - 7: schema changes that rebuild tables with their rows.
  * - 6: rows of reference tables go although rows of partitioned tables may refer to them: every partition has a part in it; interactive
  *   transactions write reference tables.

@@ -1,4 +1,5 @@
 import { createGateway } from '../gateway/app.ts';
+import { CoalescingTransport } from '../gateway/coalescing-transport.ts';
 import { SessionSeal } from '../protocol/session-seal.ts';
 import type { ObjectEnvironment } from './environment.ts';
 import { openLink } from './link-route.ts';
@@ -15,7 +16,7 @@ export default {
     if (link !== null) return link;
     // Bindings are the same for every request of an isolate, and so is what the router has learnt.
     gateway ??= createGateway({
-      transport: new DurableObjectTransport(environment.PARTITION),
+      transport: new CoalescingTransport(new DurableObjectTransport(environment.PARTITION)),
       staticToken: environment.ATOLL_TOKEN ?? null,
       seal: new SessionSeal(environment.ATOLL_SECRET || environment.ATOLL_TOKEN),
       fetch: (url, init) => fetch(url, init),

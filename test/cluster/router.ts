@@ -19,11 +19,15 @@ export type OnItsWay = (
   send: () => Promise<Response>,
 ) => Promise<Response>;
 
-/** One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt. */
+/**
+ * One more router of a cluster, in this process: it knows nothing that the cluster's own one has learnt, and sends each request by itself.
+ * `carried`: lets it send otherwise.
+ */
 export function anotherRouter(
   cluster: TestCluster,
   token = TOKEN,
   onItsWay: OnItsWay = (_, send) => send(),
+  carried: (each: PartitionTransport) => PartitionTransport = (each) => each,
 ): Router {
   const sent = new Map<string, number>();
   const transport: PartitionTransport = {
@@ -40,7 +44,7 @@ export function anotherRouter(
     },
   };
   const gateway = createGateway({
-    transport,
+    transport: carried(transport),
     staticToken: TOKEN,
     seal: new SessionSeal(SECRET),
     corsOrigins: [],

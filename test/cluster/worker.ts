@@ -38,7 +38,11 @@ export class PartitionObject extends Partition {
     if (message === 'fault') {
       const { fault, on } = await request.json<{ fault: Fault; on?: string }>();
       if (fault === 'none') faults.delete(this.#name);
-      else faults.set(this.#name, { fault, on: on === undefined ? ['execute', 'import-chunk'] : [on] });
+      else
+        faults.set(this.#name, {
+          fault,
+          on: on === undefined ? ['execute', 'execute-many', 'import-chunk'] : [on],
+        });
       return Response.json({});
     }
     if (message === 'reset') this.ctx.abort('asked for by a test');

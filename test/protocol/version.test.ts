@@ -20,6 +20,7 @@ const MESSAGES = [
   'interactive.ts',
   'link.ts',
   'lookup.ts',
+  'many.ts',
   'network.ts',
   'replication.ts',
   'restore.ts',
@@ -43,7 +44,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "1cd060d7e2a38cf0",
+        "hash": "6d7d54df4e78711f",
         "version": 8,
       }
     `);

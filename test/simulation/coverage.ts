@@ -47,6 +47,7 @@ export const COVERAGE = [
   'certified',
   'uncertified',
   'duplicates',
+  'executesTogether',
   'preparesTogether',
   // Of copies.
   'snapshots',

@@ -1,7 +1,8 @@
 import type { PartitionId } from '../../src/base/brand.ts';
+import { CoalescingTransport } from '../../src/gateway/coalescing-transport.ts';
 import { readError } from '../../src/gateway/database.ts';
+import type { Coalescing } from '../../src/gateway/lane.ts';
 import type { PartitionMessage, PartitionTransport } from '../../src/gateway/transport.ts';
-import type { Coalescing } from '../../src/partition/lane.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { AtollError } from '../../src/protocol/error.ts';
 import type { Freeze } from '../../src/protocol/freeze.ts';
@@ -72,7 +73,7 @@ export class Network {
   readonly stragglers = new Set<Straggler>();
   /** For routers. */
   readonly ambushes = new Set<Ambush>();
-  /** Of prepares; null: as they do. */
+  /** Of routers' requests and anchors' prepares; null: each goes by itself. */
   readonly coalescing: Coalescing | null;
   readonly #loop: EventLoop;
   readonly #random: Random;
@@ -101,14 +102,22 @@ export class Network {
 
   /** For a router: by a copy where one may answer, else by the leader. */
   transport(router: Actor): PartitionTransport {
+    const each: PartitionTransport = {
+      call: (_database, partition, { type, body, deadline, trace }) => {
+        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+      },
+    };
+    const { coalescing } = this;
+    const leaders = coalescing === null ? each : new CoalescingTransport(each, coalescing);
     return {
-      call: async (_database, partition, { type, body, deadline, trace, freshness }: PartitionMessage) => {
+      call: async (database, partition, message: PartitionMessage) => {
+        const { type, body, freshness } = message;
         const copy = freshness === undefined ? undefined : this.#followers.get(partition);
         if (copy !== undefined && freshness !== undefined && type === 'execute' && this.#random.chance(0.8)) {
           const response = copy.serve(body as string, freshness);
           if (response !== null) return response;
         }
-        return this.#call({ from: router, partition, type, body, deadline, trace }, (send) => send());
+        return leaders.call(database, partition, message);
       },
     };
   }
@@ -151,6 +160,7 @@ export class Network {
 
   #call(message: Message, gate: (send: () => void) => void): Promise<Response> {
     const { from, partition, deadline } = message;
+    if (message.type === 'execute-many') this.#coverage.executesTogether++;
     if (message.type === 'prepare-many') this.#coverage.preparesTogether++;
     // What meets one meets several.
     const type = ofOne(message.type);

@@ -1,7 +1,7 @@
 import type { PartitionId } from '../../src/base/brand.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../../src/core/sqlite/port.ts';
+import type { Coalescing } from '../../src/gateway/lane.ts';
 import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
-import type { Coalescing } from '../../src/partition/lane.ts';
 import { PartitionServer } from '../../src/partition/partition-server.ts';
 import type { Peers } from '../../src/partition/surroundings.ts';
 import { SessionSeal } from '../../src/protocol/session-seal.ts';

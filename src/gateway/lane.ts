@@ -10,12 +10,14 @@ export interface Coalescing {
   readonly eager?: boolean;
 }
 
-/** Chosen: as short as it goes. Under load something is answered before. */
+/** Chosen: as short as it goes. */
 export const COALESCING: Coalescing = { gatherMs: 0 };
+/** Whoever was to leave with the others so long ago is gone, ms (chosen): the next one does. */
+const GONE_MS = 1_000;
 
 /**
- * The way of messages to one receiver. What finds it idle goes at once, by itself. While something is on its way there, all that comes goes together when that
- * is answered, or a moment later: of what a message costs, its own call is the greatest part. (J. Nagle, RFC 896, with a bound on the delay.)
+ * The way of messages to one receiver. What finds it idle goes at once, by itself. While something is on its way there, all that comes goes together a moment
+ * later, or when that is answered: of what a message costs, its own call is the greatest part. (J. Nagle, RFC 896, with a bound on the delay.)
  */
 export class Lane<Item> {
   readonly #eager: boolean;
@@ -25,6 +27,7 @@ export class Lane<Item> {
   /** Unix milliseconds. */
   #aloneUntil = Number.NEGATIVE_INFINITY;
   #gathering: Item[] | null = null;
+  #gatheringSince = 0;
   #answered: (() => void) | null = null;
 
   constructor({ eager = false }: Coalescing) {
@@ -34,7 +37,7 @@ export class Lane<Item> {
   /** Whether the next one goes by itself, and now. `now`: Unix milliseconds. */
   goesAlone(now: number): boolean {
     if (now < this.#aloneUntil) return true;
-    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX;
+    if (this.#gathering !== null) return this.#gathering.length >= TOGETHER_MAX && !this.#isAbandoned(now);
     return this.#isIdle && !this.#eager;
   }
 
@@ -52,20 +55,25 @@ export class Lane<Item> {
   }
 
   /**
-   * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or something is answered: `go` is
-   * called then.
+   * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or sooner, when something is
+   * answered: then `go` is called.
    */
-  join(item: Item, go: () => void): boolean {
-    if (this.#gathering !== null) {
+  join(item: Item, now: number, go: (() => void) | null = null): boolean {
+    if (this.#gathering !== null && !this.#isAbandoned(now)) {
       this.#gathering.push(item);
       return false;
     }
-    this.#gathering = [item];
+    this.#gathering = [...(this.#gathering ?? []), item];
+    this.#gatheringSince = now;
     this.#answered = go;
     return true;
   }
 
-  /** All that go together now. */
+  #isAbandoned(now: number): boolean {
+    return now - this.#gatheringSince > GONE_MS;
+  }
+
+  /** All that go together now; none if somebody else has left for them. */
   leave(): Item[] {
     const all = this.#gathering ?? [];
     this.#gathering = null;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { COALESCING, Lane, TOGETHER_MAX } from '../../src/partition/lane.ts';
+import { COALESCING, Lane, TOGETHER_MAX } from '../../src/gateway/lane.ts';
 
 /** Something on its way, until the test has it answered. */
 function sending(lane: Lane<string>) {
@@ -24,8 +24,8 @@ describe('messages to one receiver', () => {
     const first = sending(lane);
     expect(lane.goesAlone(1_000)).toBe(false);
     const gone: string[] = [];
-    expect(lane.join('a', () => gone.push('go'))).toBe(true);
-    expect(lane.join('b', () => gone.push('no'))).toBe(false);
+    expect(lane.join('a', 1_000, () => gone.push('go'))).toBe(true);
+    expect(lane.join('b', 1_000, () => gone.push('no'))).toBe(false);
     expect(gone).toEqual([]);
     await first.answer();
     expect(gone).toEqual(['go']);
@@ -50,11 +50,21 @@ describe('messages to one receiver', () => {
     sending(lane);
     for (let i = 0; i < TOGETHER_MAX; i++) {
       expect(lane.goesAlone(1_000)).toBe(false);
-      lane.join(`${i}`, () => undefined);
+      lane.join(`${i}`, 1_000);
     }
     expect(lane.goesAlone(1_000)).toBe(true);
     expect(lane.leave()).toHaveLength(TOGETHER_MAX);
     expect(lane.goesAlone(1_000)).toBe(false);
+  });
+
+  test('leave with the next one when whoever was to carry them is gone', () => {
+    const lane = new Lane<string>(COALESCING);
+    sending(lane);
+    expect(lane.join('a', 1_000)).toBe(true);
+    expect(lane.join('b', 2_000)).toBe(false);
+    expect(lane.join('c', 2_001)).toBe(true);
+    expect(lane.leave()).toEqual(['a', 'b', 'c']);
+    expect(lane.leave()).toEqual([]);
   });
 
   test('go alone for a while where the receiver does not know otherwise', () => {
