@@ -119,7 +119,7 @@ const CASES: readonly (readonly [sql: string, plan: string])[] = [
     "INSERT INTO comments (tenant, body) SELECT 'x', title FROM posts WHERE tenant = 'y'",
     'refused unsupported',
   ],
-  ['INSERT INTO comments (tenant, body) SELECT tenant, title FROM posts', 'refused unsupported'],
+  ['INSERT INTO comments (tenant, body) SELECT tenant, title FROM posts', 'scatter-write'],
   ["UPDATE posts SET score = 1 WHERE tenant = 'a'", 'route a'],
   ["UPDATE posts SET tenant = 'b' WHERE tenant = 'a'", 'route a moves posts'],
   ["UPDATE posts SET tenant = 'b'", 'scatter-write moves posts'],

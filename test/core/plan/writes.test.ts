@@ -84,6 +84,29 @@ const WRITES: Readonly<Record<string, (g: WriteGenerator, dice: Dice) => string>
     ];
     return `INSERT INTO u SELECT ${target}, a FROM t WHERE ${source}`;
   },
+  insertSelectAll: (g, dice) => {
+    const source = dice.pick([
+      'SELECT k, a FROM t',
+      `SELECT k, n FROM t WHERE a > ${g.id()}`,
+      'SELECT u.k, count(*) FROM t JOIN u ON u.k = t.k WHERE t.n < 4 GROUP BY u.k',
+      'SELECT DISTINCT k, n FROM t ORDER BY n',
+      'SELECT k, a FROM t UNION ALL SELECT k, x + 1 FROM u',
+      'SELECT k, a FROM t UNION SELECT k, x FROM u WHERE x > 1',
+      'SELECT k, (SELECT max(v) FROM r) FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k)',
+      'SELECT t.k, x FROM t LEFT JOIN u ON u.k = t.k AND u.x > t.n',
+      `SELECT k, a FROM t WHERE k IN (${g.key()}, ${g.key()})`,
+      'WITH w AS (SELECT k AS kk, sum(a) AS s FROM t GROUP BY k) SELECT kk, s FROM w',
+      'SELECT k, row_number() OVER (PARTITION BY k ORDER BY n) FROM t',
+      'SELECT k, a FROM t ORDER BY a LIMIT 3',
+      'SELECT k, count(*) OVER () FROM t',
+      'SELECT u.k, n FROM t, u WHERE t.n = u.x',
+      'SELECT n, a FROM t',
+      'SELECT k, (SELECT max(x) FROM u) FROM t',
+    ]);
+    return `INSERT INTO u ${source}`;
+  },
+  insertSelectUpsert: (g) =>
+    `INSERT INTO t SELECT k, x, 7, 'z' FROM u WHERE x > ${g.id()} ON CONFLICT (k, n) DO UPDATE SET a = a + 1`,
   insertReference: (g) => `INSERT INTO u SELECT ${g.key()}, v FROM r`,
 };
 

@@ -1,0 +1,158 @@
+import { asciiLower } from '../../base/ascii.ts';
+import type { Analyzer } from '../sql/analysis/analyzer.ts';
+import { type Constant, constantOf } from '../sql/analysis/constant.ts';
+import { columnOf } from '../sql/analysis/facts.ts';
+import { sameClass } from '../sql/analysis/graph.ts';
+import type { CoreModel, Output, SelectModel } from '../sql/analysis/model.ts';
+import { Refusal, refuse } from '../sql/analysis/refusal.ts';
+import type { InsertModel } from '../sql/analysis/write.ts';
+import { keyColumns, refuseIdChange } from './change.ts';
+import { equalTuples, isGeneratedKey, refuseDefault } from './inserted-key.ts';
+import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
+import { pinOf } from './pin.ts';
+import type { KeyClass, KeyTuple, Plan, RoutePlan } from './plan.ts';
+import { type Layout, valueIn } from './row-values.ts';
+import { colocated, keyClassesOf, keyNames } from './tables.ts';
+
+/** What any INSERT's plan says beside where its rows go. */
+export type InsertBase = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts' | 'staged' | 'ids'>;
+
+/** INSERT … SELECT: in one partition if what is read and the inserted key are restricted to the same constant, else in each, if each row stays where it is read. */
+export function planFromSelect(
+  analyzer: Analyzer,
+  model: InsertModel,
+  layout: Layout,
+  base: InsertBase,
+  sql: string,
+): Plan {
+  const { table } = layout;
+  const source = model.source;
+  const why = `INSERT … SELECT into "${table.name}": `;
+  if (source === null) return refuse('unsupported', `${why}it has no rows`);
+  const id = asciiLower(table.rowidColumn ?? table.rowidName ?? '');
+  if (!keyColumns(table).includes(id) && layout.places.has(id)) refuseIdChange(table, id, id);
+  try {
+    const tuple = selectedTuple(analyzer, source, layout, why);
+    const pin = { kind: 'key', columns: keyClassesOf(table), tuples: [tuple], generatesNull: false } as const;
+    const reason = 'what it reads and the key that it inserts are restricted to one partition key';
+    return { kind: 'route', access: 'write', pin, ...base, reason };
+  } catch (error) {
+    if (!(error instanceof Refusal) || !staysWithKey(analyzer, source, layout)) throw error;
+    return inEachPartition(analyzer, model, base, sql);
+  }
+}
+
+/** The one key that it inserts, and to which all that it reads is restricted. */
+function selectedTuple(analyzer: Analyzer, source: SelectModel, layout: Layout, why: string): KeyTuple {
+  const { table } = layout;
+  const tuples = source.cores.map((core) =>
+    keyColumns(table).map((name) => selectedKey(analyzer, core, layout, name, why)),
+  );
+  const [tuple] = tuples;
+  const columns = keyClassesOf(table);
+  const uses = pinOf(analyzer.uses, analyzer.graph);
+  if (tuple === undefined || !tuples.every((other) => equalTuples(other, tuple))) {
+    return refuse('unsupported', `${why}its arms give different partition keys`);
+  }
+  const pinnedSame = uses?.tuples.length === 1 && equalTuples(uses.tuples[0] ?? [], tuple);
+  const sameClasses = uses === null || JSON.stringify(uses.columns) === JSON.stringify(columns);
+  if (analyzer.uses.length > 0 && !(pinnedSame && sameClasses)) {
+    return refuse(
+      'unsupported',
+      `${why}restrict the tables that it reads to the partition key that it inserts, or insert the partition key of what it reads`,
+    );
+  }
+  return tuple;
+}
+
+function selectedKey(
+  analyzer: Analyzer,
+  core: CoreModel,
+  { table, places }: Layout,
+  name: string,
+  why: string,
+): Constant {
+  const place = places.get(name);
+  if (place === undefined) {
+    const value = valueIn({ table, places }, name, []);
+    if (!isGeneratedKey(table)) return value ?? refuseDefault(table, name);
+    return refuse('unsupported', `${why}generated partition keys need VALUES`);
+  }
+  const output = core.outputs[place];
+  const constant = output?.expression == null ? null : constantOf(output.expression);
+  if (constant !== null && !isGeneratedKey(table)) return constant;
+  const column = output?.expression == null ? null : columnOf(output.expression, core.scope);
+  const node = output?.node ?? null;
+  if (node !== null && output?.nullable === false && (column === null || column.depth === 0)) {
+    const set = analyzer.graph.constantsOf(node).find((candidate) => candidate.members.length === 1);
+    const member = set?.members[0];
+    if (fits(output, keyClassesOf(table)[keyColumns(table).indexOf(name)]) && member !== undefined)
+      return member;
+  }
+  return refuse(
+    'unsupported',
+    `${why}its partition key "${name}" must be a constant, a column that WHERE restricts to one, or the partition key of what it reads`,
+  );
+}
+
+/** Whether the value is stored as it was read, and compared in the same way. */
+function fits(output: Output, own: KeyClass | undefined): boolean {
+  if (own === undefined || output.affinity === null) return false;
+  return sameClass({ affinity: output.affinity, collation: output.collation ?? 'BINARY' }, own);
+}
+
+/**
+ * Whether the rows are the disjoint union of those that each partition would select, and belong to the partition that selects them: the key of what is read is
+ * the inserted one.
+ */
+function staysWithKey(analyzer: Analyzer, source: SelectModel, { table, places }: Layout): boolean {
+  const { anchor, cores, uses } = source;
+  if (anchor.kind === 'none' || analyzer.uses.some((use) => !uses.includes(use))) return false;
+  const classes = keyClassesOf(table);
+  if (!colocated(classes, uses)) return false;
+  return keyColumns(table).every((name, i) => {
+    const place = places.get(name);
+    return place !== undefined && cores.every((core) => holdsKeyAt(analyzer, core, i, place, classes[i]));
+  });
+}
+
+/** Whether the output at `place` holds the i-th column of the key by which the rows fall apart. */
+function holdsKeyAt(
+  { graph }: Analyzer,
+  { anchor, outputs }: CoreModel,
+  i: number,
+  place: number,
+  own: KeyClass | undefined,
+): boolean {
+  const output = outputs[place];
+  const key = anchor.kind === 'nodes' ? anchor.nodes[i] : undefined;
+  if (output === undefined || key === undefined || output.node === null || output.nullable) return false;
+  return fits(output, own) && graph.reachedFrom(key).has(output.node);
+}
+
+function inEachPartition(analyzer: Analyzer, model: InsertModel, base: InsertBase, sql: string): Plan {
+  const { table, ast } = model;
+  const pinned = pinOf(analyzer.uses, analyzer.graph);
+  const timed = withInstant(ast, sql);
+  const why = whyNotPerPartition(analyzer);
+  return {
+    kind: 'scatter-write',
+    targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
+    rows: null,
+    ...(timed !== null && { timed: { sql: timed.piece(ast), parameters: timed.parameters } }),
+    perPartition: why === null ? { sound: true } : { sound: false, message: why },
+    message:
+      `this INSERT … SELECT may insert rows into "${table.name}" in several partitions: restrict the partition key ` +
+      `(${keyNames(table)}) to one value${why === null ? ', or send atomicity:"partition"' : ''}`,
+    ...base,
+    reason: 'each row stays in the partition that it is read in',
+  };
+}
+
+function whyNotPerPartition({ randomDepths, clockInView, strayAggregate }: Analyzer): string | null {
+  // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
+  if (randomDepths.some((depth) => depth > 1))
+    return 'random() in a subquery differs per partition: pass its value as a parameter';
+  if (clockInView) return VIEW_READS_CLOCK;
+  return strayAggregate ? "an aggregate over the outer query's rows inside a subquery" : null;
+}
