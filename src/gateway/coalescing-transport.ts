@@ -76,7 +76,9 @@ export class CoalescingTransport implements PartitionTransport {
   }
 
   /** Never rejects: whoever waits is told. */
-  async #send(to: Destination, all: readonly Waiting[], own: Waiting): Promise<void> {
+  async #send(to: Destination, gathered: readonly Waiting[], own: Waiting): Promise<void> {
+    // Whoever has no time left has been told so, and may have done something else.
+    const all = gathered.filter(({ message }) => Date.now() < message.deadline);
     if (all.length === 0) return;
     const { database, partition, lane } = to;
     try {
@@ -84,7 +86,6 @@ export class CoalescingTransport implements PartitionTransport {
         return own.resolve(await lane.track(this.#each.call(database, partition, own.message)));
       const answers = await this.#askMany(to, all, own.message.trace);
       const now = Date.now();
-      // Who has no time left is gone.
       for (const [index, { message, resolve }] of all.entries())
         if (now < message.deadline) resolve(answers[index] as OneAnswer);
     } catch (error) {

@@ -45,3 +45,30 @@ test('of many requests at a time each has its own answer, once their code is com
   expect(failures).toEqual([]);
   expect(await cluster.rows("SELECT count(*) FROM t WHERE k LIKE 'new %'")).toEqual([[REQUESTS / 4]]);
 });
+
+test('of those whose message is lost, each is told what that means for it', async () => {
+  const codes: string[] = [];
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < REQUESTS) {
+      const index = next++;
+      if (index % 300 === 150) await cluster.rpc(1, 'fault', { fault: 'reset-after', on: 'execute-many' });
+      const isRead = index % 2 === 0;
+      const [sql, arg] = isRead
+        ? ['SELECT n FROM t WHERE k = ?', `k${index % KEYS}`]
+        : ['INSERT INTO t VALUES (?, 1)', `lost ${index}`];
+      const { json, text } = await cluster.post('/v1/query', { sql, args: [arg] });
+      if (isRead) expect(json.rows, text).toEqual([[index % KEYS]]);
+      else codes.push(json.error?.code ?? 'done');
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, client));
+  const done = codes.filter((code) => code === 'done').length;
+  const unknown = codes.filter((code) => code === 'unknown-outcome').length;
+  expect(done + unknown).toBe(codes.length);
+  // Several by one fault: they had gone together.
+  expect(unknown).toBeGreaterThan((2 * REQUESTS) / 300);
+  const [[stored]] = (await cluster.rows("SELECT count(*) FROM t WHERE k LIKE 'lost %'")) as [[number]];
+  expect(stored).toBeGreaterThanOrEqual(done);
+  expect(stored).toBeLessThanOrEqual(codes.length);
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PartitionId } from '../../src/base/brand.ts';
 import { CoalescingTransport } from '../../src/gateway/coalescing-transport.ts';
 import { TOGETHER_MAX } from '../../src/gateway/lane.ts';
+import type { PartitionTransport } from '../../src/gateway/transport.ts';
 import { ANSWER_LENGTH_MAX, ONE_LENGTH_MAX } from '../../src/protocol/many.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../../src/protocol/rpc.ts';
 import { TestCluster, TOKEN } from '../cluster/cluster.ts';
@@ -20,6 +21,7 @@ const SELECT = 'SELECT v FROM t WHERE k = ?';
 beforeAll(async () => {
   cluster = await TestCluster.start({ partitions: 2 });
   await cluster.query('CREATE TABLE t (k TEXT PRIMARY KEY, v CHECK (v <> 13))');
+  await cluster.query('CREATE TABLE few (v) REFERENCE');
   const found = new Map<number, string[]>();
   for (let i = 0; i < 200; i++) {
     const { json } = await cluster.query(SELECT, [`key ${i}`]);
@@ -124,6 +126,8 @@ describe('requests of the same moment', () => {
       router.query(`${INSERT} RETURNING v`, [k, 1]),
       router.query('SELECT count(*) FROM t WHERE k = ?', [k]),
       router.query('SELECT v FROM t WHERE k = ?1 AND v IN (SELECT v FROM t WHERE k = ?1)', [k]),
+      router.query('SELECT v FROM t WHERE k = ? AND v IN few', [k]),
+      router.query('UPDATE t SET v = 1 WHERE k = ? AND v IN few', [k]),
       router.query(
         'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n, t WHERE k = ?',
         [k],
@@ -286,4 +290,23 @@ test('whoever carries the others is kept until they are answered', async () => {
   expect(answered).toBe(1);
   // By the newest schema, or told of it: answered.
   expect((await Promise.all(both)).map(({ status }) => [200, 421].includes(status))).toEqual([true, true]);
+});
+
+test('whoever has no time left when they leave is not sent', async () => {
+  const sent: string[] = [];
+  const each: PartitionTransport = {
+    call: async (_database, _partition, { type, body }) => {
+      sent.push(`${type} ${body}`);
+      return new Response('[200]\n{}');
+    },
+  };
+  const transport = new CoalescingTransport(each, { gatherMs: 30, eager: true });
+  const send = (body: string, milliseconds: number) => {
+    const deadline = Date.now() + milliseconds;
+    const message = { type: 'execute', body, deadline, trace: 'trace', coalesces: true };
+    return transport.call('main', home as PartitionId, message);
+  };
+  void send('too late', 1);
+  expect((await send('in time', 10_000)).status).toBe(200);
+  expect(sent).toEqual(['execute-many in time']);
 });

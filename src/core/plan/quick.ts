@@ -16,19 +16,33 @@ export function isQuick(statement: Statement, schema: Schema): boolean {
       if (groupBy !== null || windows !== null || distinct) return false;
       if (schema.table(from.first.name.name) === undefined) return false;
       return [...body.columns, body.where, ...(statement.orderBy ?? []), limit].every(
-        (part) => part === null || !has(part, 'select', 'function'),
+        (part) => part === null || !has(part, 'function', ...READS),
       );
     }
     case 'insert':
       if (statement.with !== null || statement.returning !== null) return false;
-      return [...rowsOf(statement.source), ...statement.upserts].every((part) => !has(part, 'select'));
+      return [...rowsOf(statement.source), ...statement.upserts].every((part) => !has(part, ...READS));
     case 'update':
-    case 'delete':
-      return statement.returning === null && !has(statement, 'select', 'from');
+    case 'delete': {
+      const { where, returning, orderBy, limit } = statement;
+      if (
+        statement.with !== null ||
+        returning !== null ||
+        (statement.kind === 'update' && statement.from !== null)
+      )
+        return false;
+      const set = statement.kind === 'update' ? statement.set : [];
+      return [...set, where, ...(orderBy ?? []), limit].every(
+        (part) => part === null || !has(part, ...READS),
+      );
+    }
     default:
       return false;
   }
 }
+
+/** What reads rows within an expression, as `IN name` does too. */
+const READS = ['select', 'table', 'table-function'] as const;
 
 /** Of VALUES; what else gives rows is itself looked at. */
 function rowsOf(source: (Statement & { kind: 'insert' })['source']): readonly Node[] {
