@@ -316,5 +316,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: '  const locks = changes.length === 0 ? needed : [...needed, ...refuseChanged(replica, request, changes)];',
     replace: '  const locks = needed;',
   },
+  {
+    name: 'what an INSERT … SELECT reads is not locked',
+    workload: 'bank',
+    file: 'src/core/transaction/footprint.ts',
+    find: '      return writeLocks(plan.tables, plan.reaches, tokensOfTargets(plan, args), schema);',
+    replace:
+      '      return writeLocks({ ...plan.tables, partitioned: plan.tables.partitioned.slice(-1) }, plan.reaches, tokensOfTargets(plan, args), schema);',
+  },
   ...MUTANTS_OF_SPREAD_ROWS,
 ];

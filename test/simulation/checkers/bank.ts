@@ -18,9 +18,19 @@ export interface Transfer {
   readonly amount: number;
 }
 
+export interface CopiedBalance {
+  readonly number: Id;
+  readonly account: Id;
+  readonly balance: number;
+}
+
 export type BankStep =
   /** A transfer that was refused, for lack of money, is `fail`. */
   | ({ readonly kind: 'transfer' } & Transfer)
+  /** A copy of all balances, made by one statement. */
+  | { readonly kind: 'copy'; readonly number: Id }
+  /** Rows of copies. */
+  | { readonly kind: 'read-copies'; readonly rows: readonly CopiedBalance[] }
   /** Both tables, read as of one moment. */
   | (WholeRead & { readonly balances: ReadonlyMap<Id, number>; readonly ledger: readonly Transfer[] });
 
@@ -31,7 +41,8 @@ export interface Bank {
 
 /**
  * `sum`: money came or went. `negative`: an overdraft that transfers had to refuse. `accounts`: other accounts than there
- * are. `balance`: not what the ledger makes of the initial balance. `ledger`: a row is not what its transfer wrote.
+ * are. `balance`: not what the ledger makes of the initial balance. `ledger`: a row is not what its transfer wrote. `copy`: it
+ * has some accounts more or less often than once, or balances of several moments.
  */
 export type BankAnomaly =
   | 'sum'
@@ -39,6 +50,7 @@ export type BankAnomaly =
   | 'accounts'
   | 'balance'
   | 'ledger'
+  | 'copy'
   | AppearanceAnomaly
   | 'unfinished';
 
@@ -56,6 +68,9 @@ export function checkBank(bank: Bank, history: History<BankStep>): Violation<Ban
     ...reads.flatMap(({ by, step }) => balanceAnomalies(bank, by, step.balances, step.ledger)),
     ...reads.flatMap(({ by, step }) => ledgerAnomalies(by, step.ledger, written)),
     ...checkAppearances(lifetimes, sights),
+    ...stepsOf(history, 'read-copies').flatMap(({ by, step }) => {
+      return by.outcome === 'ok' ? copyAnomalies(bank, by, step.rows) : [];
+    }),
     ...unfinished(history),
   ];
 }
@@ -111,6 +126,21 @@ function ledgerAnomalies(
         message: `${nameOf(by)} saw ${id} as ${amount} from ${from} to ${to}: not what was written`,
       },
     ];
+  });
+}
+
+function copyAnomalies(
+  { initial }: Bank,
+  by: Transaction<BankStep>,
+  rows: readonly CopiedBalance[],
+): Violation<BankAnomaly>[] {
+  return [...Map.groupBy(rows, ({ number }) => number)].flatMap(([number, copied]) => {
+    const balances = new Map(copied.map(({ account, balance }) => [account, balance]));
+    const isWhole =
+      copied.length === initial.size && isSame(new Set(initial.keys()), new Set(balances.keys()));
+    if (isWhole && total(balances) === total(initial)) return [];
+    const shown = copied.map(({ account, balance }) => `${account} ${balance}`).join(', ');
+    return [{ anomaly: 'copy', message: `${nameOf(by)} saw copy ${number} as ${shown}` }];
   });
 }
 

@@ -7,10 +7,14 @@ import { AGO_MS, type RequestWorkload } from './workload.ts';
 const ACCOUNTS = ['ann', 'bob', 'cy', 'dee', 'eve'];
 const INITIAL = 20;
 
-/** Money moves between accounts of different partitions; each transfer leaves a row in a ledger of another partition. */
+/**
+ * Money moves between accounts of different partitions; each transfer leaves a row in a ledger of another partition. Now and then all balances are copied, each
+ * within its own partition.
+ */
 export function bank(): RequestWorkload<BankStep> {
   const bank: Bank = { initial: new Map(ACCOUNTS.map((name) => [name, INITIAL])), mayBeNegative: false };
   let transfers = 0;
+  let copies = 0;
   return {
     name: 'bank',
     interactive: true,
@@ -26,6 +30,7 @@ export function bank(): RequestWorkload<BankStep> {
           sql: 'CREATE TABLE ledger (id INTEGER PRIMARY KEY, number INTEGER, source TEXT, target TEXT, amount INTEGER)',
         },
       ],
+      [{ sql: 'CREATE TABLE copies (name TEXT, number INTEGER, balance INTEGER) PARTITION BY (name)' }],
       ACCOUNTS.map((name) => ({ sql: 'INSERT INTO accounts VALUES (?, ?)', args: [name, INITIAL] })),
     ],
     schemaPausesMs: [5, 20, 100],
@@ -56,6 +61,7 @@ export function bank(): RequestWorkload<BankStep> {
     next: (random) => {
       if (random.chance(0.1)) return readSum(random.pick(AGO_MS));
       if (random.chance(0.2)) return readSum(null);
+      if (random.chance(0.15)) return random.chance(0.7) ? copy(++copies) : readCopies();
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },
     final: readAll,
@@ -79,6 +85,31 @@ function transfer(random: Random, id: number): Operation<BankStep> {
     path: '/v1/batch',
     body: { statements },
     steps: () => [{ kind: 'transfer', id, from, to, amount }],
+  };
+}
+
+function copy(number: number): Operation<BankStep> {
+  const sql = 'INSERT INTO copies SELECT name, ?, balance FROM accounts';
+  return {
+    path: '/v1/batch',
+    body: { statements: [{ sql, args: [number] }] },
+    steps: () => [{ kind: 'copy', number }],
+  };
+}
+
+function readCopies(): Operation<BankStep> {
+  return {
+    path: '/v1/query',
+    body: { sql: 'SELECT number, name, balance FROM copies' },
+    steps: (results) => {
+      const [rows = []] = results ?? [];
+      const copied = rows.map(([number, account, balance]) => ({
+        number: Number(number),
+        account: String(account),
+        balance: Number(balance),
+      }));
+      return [{ kind: 'read-copies', rows: copied }];
+    },
   };
 }
 
