@@ -104,7 +104,9 @@ function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
 export function combineResults(own: readonly PartResult[]): string {
   const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
   const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
-  const id = encodeValue(decodeValue(own.at(-1)?.lastInsertRowid ?? null));
+  const id = encodeValue(
+    decodeValue(own.findLast((each) => each.lastInsertRowid !== null)?.lastInsertRowid ?? null),
+  );
   return (
     `"columns":${JSON.stringify(own[0]?.columns ?? [])},"rows":[${rows.join()}],` +
     `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`

@@ -119,6 +119,52 @@ describe('ids', () => {
     expect([reply.status, reply.json.error.code]).toEqual([400, 'unsupported']);
   });
 
+  test("of rows that random() lets through are one row's each", async () => {
+    for (let i = 0; i < 15; i++)
+      await cluster.query(
+        "INSERT INTO notes (tenant, body) SELECT tenant, 'chance' FROM visits WHERE random() % 5 = 0",
+      );
+    const twice = 'SELECT id FROM notes GROUP BY id HAVING count(*) > 1';
+    expect(await cluster.rows(twice)).toEqual([]);
+    expect(await cluster.rows('SELECT count(*) FROM notes WHERE id < 1')).toEqual([[0]]);
+  });
+
+  test('of which the last is answered, wherever it was', async () => {
+    for (const tenant of TENANTS) {
+      const sql = `INSERT INTO notes (tenant, body) SELECT tenant, page FROM visits WHERE page = 'p1' AND ms / 100 = ${TENANTS.indexOf(tenant)} RETURNING id`;
+      const { json } = await cluster.query(sql);
+      expect(json.rows).toEqual([[json.lastInsertRowid]]);
+    }
+  });
+
+  test('are generated where NULL is selected for them', async () => {
+    const { json } = await cluster.query("INSERT INTO notes SELECT NULL, tenant, 'null' FROM visits");
+    expect(json.rowsAffected).toBe(TENANTS.length * 3);
+    expect(await cluster.rows("SELECT count(DISTINCT id) FROM notes WHERE body = 'null'")).toEqual([[24]]);
+  });
+
+  test('that are the partition key are copied, and take none that could be generated', async () => {
+    await cluster.query('CREATE TABLE other (id INTEGER PRIMARY KEY, body TEXT)');
+    await cluster.query('CREATE TABLE loose (uid INTEGER, body TEXT) PARTITION BY (uid)');
+    // Near the end of each partition's range: docs/protocol.md.
+    const ends = [1, 2, 3, 4, 5].flatMap((n) =>
+      [8, 4, 2, 1].map((k) => String(2n ** 50n * BigInt(n) - BigInt(k))),
+    );
+    for (const id of ends) await cluster.query('INSERT INTO own VALUES (?, ?)', [{ $int: id }, 'end']);
+    await cluster.query("INSERT INTO own (body) VALUES ('a'), ('b'), ('c')");
+    const { json } = await cluster.query('INSERT INTO other SELECT * FROM own');
+    expect(json.rowsAffected).toBe(ends.length + 3);
+    for (let i = 0; i < 12; i++) await cluster.query("INSERT INTO other (body) VALUES ('new')");
+    await cluster.query("INSERT INTO loose VALUES (700007, 'loose'), (NULL, 'loose'), (NULL, 'loose')");
+    const reply = await cluster.post('/v1/query', { sql: 'INSERT INTO other SELECT uid, body FROM loose' });
+    expect([reply.status, reply.json.error.code, reply.json.error.outcome]).toEqual([
+      400,
+      'unsupported',
+      'none',
+    ]);
+    expect(await cluster.rows("SELECT count(*) FROM other WHERE body = 'loose'")).toEqual([[0]]);
+  });
+
   test('that do not say where their row is are refused, and say what to do', async () => {
     const reply = await cluster.post('/v1/query', {
       sql: 'INSERT INTO notes SELECT rowid, tenant, page FROM visits',

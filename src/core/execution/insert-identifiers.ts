@@ -10,11 +10,11 @@ import { quoteName } from '../sqlite/quote.ts';
  * Where generated ids go in an INSERT. Ids are never left to SQLite's max + 1: that would hand a deleted
  * row's id out again, and the same id in two partitions.
  *
- * `rows`: this many VALUES rows may need an id. `select`: as many as the SELECT yields.
+ * `rows`: this many VALUES rows may need an id. `select`: as many as the SELECT yields, of those that it gives none itself if it `gives` some.
  */
 export type IdentifierPlan =
   | { readonly kind: 'rows'; readonly needs: readonly IdentifierNeed[] }
-  | { readonly kind: 'select' };
+  | { readonly kind: 'select'; readonly gives: boolean };
 
 /**
  * A row's id: always generated, given by that parameter unless it is NULL, or given by the statement (`value`
@@ -38,54 +38,80 @@ export interface InsertIdentifiers {
   readonly plan: IdentifierPlan;
   /** Edits that every execution needs: the column that carries the id. */
   readonly edits: readonly Edit[];
-  /** For `select`: wraps the SELECT so that row n gets `first + n` where it gives no id itself. */
-  readonly selectEdits: (first: string) => readonly Edit[];
+  /** For `select`: wraps the SELECT so that its rows, or those of them that it gives no id itself, get `first` and those that follow. */
+  readonly selectEdits: (ids: TakenIds) => readonly Edit[];
+  /** For `select`: wraps the SELECT so that it counts the rows that need an id. */
+  readonly countEdits: () => readonly Edit[];
+}
+
+/** Ids taken for a SELECT that was counted. It is evaluated once more to be inserted, and may yield other rows then: `random()`, the clock. */
+export interface TakenIds {
+  readonly first: number;
+  readonly count: number;
 }
 
 /** Null when the statement's table generates no ids: WITHOUT ROWID, or a view. */
 export function insertIdentifiers(insert: Insert, table: Table, source: string): InsertIdentifiers | null {
   if (table.rowidName === null) return null;
   const idName = table.rowidColumn ?? table.rowidName;
-  const noSelect = (): readonly Edit[] => [];
+  const noSelect = { selectEdits: (): readonly Edit[] => [], countEdits: (): readonly Edit[] => [] };
   if (insert.source === null) {
     const at = defaultValuesSpan(insert, source);
     const edits = (id: string): Edit[] => [{ ...at, text: `(${quoteName(idName)}) VALUES (${id})` }];
     return {
       plan: { kind: 'rows', needs: [{ kind: 'generate', row: 0, edits }] },
       edits: [],
-      selectEdits: noSelect,
+      ...noSelect,
     };
   }
   const position = idPosition(insert, table);
   const edits = position === null ? [columnEdit(insert, table, idName)] : [];
   const { body, compounds, limit } = insert.source;
   if (body.kind === 'values' && compounds.length === 0 && limit === null && insert.source.with === null) {
-    return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits, selectEdits: noSelect };
+    return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits, ...noSelect };
   }
   const width = (insert.columns ?? storedColumns(table)).length;
   return {
-    plan: { kind: 'select' },
+    plan: { kind: 'select', gives: position !== null },
     edits,
-    selectEdits: (first) => selectEdits(insert.source, first, position, width),
+    selectEdits: (ids) => selectEdits(insert.source, ids, position, width),
+    countEdits: () => countEdits(insert.source, position, width),
   };
 }
 
+/** Where it gives none itself, no more rows are inserted than ids were taken for: any other would get somebody else's. */
 function selectEdits(
   select: Insert['source'],
-  first: string,
+  { first, count }: TakenIds,
   position: number | null,
   width: number,
 ): Edit[] {
+  const names = namesOf(width);
+  if (position === null) {
+    const list = [`${first} + row_number() OVER () - 1`, ...names];
+    return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source WHERE true LIMIT ${count}`);
+  }
+  const missing = `sum(c${position} IS NULL) OVER (ROWS UNBOUNDED PRECEDING)`;
+  const list = names.map((name, index) =>
+    index === position ? `coalesce(${name}, ${first} + ${missing} - 1)` : name,
+  );
+  return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source WHERE true`);
+}
+
+function countEdits(select: Insert['source'], position: number | null, width: number): Edit[] {
+  const missing = position === null ? 'true' : `c${position} IS NULL`;
+  return wrapped(select, namesOf(width), `SELECT count(*) FROM _atoll_source WHERE ${missing}`);
+}
+
+function namesOf(width: number): string[] {
+  return Array.from({ length: width }, (_, index) => `c${index}`);
+}
+
+function wrapped(select: Insert['source'], names: readonly string[], then: string): Edit[] {
   const { start, end } = present(select, 'a SELECT gives the rows');
-  const generated = `${first} + row_number() OVER () - 1`;
-  const names = Array.from({ length: width }, (_, index) => `c${index}`);
-  const list =
-    position === null
-      ? [generated, ...names]
-      : names.map((name, index) => (index === position ? `coalesce(${name}, ${generated})` : name));
   return [
     { start, end: start, text: `WITH _atoll_source(${names.join(', ')}) AS (` },
-    { start: end, end, text: `\n) SELECT ${list.join(', ')} FROM _atoll_source WHERE true` },
+    { start: end, end, text: `\n) ${then}` },
   ];
 }
 

@@ -147,23 +147,42 @@ function insertSelectSql(
   assert(statement.kind === 'insert' && statement.source !== null, 'ids for a SELECT without a SELECT');
   const edits = parameterEdits(prepared, args);
   const { start, end } = statement.source;
-  const part = (from: number, to: number) => spliceBetween(prepared.sql, from, to, edits);
+  const part = (from: number, to: number, more: readonly Edit[] = []) =>
+    spliceBetween(prepared.sql, from, to, [...edits, ...more]);
   const outer = statement.with === null ? '' : part(statement.with.start, statement.with.end);
-  const counting = `${outer} SELECT count(*) FROM (${part(start, end)}\n)`;
+  const counting = `${outer} SELECT * FROM (${part(start, end, identifiers.countEdits())}\n)`;
   // Parameters of other parts of the statement are not in this one, whose count of them must fit.
   const used = parsed.parameters.filter(
     (parameter) => parameter.end <= end && (parameter.start >= start || statement.with !== null),
   );
   const countingArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
   const count = Number(context.port.query(counting, ...countingArgs).rows[0]?.[0]);
+  const { plan } = identifiers;
+  const gives = plan.kind === 'select' && plan.gives;
+  if (gives && isPartitionedById(target)) {
+    if (count > 0) throw notGiven(target);
+    return { sql: rewritten(prepared, edits), bindings, generated: null };
+  }
   const first = count === 0 ? 0 : (context.takeIdentifiers(target, count)[0] ?? 0);
   const sql = rewritten(prepared, [
     ...edits,
     ...identifiers.edits,
-    ...identifiers.selectEdits(String(first)),
+    ...(gives && count === 0 ? [] : identifiers.selectEdits({ first, count })),
   ]);
-  // A SELECT with random() may yield more rows than it did when it was counted.
-  return { sql, bindings, generated: null, settle: () => context.passIdentifiers(target) };
+  // Those that it gives itself may lie ahead.
+  return { sql, bindings, generated: null, ...(gives && { settle: () => context.passIdentifiers(target) }) };
+}
+
+/** Ids that a partition owns do not follow each other. */
+function isPartitionedById(table: Table): boolean {
+  return table.placement.kind === 'partitioned' && table.placement.key.length === 1 && mayGiveIds(table);
+}
+
+function notGiven({ name, rowidColumn, rowidName }: Table): AtollError {
+  return new AtollError(
+    'unsupported',
+    `the SELECT has rows whose "${rowidColumn ?? rowidName}" is NULL, which is the partition key of "${name}": insert them with VALUES`,
+  );
 }
 
 function spliceBetween(sql: string, start: number, end: number, edits: readonly Edit[]): string {

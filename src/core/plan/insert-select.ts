@@ -30,7 +30,8 @@ export function planFromSelect(
   const why = `INSERT … SELECT into "${table.name}": `;
   if (source === null) return refuse('unsupported', `${why}it has no rows`);
   const id = asciiLower(table.rowidColumn ?? table.rowidName ?? '');
-  if (!keyColumns(table).includes(id) && layout.places.has(id)) refuseIdChange(table, id, id);
+  if (!keyColumns(table).includes(id) && !givesNull(source, layout.places.get(id)))
+    refuseIdChange(table, id, id);
   try {
     const tuple = selectedTuple(analyzer, source, layout, why);
     const pin = { kind: 'key', columns: keyClassesOf(table), tuples: [tuple], generatesNull: false } as const;
@@ -40,6 +41,16 @@ export function planFromSelect(
     if (!(error instanceof Refusal) || !staysWithKey(analyzer, source, layout)) throw error;
     return inEachPartition(analyzer, model, base, sql);
   }
+}
+
+/** Whether it has no column for the id, or NULL in it: as in VALUES, the id is generated then. */
+function givesNull({ cores }: SelectModel, place: number | undefined): boolean {
+  if (place === undefined) return true;
+  return cores.every(({ outputs }) => {
+    const expression = outputs[place]?.expression;
+    const constant = expression == null ? null : constantOf(expression);
+    return constant?.kind === 'literal' && constant.value === null;
+  });
 }
 
 /** The one key that it inserts, and to which all that it reads is restricted. */
@@ -135,6 +146,7 @@ function inEachPartition(analyzer: Analyzer, model: InsertModel, base: InsertBas
   const pinned = pinOf(analyzer.uses, analyzer.graph);
   const timed = withInstant(ast, sql);
   const why = whyNotPerPartition(analyzer);
+  const isLocal = why === null && base.indexes === undefined && base.acts === undefined;
   return {
     kind: 'scatter-write',
     targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
@@ -143,7 +155,7 @@ function inEachPartition(analyzer: Analyzer, model: InsertModel, base: InsertBas
     perPartition: why === null ? { sound: true } : { sound: false, message: why },
     message:
       `this INSERT … SELECT may insert rows into "${table.name}" in several partitions: restrict the partition key ` +
-      `(${keyNames(table)}) to one value${why === null ? ', or send atomicity:"partition"' : ''}`,
+      `(${keyNames(table)}) to one value${isLocal ? ', or send atomicity:"partition"' : ''}`,
     ...base,
     reason: 'each row stays in the partition that it is read in',
   };
