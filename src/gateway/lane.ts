@@ -58,7 +58,7 @@ export class Lane<Item> {
    * One that does not go alone. True: it is the first of several, and has to {@link leave} for all when its time is over, or sooner, when something is
    * answered: then `go` is called.
    */
-  join(item: Item, now: number, go: (() => void) | null = null): boolean {
+  join(item: Item, now: number, go: () => void): boolean {
     if (this.#gathering !== null && !this.#isAbandoned(now)) {
       this.#gathering.push(item);
       return false;

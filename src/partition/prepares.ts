@@ -1,6 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
 import { COALESCING, type Coalescing, Lane } from '../gateway/lane.ts';
 import { AtollError, errorOf } from '../protocol/error.ts';
+import { ONE_LENGTH_MAX } from '../protocol/many.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../protocol/transaction.ts';
 
 interface Waiting {
@@ -12,8 +13,6 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** A longer one goes by itself, characters of its statements and changes (chosen: some statements with their arguments, and not a load of rows). */
-export const ONE_LENGTH_MAX = 16 * 1024;
 /** By how much the patience of those that go together may differ, ms (chosen). */
 const PATIENCE_MS = 1_000;
 

@@ -50,7 +50,7 @@ describe('messages to one receiver', () => {
     sending(lane);
     for (let i = 0; i < TOGETHER_MAX; i++) {
       expect(lane.goesAlone(1_000)).toBe(false);
-      lane.join(`${i}`, 1_000);
+      lane.join(`${i}`, 1_000, () => undefined);
     }
     expect(lane.goesAlone(1_000)).toBe(true);
     expect(lane.leave()).toHaveLength(TOGETHER_MAX);
@@ -60,9 +60,9 @@ describe('messages to one receiver', () => {
   test('leave with the next one when whoever was to carry them is gone', () => {
     const lane = new Lane<string>(COALESCING);
     sending(lane);
-    expect(lane.join('a', 1_000)).toBe(true);
-    expect(lane.join('b', 2_000)).toBe(false);
-    expect(lane.join('c', 2_001)).toBe(true);
+    expect(lane.join('a', 1_000, () => undefined)).toBe(true);
+    expect(lane.join('b', 2_000, () => undefined)).toBe(false);
+    expect(lane.join('c', 2_001, () => undefined)).toBe(true);
     expect(lane.leave()).toEqual(['a', 'b', 'c']);
     expect(lane.leave()).toEqual([]);
   });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { PartitionId } from '../../src/base/brand.ts';
-import { ONE_LENGTH_MAX, Prepares } from '../../src/partition/prepares.ts';
+import { Prepares } from '../../src/partition/prepares.ts';
 import { AtollError, shownError } from '../../src/protocol/error.ts';
+import { ONE_LENGTH_MAX } from '../../src/protocol/many.ts';
 import type { PreparedMany, PrepareMany, PrepareRequest, Vote } from '../../src/protocol/transaction.ts';
 
 const TWO = 2 as PartitionId;

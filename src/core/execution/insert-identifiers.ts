@@ -14,7 +14,14 @@ import { quoteName } from '../sqlite/quote.ts';
  */
 export type IdentifierPlan =
   | { readonly kind: 'rows'; readonly needs: readonly IdentifierNeed[] }
-  | { readonly kind: 'select'; readonly gives: boolean };
+  | {
+      readonly kind: 'select';
+      readonly gives: boolean;
+      /** Wraps the SELECT so that its rows, or those of them that it gives no id itself, get `first` and those that follow. */
+      readonly selectEdits: (ids: TakenIds) => readonly Edit[];
+      /** Wraps the SELECT so that it counts the rows that need an id. */
+      readonly countEdits: () => readonly Edit[];
+    };
 
 /**
  * A row's id: always generated, given by that parameter unless it is NULL, or given by the statement (`value`
@@ -38,10 +45,6 @@ export interface InsertIdentifiers {
   readonly plan: IdentifierPlan;
   /** Edits that every execution needs: the column that carries the id. */
   readonly edits: readonly Edit[];
-  /** For `select`: wraps the SELECT so that its rows, or those of them that it gives no id itself, get `first` and those that follow. */
-  readonly selectEdits: (ids: TakenIds) => readonly Edit[];
-  /** For `select`: wraps the SELECT so that it counts the rows that need an id. */
-  readonly countEdits: () => readonly Edit[];
 }
 
 /** Ids taken for a SELECT that was counted. It is evaluated once more to be inserted, and may yield other rows then: `random()`, the clock. */
@@ -54,28 +57,29 @@ export interface TakenIds {
 export function insertIdentifiers(insert: Insert, table: Table, source: string): InsertIdentifiers | null {
   if (table.rowidName === null) return null;
   const idName = table.rowidColumn ?? table.rowidName;
-  const noSelect = { selectEdits: (): readonly Edit[] => [], countEdits: (): readonly Edit[] => [] };
   if (insert.source === null) {
     const at = defaultValuesSpan(insert, source);
     const edits = (id: string): Edit[] => [{ ...at, text: `(${quoteName(idName)}) VALUES (${id})` }];
     return {
       plan: { kind: 'rows', needs: [{ kind: 'generate', row: 0, edits }] },
       edits: [],
-      ...noSelect,
     };
   }
   const position = idPosition(insert, table);
   const edits = position === null ? [columnEdit(insert, table, idName)] : [];
   const { body, compounds, limit } = insert.source;
   if (body.kind === 'values' && compounds.length === 0 && limit === null && insert.source.with === null) {
-    return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits, ...noSelect };
+    return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits };
   }
   const width = (insert.columns ?? storedColumns(table)).length;
   return {
-    plan: { kind: 'select', gives: position !== null },
+    plan: {
+      kind: 'select',
+      gives: position !== null,
+      selectEdits: (ids) => selectEdits(insert.source, ids, position, width),
+      countEdits: () => countEdits(insert.source, position, width),
+    },
     edits,
-    selectEdits: (ids) => selectEdits(insert.source, ids, position, width),
-    countEdits: () => countEdits(insert.source, position, width),
   };
 }
 

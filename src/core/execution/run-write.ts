@@ -2,6 +2,7 @@ import { asciiLower } from '../../base/ascii.ts';
 import { assert } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
+import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import type { Table } from '../schema/table.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import type { PortResult, PortValue, SqlitePort } from '../sqlite/port.ts';
@@ -143,39 +144,38 @@ function insertSelectSql(
 ): Bound {
   const { identifiers, target, parsed } = prepared;
   const { statement } = parsed;
-  assert(identifiers !== null && target !== null, 'no ids to generate');
+  assert(identifiers?.plan.kind === 'select' && target !== null, 'no ids to generate');
   assert(statement.kind === 'insert' && statement.source !== null, 'ids for a SELECT without a SELECT');
+  const { plan } = identifiers;
   const edits = parameterEdits(prepared, args);
   const { start, end } = statement.source;
   const part = (from: number, to: number, more: readonly Edit[] = []) =>
     spliceBetween(prepared.sql, from, to, [...edits, ...more]);
   const outer = statement.with === null ? '' : part(statement.with.start, statement.with.end);
-  const counting = `${outer} SELECT * FROM (${part(start, end, identifiers.countEdits())}\n)`;
+  const counting = `${outer} SELECT * FROM (${part(start, end, plan.countEdits())}\n)`;
   // Parameters of other parts of the statement are not in this one, whose count of them must fit.
   const used = parsed.parameters.filter(
     (parameter) => parameter.end <= end && (parameter.start >= start || statement.with !== null),
   );
   const countingArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
   const count = Number(context.port.query(counting, ...countingArgs).rows[0]?.[0]);
-  const { plan } = identifiers;
-  const gives = plan.kind === 'select' && plan.gives;
-  if (gives && isPartitionedById(target)) {
-    if (count > 0) throw notGiven(target);
-    return { sql: rewritten(prepared, edits), bindings, generated: null };
-  }
+  const { gives } = plan;
+  // Ids that a partition owns do not follow each other.
+  const isApart = gives && isPartitionedById(target);
+  if (isApart && count > 0) throw notGiven(target);
   const first = count === 0 ? 0 : (context.takeIdentifiers(target, count)[0] ?? 0);
   const sql = rewritten(prepared, [
     ...edits,
     ...identifiers.edits,
-    ...(gives && count === 0 ? [] : identifiers.selectEdits({ first, count })),
+    ...(gives && count === 0 ? [] : plan.selectEdits({ first, count })),
   ]);
   // Those that it gives itself may lie ahead.
-  return { sql, bindings, generated: null, ...(gives && { settle: () => context.passIdentifiers(target) }) };
-}
-
-/** Ids that a partition owns do not follow each other. */
-function isPartitionedById(table: Table): boolean {
-  return table.placement.kind === 'partitioned' && table.placement.key.length === 1 && mayGiveIds(table);
+  return {
+    sql,
+    bindings,
+    generated: null,
+    ...(gives && !isApart && { settle: () => context.passIdentifiers(target) }),
+  };
 }
 
 function notGiven({ name, rowidColumn, rowidName }: Table): AtollError {

@@ -9,7 +9,7 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
-import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
+import { whyVolatile, withInstant } from './instant.ts';
 import { lookupOf } from './lookup.ts';
 import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
@@ -82,10 +82,8 @@ function scatterWrite(
 /** Why running the statement in each partition would not be what it means; null: it is. */
 export function whyNotPerPartition(analyzer: Analyzer, { ast, scope, target }: ChangeModel): string | null {
   if (ast.limit !== null) return 'LIMIT would count per partition: leave it out';
-  // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
-  if (analyzer.randomDepths.some((depth) => depth > 0))
-    return 'random() in a subquery differs per partition: pass its value as a parameter';
-  if (analyzer.clockInView) return VIEW_READS_CLOCK;
+  const volatile = whyVolatile(analyzer, 1);
+  if (volatile !== null) return volatile;
   const own = analyzer.uses.find((use) => use.source === target) as PartitionedUse;
   const reached = own.key.map((node) => analyzer.graph.reachedFrom(node));
   const apart = analyzer.uses.find(

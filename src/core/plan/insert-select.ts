@@ -1,4 +1,5 @@
 import { asciiLower } from '../../base/ascii.ts';
+import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import type { Analyzer } from '../sql/analysis/analyzer.ts';
 import { type Constant, constantOf } from '../sql/analysis/constant.ts';
 import { columnOf } from '../sql/analysis/facts.ts';
@@ -7,8 +8,8 @@ import type { CoreModel, Output, SelectModel } from '../sql/analysis/model.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import type { InsertModel } from '../sql/analysis/write.ts';
 import { keyColumns, refuseIdChange } from './change.ts';
-import { equalTuples, isGeneratedKey, refuseDefault } from './inserted-key.ts';
-import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
+import { equalTuples, refuseDefault } from './inserted-key.ts';
+import { whyVolatile, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { KeyClass, KeyTuple, Plan, RoutePlan } from './plan.ts';
 import { type Layout, valueIn } from './row-values.ts';
@@ -86,12 +87,12 @@ function selectedKey(
   const place = places.get(name);
   if (place === undefined) {
     const value = valueIn({ table, places }, name, []);
-    if (!isGeneratedKey(table)) return value ?? refuseDefault(table, name);
+    if (!isPartitionedById(table)) return value ?? refuseDefault(table, name);
     return refuse('unsupported', `${why}generated partition keys need VALUES`);
   }
   const output = core.outputs[place];
   const constant = output?.expression == null ? null : constantOf(output.expression);
-  if (constant !== null && !isGeneratedKey(table)) return constant;
+  if (constant !== null && !isPartitionedById(table)) return constant;
   const column = output?.expression == null ? null : columnOf(output.expression, core.scope);
   const node = output?.node ?? null;
   if (node !== null && output?.nullable === false && (column === null || column.depth === 0)) {
@@ -161,10 +162,9 @@ function inEachPartition(analyzer: Analyzer, model: InsertModel, base: InsertBas
   };
 }
 
-function whyNotPerPartition({ randomDepths, clockInView, strayAggregate }: Analyzer): string | null {
-  // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
-  if (randomDepths.some((depth) => depth > 1))
-    return 'random() in a subquery differs per partition: pass its value as a parameter';
-  if (clockInView) return VIEW_READS_CLOCK;
-  return strayAggregate ? "an aggregate over the outer query's rows inside a subquery" : null;
+function whyNotPerPartition(analyzer: Analyzer): string | null {
+  // The SELECT itself is one deep.
+  const volatile = whyVolatile(analyzer, 2);
+  if (volatile !== null) return volatile;
+  return analyzer.strayAggregate ? "an aggregate over the outer query's rows inside a subquery" : null;
 }

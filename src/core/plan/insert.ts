@@ -1,5 +1,6 @@
 import { asciiLower } from '../../base/ascii.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import type { Table } from '../schema/table.ts';
 import { Analyzer } from '../sql/analysis/analyzer.ts';
 import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
@@ -9,7 +10,7 @@ import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/a
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
 import { givenIdsOf } from './given-ids.ts';
 import { type InsertBase, planFromSelect } from './insert-select.ts';
-import { distinctKeys, equalTuples, isGeneratedKey, keyOfRow, keysOf } from './inserted-key.ts';
+import { distinctKeys, equalTuples, keyOfRow, keysOf } from './inserted-key.ts';
 import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { InsertRows, Plan, Staged } from './plan.ts';
@@ -84,7 +85,7 @@ function planRows(
   if (tuples.length === 0) {
     return { ...write, pin: { kind: 'generated' }, reason: 'the partition that inserts generates the key' };
   }
-  const generatesNull = isGeneratedKey(layout.table);
+  const generatesNull = isPartitionedById(layout.table);
   if (tuples.length === 1) {
     return {
       ...write,

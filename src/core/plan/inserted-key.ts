@@ -1,4 +1,4 @@
-import { asciiLower } from '../../base/ascii.ts';
+import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import type { Table } from '../schema/table.ts';
 import { type Constant, constantKey } from '../sql/analysis/constant.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
@@ -24,20 +24,13 @@ export function equalTuples(a: KeyTuple, b: KeyTuple): boolean {
   );
 }
 
-/** Whether the whole key is the id that SQLite would generate. */
-export function isGeneratedKey(table: Table): boolean {
-  const key = keyColumns(table);
-  const id = table.rowidColumn ?? table.rowidName;
-  return key.length === 1 && id !== null && key[0] === asciiLower(id);
-}
-
 /** The row's key; null: the executing partition generates it. */
 export function keyOfRow(layout: Layout, row: readonly Expression[]): KeyTuple | null {
   const { table } = layout;
   const key = keyColumns(table).map((name) => keyValue(layout, name, row));
   const [only] = key;
   const isNull = only !== undefined && only.kind === 'literal' && only.value === null;
-  return isGeneratedKey(table) && isNull ? null : key;
+  return isPartitionedById(table) && isNull ? null : key;
 }
 
 function keyValue(layout: Layout, name: string, row: readonly Expression[]): Constant {

@@ -1,3 +1,4 @@
+import type { Analyzer } from '../sql/analysis/analyzer.ts';
 import type { Delete, Insert, Node, Returning, Span, Update } from '../sql/ast.ts';
 import type { ParameterSource } from './plan.ts';
 import { Renderer } from './renderer.ts';
@@ -6,6 +7,14 @@ import { type Edit, spliced } from './splice.ts';
 /** SQLite's answer would be one for the whole statement; each partition would ask its own clock. */
 export const VIEW_READS_CLOCK =
   'the present time in a view differs per partition: say it in the statement, or pass it as a parameter';
+
+/** Why a write that runs in several partitions would not have one answer of chance and time in all; null: it has. `depth`: of subqueries, in which random() is evaluated once. */
+export function whyVolatile({ randomDepths, clockInView }: Analyzer, depth: number): string | null {
+  // Once for each row it may be anywhere; SQLite evaluates a subquery once for the whole statement.
+  if (randomDepths.some((each) => each >= depth))
+    return 'random() in a subquery differs per partition: pass its value as a parameter';
+  return clockInView ? VIEW_READS_CLOCK : null;
+}
 
 /** A write's text with the present time as a parameter, the same one in all partitions that run it. */
 export interface WithInstant {

@@ -4,6 +4,7 @@ import { AtollError } from '../../protocol/error.ts';
 import type { ExecutionContext } from '../execution/context.ts';
 import type { Change } from '../log/commit.ts';
 import { type Allocation, allocate, allocateOwned } from '../schema/identifier-range.ts';
+import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import { tokenOfKey } from '../schema/partition-key.ts';
 import type { Table } from '../schema/table.ts';
 import { covers } from '../schema/token-map.ts';
@@ -174,10 +175,4 @@ export function logMarks(port: SqlitePort, marks: readonly Change[]): void {
 /** The column of a table's generated ids. A hidden rowid stays bare: quoted it might be taken for text. */
 function idSql({ rowidColumn, rowidName }: Table): string {
   return rowidColumn === null ? (rowidName ?? 'rowid') : quoteName(rowidColumn);
-}
-
-/** Whether the generated id is itself the partition key, so that the partition must issue ids that it owns. */
-export function isPartitionedById(table: Table): boolean {
-  if (table.placement.kind !== 'partitioned' || table.placement.key.length !== 1) return false;
-  return table.placement.key[0] === (table.rowidColumn ?? table.rowidName);
 }
