@@ -80,12 +80,14 @@ export interface StorageCalls {
 
 export type StorageMethod = keyof StorageCalls;
 
-/** Main thread → storage thread. */
 /** What a thread is begun with. */
 export interface StorageThreadData {
   /** Of the seals of session tokens. */
   readonly sealSecret: string | null;
 }
+
+/** Main thread → storage thread; null: no more will come, and the thread ends. */
+export type StorageMessage = StorageRequest | null;
 
 export interface StorageRequest {
   readonly id: number;

@@ -5,6 +5,7 @@ import type { LogEvent } from '../log.ts';
 import {
   type StorageCalls,
   StorageError,
+  type StorageMessage,
   type StorageMethod,
   type StorageReply,
   type StorageRequest,
@@ -97,7 +98,12 @@ class Lane {
 
   async end(): Promise<void> {
     this.#ended = true;
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === null) return;
+    // It ends by itself: to be terminated beside SQLite's objects once crashed the process.
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    worker.postMessage(null satisfies StorageMessage);
+    await ended;
   }
 
   #start(): Worker {

@@ -7,6 +7,7 @@ import { SessionSeal } from '../../protocol/session-seal.ts';
 import {
   StorageError,
   type StorageFailure,
+  type StorageMessage,
   type StorageReply,
   type StorageRequest,
   type StorageThreadData,
@@ -23,8 +24,13 @@ class StorageThread {
 
   constructor(main: MessagePort, { sealSecret }: StorageThreadData) {
     this.#seal = new SessionSeal(sealSecret);
-    main.on('message', (request: StorageRequest) => main.postMessage(this.#answer(request)));
-    setInterval(() => this.#closeIdle(), IDLE_MS / 2).unref();
+    const closing = setInterval(() => this.#closeIdle(), IDLE_MS / 2).unref();
+    main.on('message', (message: StorageMessage) => {
+      if (message !== null) return main.postMessage(this.#answer(message));
+      for (const file of this.#files.keys()) this.#close(file);
+      clearInterval(closing);
+      main.close();
+    });
   }
 
   #answer({ id, file, method, args }: StorageRequest): StorageReply {
