@@ -54,7 +54,8 @@ export async function executeTransaction(
   const work = [
     ...partsByPartition(planned, (each) => {
       const at = stage.places.get(each);
-      return at === undefined ? partsOf(known, each, planned, startedMs) : [[at, each.statement]];
+      if (at !== undefined) return [[at, each.statement]];
+      return partsOf(known, each, planned, { instant: startedMs, keyed });
     }),
   ];
   const own = work.map(([partition, each]) => {
@@ -164,14 +165,21 @@ async function transactOnce(
   throw new StaleNetworkError(`partition ${newer.partition} knows a newer network`);
 }
 
+/** What decides where statements run that may run anywhere: the same for a repeat under the same key. */
+interface Turn {
+  readonly instant: number;
+  readonly keyed: KeyedRequest | null;
+}
+
 /** Where a statement's parts are, and what each runs. */
 function partsOf(
   known: KnownNetwork,
   each: Planned,
   all: readonly Planned[],
-  instant: number,
+  turn: Turn,
 ): readonly (readonly [PartitionId, WireStatement])[] {
   const { plan, args, statement } = each;
+  const { instant } = turn;
   switch (plan.kind) {
     case 'scatter': {
       const parts = scatterParts(known, each, plan, instant);
@@ -179,7 +187,7 @@ function partsOf(
     }
     case 'route':
       if (bindPin(plan.pin, args, known.tokens).kind === 'any')
-        return [[anywhere(known, each, all, instant), statement]];
+        return [[anywhere(known, each, all, turn), statement]];
       return writeParts(known, each, instant);
     case 'scatter-write':
       return writeParts(known, each, instant);
@@ -193,12 +201,12 @@ function partsOf(
   }
 }
 
-/** Reference tables are read where they are written; what has no rows yet goes where others are, or by the time to one of all. */
+/** Reference tables are read where they are written; what has no rows yet goes where others are, or by its key or the time to one of all. */
 function anywhere(
   known: KnownNetwork,
   { plan }: Planned,
   all: readonly Planned[],
-  instant: number,
+  { instant, keyed }: Turn,
 ): PartitionId {
   if (plan.kind === 'route' && plan.access === 'read' && plan.tables.reference.length > 0)
     return SYSTEM_PARTITION;
@@ -207,6 +215,7 @@ function anywhere(
     const bound = bindPin(other.plan.pin, other.args, known.tokens);
     if (bound.kind === 'one') return bound.partition;
   }
+  if (keyed !== null) return known.tokens.partitionOf(keyed.token);
   const partitions = known.tokens.partitions();
   return partitions[instant % partitions.length] as PartitionId;
 }

@@ -128,7 +128,9 @@ test('it survives a restart of its seed at another address', async () => {
   await write(20);
   await followed();
   // As an entry point, too.
-  await rows(url, "INSERT INTO post (tenant, body) VALUES ('hidden', 'by it')");
+  await until('its links to all leaders are back', () =>
+    rows(url, "INSERT INTO post (tenant, body) VALUES ('hidden', 'by it')"),
+  );
   written++;
   await followed();
   expect(

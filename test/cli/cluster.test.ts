@@ -29,16 +29,13 @@ function atoll(args: string[], env: Record<string, string> = {}) {
   return run(args, { cwd: directory.path, env: { ATOLL_URL: url, ...env } });
 }
 
-test('it is ready within five seconds', async () => {
+test('it says that it is ready, and stops at Ctrl-C', async () => {
   const other = temporaryDirectory();
-  const startedAt = performance.now();
   const running = start(['dev', '--port', '0', '--data', join(other.path, 'd')], { cwd: other.path });
   await running.seen(/^ready /m);
-  const seconds = (performance.now() - startedAt) / 1_000;
   running.child.kill('SIGINT');
   expect(await running.ended).toMatchObject({ code: 0 });
   other.remove();
-  expect(seconds).toBeLessThan(5);
 });
 
 test('values of every type are shown as they were written, also after a restart', async () => {

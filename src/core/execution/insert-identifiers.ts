@@ -49,8 +49,24 @@ export interface InsertIdentifiers {
 
 /** Ids taken for a SELECT that was counted. It is evaluated once more to be inserted, and may yield other rows then: `random()`, the clock. */
 export interface TakenIds {
-  readonly first: number;
   readonly count: number;
+  /** The first of ids that follow each other; or the parameter that is bound to all of them, as {@link idList} puts them. */
+  readonly ids: { readonly first: number } | { readonly parameter: number };
+}
+
+/** Digits of the largest id that is issued: ids are safe integers. */
+const ID_DIGITS = 16;
+
+/** Ids in one blob, in which SQLite finds the n-th at once: in a text it would count characters. */
+export function idList(ids: readonly number[]): Uint8Array {
+  const digits = ids.map((id) => String(id).padStart(ID_DIGITS, '0')).join('');
+  return Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
+}
+
+/** SQL for the n-th of them, from 1. */
+function idAt({ ids }: TakenIds, n: string): string {
+  if ('first' in ids) return `${ids.first} + ${n} - 1`;
+  return `CAST(CAST(substr(?${ids.parameter}, (${n}) * ${ID_DIGITS} - ${ID_DIGITS - 1}, ${ID_DIGITS}) AS TEXT) AS INTEGER)`;
 }
 
 /** Null when the statement's table generates no ids: WITHOUT ROWID, or a view. */
@@ -86,18 +102,19 @@ export function insertIdentifiers(insert: Insert, table: Table, source: string):
 /** Where it gives none itself, no more rows are inserted than ids were taken for: any other would get somebody else's. */
 function selectEdits(
   select: Insert['source'],
-  { first, count }: TakenIds,
+  taken: TakenIds,
   position: number | null,
   width: number,
 ): Edit[] {
   const names = namesOf(width);
   if (position === null) {
-    const list = [`${first} + row_number() OVER () - 1`, ...names];
-    return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source WHERE true LIMIT ${count}`);
+    const list = [idAt(taken, 'row_number() OVER ()'), ...names];
+    const limit = `WHERE true LIMIT ${taken.count}`;
+    return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source ${limit}`);
   }
   const missing = `sum(c${position} IS NULL) OVER (ROWS UNBOUNDED PRECEDING)`;
   const list = names.map((name, index) =>
-    index === position ? `coalesce(${name}, ${first} + ${missing} - 1)` : name,
+    index === position ? `coalesce(${name}, ${idAt(taken, missing)})` : name,
   );
   return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source WHERE true`);
 }

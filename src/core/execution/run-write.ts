@@ -10,7 +10,7 @@ import { PARAMETERS_MAX } from './arguments.ts';
 import { toPort } from './bindings.ts';
 import { type ExecutionContext, query, type StatementResult } from './context.ts';
 import { encodeTaggedRows } from './encode-rows.ts';
-import type { GeneratedNeed, IdentifierNeed } from './insert-identifiers.ts';
+import { type GeneratedNeed, type IdentifierNeed, idList } from './insert-identifiers.ts';
 import { classesOfArguments, keepVariant, type Prepared, parameterEdits } from './prepare.ts';
 import { TAG_COLUMN } from './typed-sql.ts';
 
@@ -160,28 +160,31 @@ function insertSelectSql(
   const countingArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
   const count = Number(context.port.query(counting, ...countingArgs).rows[0]?.[0]);
   const { gives } = plan;
+  const taken = count === 0 ? [] : context.takeIdentifiers(target, count);
   // Ids that a partition owns do not follow each other.
-  const isApart = gives && isPartitionedById(target);
-  if (isApart && count > 0) throw notGiven(target);
-  const first = count === 0 ? 0 : (context.takeIdentifiers(target, count)[0] ?? 0);
+  const isApart = isPartitionedById(target);
+  const parameter = parsed.parameterCount + 1;
+  if (isApart && count > 0 && parameter > PARAMETERS_MAX) throw noParameterLeft();
+  const ids = isApart ? { parameter } : { first: taken[0] ?? 0 };
   const sql = rewritten(prepared, [
     ...edits,
     ...identifiers.edits,
-    ...(gives && count === 0 ? [] : plan.selectEdits({ first, count })),
+    ...(count === 0 && (gives || isApart) ? [] : plan.selectEdits({ ids, count })),
   ]);
   // Those that it gives itself may lie ahead.
   return {
     sql,
-    bindings,
+    bindings: isApart && count > 0 ? [...bindings, idList(taken)] : bindings,
     generated: null,
     ...(gives && !isApart && { settle: () => context.passIdentifiers(target) }),
   };
 }
 
-function notGiven({ name, rowidColumn, rowidName }: Table): AtollError {
+function noParameterLeft(): AtollError {
   return new AtollError(
-    'unsupported',
-    `the SELECT has rows whose "${rowidColumn ?? rowidName}" is NULL, which is the partition key of "${name}": insert them with VALUES`,
+    'too-many-parameters',
+    `an INSERT … SELECT that generates ids which are the partition key may have ${PARAMETERS_MAX - 1} parameters: pass lists as one JSON text and ` +
+      'read it with json_each(?)',
   );
 }
 

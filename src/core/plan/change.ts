@@ -17,7 +17,7 @@ import type { Plan, ScatterWritePlan } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { concernsOf } from './references.ts';
 import { refuseConnectionCalls } from './select.ts';
-import { keyNames, tablesOf } from './tables.ts';
+import { tablesOf } from './tables.ts';
 
 /** UPDATE and DELETE. */
 export function planChange(ast: Update | Delete, sql: string, schema: Schema): Plan {
@@ -63,17 +63,12 @@ function scatterWrite(
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
   const timed = withInstant(model.ast, sql);
-  const word = model.ast.kind === 'update' ? 'UPDATE' : 'DELETE';
   return {
     kind: 'scatter-write',
     targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
     rows: null,
     ...(timed !== null && { timed: { sql: timed.piece(model.ast), parameters: timed.parameters } }),
     perPartition: why === null ? { sound: true } : { sound: false, message: why },
-    message:
-      `this ${word} may change rows of "${model.table.name}" in several partitions: restrict its partition key ` +
-      `(${keyNames(model.table)}) to one value` +
-      (why === null ? ', or send atomicity:"partition"' : ''),
     ...rest,
     reason: 'the partition key is not restricted to one value',
   };

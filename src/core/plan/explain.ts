@@ -1,5 +1,5 @@
 import { isKeyOver } from '../schema/reference-index.ts';
-import type { KeyTuple, Lookup, Merge, Plan, RoutePlan, Targets } from './plan.ts';
+import type { KeyTuple, Lookup, Merge, Plan, RoutePlan, ScatterWritePlan, Targets } from './plan.ts';
 
 /** One line of EXPLAIN. */
 export interface ExplainRow {
@@ -56,15 +56,21 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
         ...tableRows(plan.tables),
         ...reachRows(plan.reaches),
         ...spreadRows(plan),
-        row('refused', plan.message),
-        row(
-          'atomicity:"partition"',
-          plan.perPartition.sound
-            ? 'runs in each partition by itself'
-            : `refused: ${plan.perPartition.message}`,
-        ),
+        ...runRows(plan),
       ];
   }
+}
+
+function runRows(plan: ScatterWritePlan): ExplainRow[] {
+  if (!plan.perPartition.sound) return [row('refused', plan.perPartition.message)];
+  const isLocal = plan.moves === undefined && plan.indexes === undefined;
+  return [
+    row('runs', 'as one transaction over the partitions'),
+    row(
+      'atomicity:"partition"',
+      isLocal ? 'runs in each partition by itself' : 'refused: it may write rows of other partitions',
+    ),
+  ];
 }
 
 function row(step: string, detail: string): ExplainRow {

@@ -37,7 +37,8 @@ export function givenIdsOf(
   return undefined;
 }
 
-function hasClause({ or, upserts }: Insert): boolean {
+/** Whether it says what to do with rows in its way. */
+export function hasClause({ or, upserts }: Insert): boolean {
   return upserts.length > 0 || (or !== null && or !== 'ABORT');
 }
 

@@ -8,17 +8,17 @@ import type { CoreModel, Output, SelectModel } from '../sql/analysis/model.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import type { InsertModel } from '../sql/analysis/write.ts';
 import { keyColumns, refuseIdChange } from './change.ts';
+import { fallsApart, type InsertBase, inEachPartition, planGenerating, planMoving } from './insert-moving.ts';
 import { equalTuples, refuseDefault } from './inserted-key.ts';
-import { whyVolatile, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
-import type { KeyClass, KeyTuple, Plan, RoutePlan } from './plan.ts';
+import type { KeyClass, KeyTuple, Plan } from './plan.ts';
 import { type Layout, valueIn } from './row-values.ts';
-import { colocated, keyClassesOf, keyNames } from './tables.ts';
+import { colocated, keyClassesOf } from './tables.ts';
 
-/** What any INSERT's plan says beside where its rows go. */
-export type InsertBase = Pick<RoutePlan, 'tables' | 'reaches' | 'indexes' | 'acts' | 'staged' | 'ids'>;
-
-/** INSERT … SELECT: in one partition if what is read and the inserted key are restricted to the same constant, else in each, if each row stays where it is read. */
+/**
+ * INSERT … SELECT: in one partition if what is read and the inserted key are restricted to the same constant, else in each, if each row stays where
+ * it is read, else where what it reads is, from where the rows go to their partitions.
+ */
 export function planFromSelect(
   analyzer: Analyzer,
   model: InsertModel,
@@ -33,14 +33,19 @@ export function planFromSelect(
   const id = asciiLower(table.rowidColumn ?? table.rowidName ?? '');
   if (!keyColumns(table).includes(id) && !givesNull(source, layout.places.get(id)))
     refuseIdChange(table, id, id);
+  if (isPartitionedById(table) && givesNull(source, layout.places.get(id))) {
+    return planGenerating(analyzer, model, base, sql);
+  }
   try {
     const tuple = selectedTuple(analyzer, source, layout, why);
     const pin = { kind: 'key', columns: keyClassesOf(table), tuples: [tuple], generatesNull: false } as const;
     const reason = 'what it reads and the key that it inserts are restricted to one partition key';
     return { kind: 'route', access: 'write', pin, ...base, reason };
   } catch (error) {
-    if (!(error instanceof Refusal) || !staysWithKey(analyzer, source, layout)) throw error;
-    return inEachPartition(analyzer, model, base, sql);
+    if (!(error instanceof Refusal)) throw error;
+    if (!staysWithKey(analyzer, model, source, layout)) return planMoving(analyzer, model, base, sql, error);
+    const reason = 'each row stays in the partition that it is read in';
+    return inEachPartition(analyzer, model, base, sql, { reason });
   }
 }
 
@@ -113,15 +118,15 @@ function fits(output: Output, own: KeyClass | undefined): boolean {
   return sameClass({ affinity: output.affinity, collation: output.collation ?? 'BINARY' }, own);
 }
 
-/**
- * Whether the rows are the disjoint union of those that each partition would select, and belong to the partition that selects them: the key of what is read is
- * the inserted one.
- */
-function staysWithKey(analyzer: Analyzer, source: SelectModel, { table, places }: Layout): boolean {
-  const { anchor, cores, uses } = source;
-  if (anchor.kind === 'none' || analyzer.uses.some((use) => !uses.includes(use))) return false;
+/** Whether each row belongs to the partition that selects it: the key of what is read is the inserted one. */
+function staysWithKey(
+  analyzer: Analyzer,
+  model: InsertModel,
+  { cores, uses }: SelectModel,
+  { table, places }: Layout,
+): boolean {
   const classes = keyClassesOf(table);
-  if (!colocated(classes, uses)) return false;
+  if (!fallsApart(analyzer, model) || !colocated(classes, uses)) return false;
   return keyColumns(table).every((name, i) => {
     const place = places.get(name);
     return place !== undefined && cores.every((core) => holdsKeyAt(analyzer, core, i, place, classes[i]));
@@ -140,31 +145,4 @@ function holdsKeyAt(
   const key = anchor.kind === 'nodes' ? anchor.nodes[i] : undefined;
   if (output === undefined || key === undefined || output.node === null || output.nullable) return false;
   return fits(output, own) && graph.reachedFrom(key).has(output.node);
-}
-
-function inEachPartition(analyzer: Analyzer, model: InsertModel, base: InsertBase, sql: string): Plan {
-  const { table, ast } = model;
-  const pinned = pinOf(analyzer.uses, analyzer.graph);
-  const timed = withInstant(ast, sql);
-  const why = whyNotPerPartition(analyzer);
-  const isLocal = why === null && base.indexes === undefined && base.acts === undefined;
-  return {
-    kind: 'scatter-write',
-    targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
-    rows: null,
-    ...(timed !== null && { timed: { sql: timed.piece(ast), parameters: timed.parameters } }),
-    perPartition: why === null ? { sound: true } : { sound: false, message: why },
-    message:
-      `this INSERT … SELECT may insert rows into "${table.name}" in several partitions: restrict the partition key ` +
-      `(${keyNames(table)}) to one value${isLocal ? ', or send atomicity:"partition"' : ''}`,
-    ...base,
-    reason: 'each row stays in the partition that it is read in',
-  };
-}
-
-function whyNotPerPartition(analyzer: Analyzer): string | null {
-  // The SELECT itself is one deep.
-  const volatile = whyVolatile(analyzer, 2);
-  if (volatile !== null) return volatile;
-  return analyzer.strayAggregate ? "an aggregate over the outer query's rows inside a subquery" : null;
 }

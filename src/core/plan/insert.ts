@@ -4,23 +4,24 @@ import { isPartitionedById } from '../schema/keyed-by-id.ts';
 import type { Table } from '../schema/table.ts';
 import { Analyzer } from '../sql/analysis/analyzer.ts';
 import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
-import { Refusal, refuse } from '../sql/analysis/refusal.ts';
+import { Refusal } from '../sql/analysis/refusal.ts';
 import { analyseInsert } from '../sql/analysis/write.ts';
 import type { Expression, Insert, ParsedStatement, Span, Values } from '../sql/ast.ts';
 import { canonical, changedColumns, keyColumns, refuseIdChange, refuseKeyChange } from './change.ts';
 import { givenIdsOf } from './given-ids.ts';
-import { type InsertBase, planFromSelect } from './insert-select.ts';
-import { distinctKeys, equalTuples, keyOfRow, keysOf } from './inserted-key.ts';
+import { type InsertBase, planMoving } from './insert-moving.ts';
+import { planFromSelect } from './insert-select.ts';
+import { distinctKeys, equalTuples, keyOfRow } from './inserted-key.ts';
 import { VIEW_READS_CLOCK, withInstant } from './instant.ts';
 import { pinOf } from './pin.ts';
-import type { InsertRows, Plan, Staged } from './plan.ts';
+import type { InsertRows, KeyTuple, Plan, Staged } from './plan.ts';
 import { planReferenceWrite } from './reference-write.ts';
 import { concernsOf, refersOver } from './references.ts';
 import { type Layout, layoutOf } from './row-values.ts';
 import { refuseConnectionCalls } from './select.ts';
 import { spliced } from './splice.ts';
 import { stagedOf } from './staged.ts';
-import { keyClassesOf, keyNames, tablesOf } from './tables.ts';
+import { keyClassesOf, tablesOf } from './tables.ts';
 
 export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, schema: Schema): Plan {
   const analyzer = new Analyzer(schema, sql);
@@ -35,10 +36,11 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
   const core = model.source?.cores.length === 1 ? model.source.cores[0] : undefined;
   const values = core?.ast.kind === 'values' ? core.ast : null;
   const rows = ast.source === null ? [[]] : (values?.rows.map(({ items }) => items) ?? null);
+  const keys = rows === null ? null : keysOf(layout, rows);
   const looked =
-    rows === null || refersOver(schema, table, ast, reaches, changed)
+    rows === null || !Array.isArray(keys) || refersOver(schema, table, ast, reaches, changed)
       ? undefined
-      : stagedOf(schema, layout, ast, rows, keysOf(layout, rows).length > 1);
+      : stagedOf(schema, layout, ast, rows, distinctKeys(keys).length > 1);
   const byIndex = looked?.byIds === false;
   checkUpserts(table, ast, byIndex);
   const staged = looked?.byIds === true ? checkedByIds(looked, table, ast) : looked;
@@ -51,36 +53,56 @@ export function planInsert(parsed: ParsedStatement, ast: Insert, sql: string, sc
     ...(staged !== undefined && { staged }),
     ...(ids !== undefined && { ids }),
   };
-  if (rows !== null) {
-    const splice = values === null ? null : () => cutRows(parsed, ast, sql, values);
-    return planRows(analyzer, layout, rows, base, splice);
+  if (keys === null) return planFromSelect(analyzer, model, layout, base, sql);
+  if (keys instanceof Refusal) return planMoving(analyzer, model, base, sql, keys);
+  const apart = whyReadElsewhere(analyzer, keys);
+  if (apart !== null) return planMoving(analyzer, model, base, sql, apart);
+  return planRows(
+    analyzer,
+    layout,
+    keys,
+    base,
+    values === null ? null : () => cutRows(parsed, ast, sql, values),
+  );
+}
+
+type RowKeys = readonly (KeyTuple | null)[];
+
+/** Of each row; null: it is generated. Or why they are not known. */
+function keysOf(layout: Layout, rows: readonly (readonly Expression[])[]): RowKeys | Refusal {
+  try {
+    return rows.map((row) => keyOfRow(layout, row));
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'unsupported') return error;
+    throw error;
   }
-  return planFromSelect(analyzer, model, layout, base, sql);
+}
+
+/** Why the rows cannot be made where they belong: subqueries read other keys. Null: they do not. */
+function whyReadElsewhere({ uses, graph }: Analyzer, keys: RowKeys): Refusal | null {
+  const [use] = uses;
+  if (use === undefined) return null;
+  const pinned = pinOf(uses, graph);
+  const tuples = distinctKeys(keys);
+  const [tuple] = tuples;
+  const isOne = pinned?.tuples.length === 1 && tuples.length === 1 && keys.every((key) => key !== null);
+  if (isOne && tuple !== undefined && equalTuples(pinned.tuples[0] ?? [], tuple)) return null;
+  return new Refusal(
+    'unsupported',
+    `a subquery reads "${use.table.name}" of another or an unknown partition key: read it first, then send the values`,
+  );
 }
 
 /** VALUES and DEFAULT VALUES. */
 function planRows(
   analyzer: Analyzer,
   layout: Layout,
-  rows: readonly (readonly Expression[])[],
+  keys: RowKeys,
   base: InsertBase,
   splice: (() => CutRows) | null,
 ): Plan {
-  const keys = rows.map((row) => keyOfRow(layout, row));
   const tuples = distinctKeys(keys);
   const columns = keyClassesOf(layout.table);
-  if (analyzer.uses.length > 0) {
-    const pinned = pinOf(analyzer.uses, analyzer.graph);
-    const [tuple] = tuples;
-    const same = pinned?.tuples.length === 1 && tuples.length === 1 && keys.every((key) => key !== null);
-    if (!same || tuple === undefined || !equalTuples(pinned.tuples[0] ?? [], tuple)) {
-      const name = analyzer.uses[0]?.table.name ?? '';
-      refuse(
-        'unsupported',
-        `a subquery reads "${name}" of another or an unknown partition key: read it first, then send the values`,
-      );
-    }
-  }
   const write = { kind: 'route', access: 'write', ...base } as const;
   if (tuples.length === 0) {
     return { ...write, pin: { kind: 'generated' }, reason: 'the partition that inserts generates the key' };
@@ -99,9 +121,6 @@ function planRows(
     targets: { kind: 'keys', columns, tuples },
     rows: cut,
     perPartition: whyNotByRow(analyzer),
-    message:
-      `the rows belong to several partitions: insert rows of one partition key (${keyNames(layout.table)}) at a time, ` +
-      'or send atomicity:"partition"',
     ...base,
     reason: 'the rows have several partition keys',
   };

@@ -7,11 +7,7 @@ import { keyColumns } from './change.ts';
 import type { KeyTuple } from './plan.ts';
 import { type Layout, valueIn } from './row-values.ts';
 
-/** Of the rows whose key is not generated, each once. */
-export function keysOf(layout: Layout, rows: readonly (readonly Expression[])[]): KeyTuple[] {
-  return distinctKeys(rows.map((row) => keyOfRow(layout, row)));
-}
-
+/** Each once, without the generated ones. */
 export function distinctKeys(keys: readonly (KeyTuple | null)[]): KeyTuple[] {
   const distinct = new Map<string, KeyTuple>();
   for (const key of keys) if (key !== null) distinct.set(key.map(constantKey).join('|'), key);

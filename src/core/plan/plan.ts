@@ -162,9 +162,8 @@ export type ParameterSource =
   | { readonly kind: 'row-bound' };
 
 /**
- * A write that may touch several partitions. Without `atomicity: 'partition'` the router answers
- * `multi-partition-write` with `message`. With it, and if `perPartition` is sound, each target runs the statement as it
- * was written (`rows` null), or INSERT VALUES with the rows of its own keys (`rows` given).
+ * A write that may touch several partitions. If `perPartition` is sound, each target runs the statement as it was written
+ * (`rows` null), or INSERT VALUES with the rows of its own keys (`rows` given): in one transaction, unless `atomicity` is 'partition'.
  */
 export interface ScatterWritePlan {
   readonly kind: 'scatter-write';
@@ -174,7 +173,6 @@ export interface ScatterWritePlan {
   /** For other statements that ask for the time: to be run instead, with parameters of its own. */
   readonly timed?: { readonly sql: string; readonly parameters: readonly ParameterSource[] };
   readonly perPartition: { readonly sound: true } | { readonly sound: false; readonly message: string };
-  readonly message: string;
   readonly tables: Tables;
   readonly reaches: readonly string[];
   /** As of a {@link RoutePlan}. */

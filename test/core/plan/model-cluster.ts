@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { present } from '../../../src/base/assert.ts';
 import type { PartitionId } from '../../../src/base/brand.ts';
 import type { SqlValue } from '../../../src/base/sql-value.ts';
 import { bindPin, bindRows, bindTargets } from '../../../src/core/plan/bind.ts';
@@ -92,9 +93,17 @@ export class ModelCluster {
 
   /** Runs a write as the router would; what it refuses at bind time is null. */
   write(plan: Plan, sql: string, args: Row): 'done' | null {
+    const [moved] = 'moves' in plan ? (plan.moves ?? []) : [];
     if (plan.kind === 'route') {
       const bound = bindPin(plan.pin, args, this.map);
       if (bound.kind === 'several') return null;
+      if (moved !== undefined)
+        return this.#insertMoving(
+          moved,
+          [bound.kind === 'any' ? (1 as PartitionId) : bound.partition],
+          sql,
+          args,
+        );
       query(this.#of(bound.kind === 'any' ? (1 as PartitionId) : bound.partition), sql, args);
       return 'done';
     }
@@ -108,7 +117,27 @@ export class ModelCluster {
       }
       return 'done';
     }
-    for (const id of bindTargets(plan.targets, args, this.map)) query(this.#of(id), sql, args);
+    const targets = bindTargets(plan.targets, args, this.map);
+    if (moved !== undefined) return this.#insertMoving(moved, targets, sql, args);
+    for (const id of targets) query(this.#of(id), sql, args);
+    return 'done';
+  }
+
+  /** An INSERT whose rows are made in some partitions, and belong to any. */
+  #insertMoving(table: string, targets: readonly PartitionId[], sql: string, args: Row): 'done' {
+    const made = targets.flatMap((id) => {
+      const database = this.#of(id);
+      database.exec('BEGIN');
+      try {
+        return query(database, `${sql} RETURNING *`, args).rows;
+      } finally {
+        database.exec('ROLLBACK');
+      }
+    });
+    const own = present(this.model.schema.table(table), table);
+    const marks = own.columns.map(() => '?').join();
+    for (const row of made)
+      query(this.#of(this.map.partitionOf(tokenOf(own, row))), `INSERT INTO ${table} VALUES (${marks})`, row);
     return 'done';
   }
 

@@ -30,7 +30,11 @@ export function bank(): RequestWorkload<BankStep> {
           sql: 'CREATE TABLE ledger (id INTEGER PRIMARY KEY, number INTEGER, source TEXT, target TEXT, amount INTEGER)',
         },
       ],
-      [{ sql: 'CREATE TABLE copies (name TEXT, number INTEGER, balance INTEGER) PARTITION BY (name)' }],
+      [
+        {
+          sql: 'CREATE TABLE copies (place TEXT, name TEXT, number INTEGER, balance INTEGER) PARTITION BY (place)',
+        },
+      ],
       ACCOUNTS.map((name) => ({ sql: 'INSERT INTO accounts VALUES (?, ?)', args: [name, INITIAL] })),
     ],
     schemaPausesMs: [5, 20, 100],
@@ -61,7 +65,7 @@ export function bank(): RequestWorkload<BankStep> {
     next: (random) => {
       if (random.chance(0.1)) return readSum(random.pick(AGO_MS));
       if (random.chance(0.2)) return readSum(null);
-      if (random.chance(0.15)) return random.chance(0.7) ? copy(++copies) : readCopies();
+      if (random.chance(0.15)) return random.chance(0.7) ? copy(++copies, random.chance(0.5)) : readCopies();
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },
     final: readAll,
@@ -88,8 +92,9 @@ function transfer(random: Random, id: number): Operation<BankStep> {
   };
 }
 
-function copy(number: number): Operation<BankStep> {
-  const sql = 'INSERT INTO copies SELECT name, ?, balance FROM accounts';
+/** Of all balances, as rows that stay where their accounts are or that move. */
+function copy(number: number, moves: boolean): Operation<BankStep> {
+  const sql = `INSERT INTO copies SELECT ${moves ? "?1 || ' of ' || name" : 'name'}, name, ?1, balance FROM accounts`;
   return {
     path: '/v1/batch',
     body: { statements: [{ sql, args: [number] }] },
