@@ -8,11 +8,12 @@ import { startBenchCluster } from './http/cluster.ts';
 import { benchConstraints } from './http/constraints.ts';
 import { benchPoint } from './http/point.ts';
 import { benchRebuild } from './http/rebuild.ts';
+import { benchStart } from './http/start.ts';
 import { benchTransactions } from './http/transactions.ts';
 import { printRows } from './report.ts';
 
 /**
- * `npm run bench [-- --quick] [--connections N] [--partitions N]`: reads, inserts, transactions, unique values, certified reads, import, an aggregate and a table that is rebuilt in one run,
+ * `npm run bench [-- --quick] [--connections N] [--partitions N]`: start-up, reads, inserts, transactions, unique values, certified reads, import, an aggregate and a table that is rebuilt in one run,
  * the sides alternating, medians of five rounds. docs/benchmarks.md keeps the figures.
  */
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ const { values } = parseArgs({
   },
 });
 const { quick } = values;
+await benchStart(quick ? 3 : 5);
 const storage = await mkdtemp(join(tmpdir(), 'atoll-bench-'));
 const cluster = await startBenchCluster(Number(values.partitions), storage);
 try {
