@@ -21,6 +21,8 @@ export type IdentifierPlan =
       readonly selectEdits: (ids: TakenIds) => readonly Edit[];
       /** Wraps the SELECT so that it counts the rows that need an id. */
       readonly countEdits: () => readonly Edit[];
+      /** Wraps the SELECT so that it yields the ids that it gives itself. */
+      readonly givenEdits: () => readonly Edit[];
     };
 
 /**
@@ -66,7 +68,9 @@ export function idList(ids: readonly number[]): Uint8Array {
 /** SQL for the n-th of them, from 1. */
 function idAt({ ids }: TakenIds, n: string): string {
   if ('first' in ids) return `${ids.first} + ${n} - 1`;
-  return `CAST(CAST(substr(?${ids.parameter}, (${n}) * ${ID_DIGITS} - ${ID_DIGITS - 1}, ${ID_DIGITS}) AS TEXT) AS INTEGER)`;
+  const digits = `substr(?${ids.parameter}, (${n}) * ${ID_DIGITS} - ${ID_DIGITS - 1}, ${ID_DIGITS})`;
+  // Behind the last one there are none, and SQLite chooses.
+  return `CAST(CAST(nullif(${digits}, x'') AS TEXT) AS INTEGER)`;
 }
 
 /** Null when the statement's table generates no ids: WITHOUT ROWID, or a view. */
@@ -94,6 +98,7 @@ export function insertIdentifiers(insert: Insert, table: Table, source: string):
       gives: position !== null,
       selectEdits: (ids) => selectEdits(insert.source, ids, position, width),
       countEdits: () => countEdits(insert.source, position, width),
+      givenEdits: () => givenEdits(insert.source, present(position, 'it gives ids'), width),
     },
     edits,
   };
@@ -122,6 +127,11 @@ function selectEdits(
 function countEdits(select: Insert['source'], position: number | null, width: number): Edit[] {
   const missing = position === null ? 'true' : `c${position} IS NULL`;
   return wrapped(select, namesOf(width), `SELECT count(*) FROM _atoll_source WHERE ${missing}`);
+}
+
+function givenEdits(select: Insert['source'], position: number, width: number): Edit[] {
+  const id = `c${position}`;
+  return wrapped(select, namesOf(width), `SELECT ${id} FROM _atoll_source WHERE ${id} IS NOT NULL`);
 }
 
 function namesOf(width: number): string[] {

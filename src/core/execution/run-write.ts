@@ -152,24 +152,28 @@ function insertSelectSql(
   const part = (from: number, to: number, more: readonly Edit[] = []) =>
     spliceBetween(prepared.sql, from, to, [...edits, ...more]);
   const outer = statement.with === null ? '' : part(statement.with.start, statement.with.end);
-  const counting = `${outer} SELECT * FROM (${part(start, end, plan.countEdits())}\n)`;
   // Parameters of other parts of the statement are not in this one, whose count of them must fit.
   const used = parsed.parameters.filter(
     (parameter) => parameter.end <= end && (parameter.start >= start || statement.with !== null),
   );
   const countingArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
-  const count = Number(context.port.query(counting, ...countingArgs).rows[0]?.[0]);
+  const counted = (more: readonly Edit[]): PortValue[] => {
+    const counting = `${outer} SELECT * FROM (${part(start, end, more)}\n)`;
+    return context.port.query(counting, ...countingArgs).rows.map(([value]) => value ?? null);
+  };
+  const count = Number(counted(plan.countEdits())[0]);
   const { gives } = plan;
-  const taken = count === 0 ? [] : context.takeIdentifiers(target, count);
-  // Ids that a partition owns do not follow each other.
+  // Ids that a partition owns do not follow each other, and others may be given among them.
   const isApart = isPartitionedById(target);
+  const given = isApart && gives && count > 0 ? counted(plan.givenEdits()).map(Number) : [];
+  const taken = count === 0 ? [] : context.takeIdentifiers(target, count, given);
   const parameter = parsed.parameterCount + 1;
   if (isApart && count > 0 && parameter > PARAMETERS_MAX) throw noParameterLeft();
-  const ids = isApart ? { parameter } : { first: taken[0] ?? 0 };
+  const ids = isApart && count > 0 ? { parameter } : { first: taken[0] ?? 0 };
   const sql = rewritten(prepared, [
     ...edits,
     ...identifiers.edits,
-    ...(count === 0 && (gives || isApart) ? [] : plan.selectEdits({ ids, count })),
+    ...(count === 0 && gives ? [] : plan.selectEdits({ ids, count })),
   ]);
   // Those that it gives itself may lie ahead.
   return {
