@@ -42,7 +42,7 @@ async function simulate(args: readonly string[]): Promise<{ code: number; said: 
 
 test('a seed that fails is shrunk to a command that still fails', async () => {
   const defect = 'a write whose answer was lost is blindly sent again';
-  const found = await simulate(['--seeds', '10', '--from', '900', '--workload', 'bank', '--mutant', defect]);
+  const found = await simulate(['--seeds', '80', '--from', '900', '--workload', 'bank', '--mutant', defect]);
   expect(found.code, found.said).toBe(1);
   const [, left = '', of = ''] = /(\d+) of (\d+) faults/.exec(found.said) ?? [];
   expect(Number(left), found.said).toBeLessThan(Number(of) / 2);
