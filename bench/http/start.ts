@@ -1,15 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Miniflare } from 'miniflare';
 import { readWorkerConfiguration } from '../../src/cli/cluster/configuration.ts';
+import { startEdge } from '../agents/processes.ts';
 import { median } from '../report.ts';
-
-const ATOLL = fileURLToPath(new URL('../../bin/atoll', import.meta.url));
 
 /** How long `npm start` takes until it is ready with an empty database, beside a Miniflare with a Worker that does nothing. */
 export async function benchStart(rounds: number): Promise<void> {
@@ -38,17 +33,8 @@ async function timeOf(start: (directory: string) => Promise<Stop>): Promise<numb
 }
 
 async function startAtoll(directory: string): Promise<Stop> {
-  const child = spawn(ATOLL, ['dev', '--port', '0', '--data', join(directory, 'data')], {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'exit');
-  const stop = () => {
-    child.kill('SIGINT');
-    return ended;
-  };
-  for await (const line of createInterface(child.stdout)) if (line.startsWith('ready ')) return stop;
-  throw new Error('atoll dev has ended before it was ready');
+  const { process } = await startEdge(join(directory, 'data'), 4);
+  return () => process.stop();
 }
 
 async function startBare(directory: string): Promise<Stop> {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newKey } from '../../src/client/key.ts';
 import { TestCluster } from '../cluster/cluster.ts';
 import { BesideSqlite, type Statement } from './beside-sqlite.ts';
+import { copyPairs } from './pair.ts';
 
 // INSERTs whose rows have partition keys that are known only once the rows are made.
 
@@ -293,22 +294,10 @@ test('an idempotency key applies them once, wherever they run', async () => {
 });
 
 test('while rows are changed, no copy has half of a transaction', async () => {
-  await cluster.query("INSERT INTO notes (tenant, body) VALUES ('ann', 'pair'), ('hal', 'pair')");
-  const writes = async (): Promise<void> => {
-    for (let i = 0; i < 15; i++) {
-      const statements = ['ann', 'hal'].map((tenant) => ({
-        sql: `UPDATE notes SET body = 'pair ${i}' WHERE tenant = '${tenant}' AND body LIKE 'pair%'`,
-      }));
-      expect((await cluster.post('/v1/batch', { statements })).status).toBe(200);
-    }
-  };
-  const copies = async (): Promise<void> => {
-    for (let i = 0; i < 8; i++)
-      await cluster.query(
-        `INSERT INTO pages SELECT '${i} ' || tenant, ${i}, body FROM notes WHERE body LIKE 'pair%'`,
-      );
-  };
-  await Promise.all([writes(), copies()]);
+  await copyPairs(
+    cluster,
+    (i) => `INSERT INTO pages SELECT '${i} ' || tenant, ${i}, body FROM notes WHERE body LIKE 'pair%'`,
+  );
   const halves = 'SELECT n FROM pages GROUP BY n HAVING count(*) <> 2 OR count(DISTINCT tenant) <> 1';
   expect(await cluster.rows(halves)).toEqual([]);
   expect(await cluster.rows('SELECT count(*) FROM pages')).toEqual([[16]]);

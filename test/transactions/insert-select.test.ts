@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newKey } from '../../src/client/key.ts';
 import { TestCluster } from '../cluster/cluster.ts';
 import { BesideSqlite } from './beside-sqlite.ts';
+import { copyPairs } from './pair.ts';
 
 // INSERT … SELECT whose rows stay in the partitions that they are read in.
 
@@ -206,22 +207,10 @@ test('an idempotency key applies it once', async () => {
 });
 
 test('while rows move and come, no copy has half of a transaction', async () => {
-  await cluster.query("INSERT INTO notes (tenant, body) VALUES ('ann', 'pair'), ('hal', 'pair')");
-  const writes = async (): Promise<void> => {
-    for (let i = 0; i < 15; i++) {
-      const statements = ['ann', 'hal'].map((tenant) => ({
-        sql: `UPDATE notes SET body = 'pair ${i}' WHERE tenant = '${tenant}' AND body LIKE 'pair%'`,
-      }));
-      expect((await cluster.post('/v1/batch', { statements })).status).toBe(200);
-    }
-  };
-  const copies = async (): Promise<void> => {
-    for (let i = 0; i < 8; i++)
-      await cluster.query(
-        `INSERT INTO slow SELECT tenant, body || ' of copy ${i}', ${i} FROM notes WHERE body LIKE 'pair%'`,
-      );
-  };
-  await Promise.all([writes(), copies()]);
+  await copyPairs(
+    cluster,
+    (i) => `INSERT INTO slow SELECT tenant, body || ' of copy ${i}', ${i} FROM notes WHERE body LIKE 'pair%'`,
+  );
   const halves = 'SELECT ms FROM slow GROUP BY ms HAVING count(*) <> 2 OR count(DISTINCT page) <> 1';
   expect(await cluster.rows(halves)).toEqual([]);
   await cluster.query('DELETE FROM slow');

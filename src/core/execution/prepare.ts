@@ -2,8 +2,10 @@ import { present } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { definesConflicts } from '../schema/conflict-clause.ts';
 import type { ForeignKey, Table } from '../schema/table.ts';
 import type { Expression, Insert, ParsedStatement, Select, Statement } from '../sql/ast.ts';
+import { hasConflictClause } from '../sql/conflict-clause.ts';
 import { recursionEdits } from '../sql/recursion.ts';
 import { type Edit, splice } from '../sql/splice.ts';
 import { findAll } from '../sql/walk.ts';
@@ -70,10 +72,9 @@ export function prepare(sql: string, parsed: ParsedStatement, schema: Schema): P
 
 /** A conflict clause or a trigger's RAISE(IGNORE) may leave rows out. */
 function rowsOfPlainInsert(insert: Insert, target: Table, schema: Schema): number | null {
-  const { or, upserts, source } = insert;
-  if (upserts.length > 0 || (or !== null && or !== 'ABORT') || schema.triggersOn(target.name).length > 0)
+  const { source } = insert;
+  if (hasConflictClause(insert) || definesConflicts(target) || schema.triggersOn(target.name).length > 0)
     return null;
-  if (/\bON\s+CONFLICT\b/i.test(target.sql)) return null;
   if (source === null) return 1;
   const { body, compounds, limit } = source;
   return body.kind === 'values' && compounds.length === 0 && limit === null ? body.rows.length : null;

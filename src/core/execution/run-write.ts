@@ -156,20 +156,21 @@ function insertSelectSql(
   const used = parsed.parameters.filter(
     (parameter) => parameter.end <= end && (parameter.start >= start || statement.with !== null),
   );
-  const countingArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
-  const counted = (more: readonly Edit[]): PortValue[] => {
-    const counting = `${outer} SELECT * FROM (${part(start, end, more)}\n)`;
-    return context.port.query(counting, ...countingArgs).rows.map(([value]) => value ?? null);
+  const sourceArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
+  const firstColumn = (more: readonly Edit[]): PortValue[] => {
+    const query = `${outer} SELECT * FROM (${part(start, end, more)}\n)`;
+    return context.port.query(query, ...sourceArgs).rows.map(([value]) => value ?? null);
   };
-  const count = Number(counted(plan.countEdits())[0]);
+  const count = Number(firstColumn(plan.countEdits())[0]);
   const { gives } = plan;
   // Ids that a partition owns do not follow each other, and others may be given among them.
   const isApart = isPartitionedById(target);
-  const given = isApart && gives && count > 0 ? counted(plan.givenEdits()).map(Number) : [];
+  const isListed = isApart && count > 0;
+  const given = isListed && gives ? firstColumn(plan.givenEdits()).map(Number) : [];
   const taken = count === 0 ? [] : context.takeIdentifiers(target, count, given);
   const parameter = parsed.parameterCount + 1;
-  if (isApart && count > 0 && parameter > PARAMETERS_MAX) throw noParameterLeft();
-  const ids = isApart && count > 0 ? { parameter } : { first: taken[0] ?? 0 };
+  if (isListed && parameter > PARAMETERS_MAX) throw noParameterLeft();
+  const ids = isListed ? { parameter } : { first: taken[0] ?? 0 };
   const sql = rewritten(prepared, [
     ...edits,
     ...identifiers.edits,
@@ -178,7 +179,7 @@ function insertSelectSql(
   // Those that it gives itself may lie ahead.
   return {
     sql,
-    bindings: isApart && count > 0 ? [...bindings, idList(taken)] : bindings,
+    bindings: isListed ? [...bindings, idList(taken)] : bindings,
     generated: null,
     ...(gives && !isApart && { settle: () => context.passIdentifiers(target) }),
   };

@@ -9,7 +9,8 @@ import { eventsOf, reachOf } from '../sql/analysis/reach.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import { analyseChange, type ChangeModel } from '../sql/analysis/write.ts';
 import type { Assignment, Delete, Update } from '../sql/ast.ts';
-import { whyVolatile, withInstant } from './instant.ts';
+import { inEachPartition } from './each-partition.ts';
+import { whyVolatile } from './instant.ts';
 import { lookupOf } from './lookup.ts';
 import { movesOf } from './move.ts';
 import { type Pinned, pinOf } from './pin.ts';
@@ -62,16 +63,8 @@ function scatterWrite(
   rest: Pick<ScatterWritePlan, 'tables' | 'reaches' | 'moves' | 'indexes' | 'acts' | 'lookup'>,
 ): ScatterWritePlan {
   const why = whyNotPerPartition(analyzer, model);
-  const timed = withInstant(model.ast, sql);
-  return {
-    kind: 'scatter-write',
-    targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
-    rows: null,
-    ...(timed !== null && { timed: { sql: timed.piece(model.ast), parameters: timed.parameters } }),
-    perPartition: why === null ? { sound: true } : { sound: false, message: why },
-    ...rest,
-    reason: 'the partition key is not restricted to one value',
-  };
+  const reason = 'the partition key is not restricted to one value';
+  return { ...inEachPartition(model.ast, sql, pinned, why), ...rest, reason };
 }
 
 /** Why running the statement in each partition would not be what it means; null: it is. */

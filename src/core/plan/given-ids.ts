@@ -7,6 +7,7 @@ import type { Table } from '../schema/table.ts';
 import type { TokenMap } from '../schema/token-map.ts';
 import { refuse } from '../sql/analysis/refusal.ts';
 import type { Expression, Insert } from '../sql/ast.ts';
+import { hasConflictClause } from '../sql/conflict-clause.ts';
 import { type Arguments, bindPin, partitionsOfRows } from './bind.ts';
 import { keyColumns, refuseIdChange } from './change.ts';
 import type { GivenIds, KeySource, Plan, Staged } from './plan.ts';
@@ -31,15 +32,10 @@ export function givenIdsOf(
   const given = values.map((value) => (value.kind === 'literal' && value.value === null ? null : value));
   if (given.every((value) => value === null)) return undefined;
   // Rows in the way of those with a clause are looked for everywhere.
-  const isSettled = !hasClause(ast) || staged !== undefined;
+  const isSettled = !hasConflictClause(ast) || staged !== undefined;
   if (looseIdColumn(table) !== null && isSettled) return { table: table.name, values: given };
   if (given.some((value) => value?.kind === 'literal')) refuseGivenId(table, id, ast);
   return undefined;
-}
-
-/** Whether it says what to do with rows in its way. */
-export function hasClause({ or, upserts }: Insert): boolean {
-  return upserts.length > 0 || (or !== null && or !== 'ABORT');
 }
 
 function refuseExpression(table: Table, id: string): never {
@@ -51,7 +47,7 @@ function refuseExpression(table: Table, id: string): never {
 }
 
 function refuseGivenId(table: Table, id: string, ast: Insert): void {
-  if (!hasClause(ast)) refuseIdChange(table, asciiLower(id), id);
+  if (!hasConflictClause(ast)) refuseIdChange(table, asciiLower(id), id);
   refuse(
     'needs-global-index',
     `"${id}" is the id of "${table.name}", which is not its partition key: the row in its way may be in another partition, so that it can be ` +

@@ -1,10 +1,11 @@
-import { isPartitionedById } from '../schema/keyed-by-id.ts';
+import { definesConflicts } from '../schema/conflict-clause.ts';
 import type { Analyzer } from '../sql/analysis/analyzer.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import { triggerStatement } from '../sql/analysis/view.ts';
 import type { InsertModel } from '../sql/analysis/write.ts';
-import { hasClause } from './given-ids.ts';
-import { whyVolatile, withInstant } from './instant.ts';
+import { hasConflictClause } from '../sql/conflict-clause.ts';
+import { inEachPartition } from './each-partition.ts';
+import { whyVolatile } from './instant.ts';
 import { pinOf } from './pin.ts';
 import type { Plan, RoutePlan } from './plan.ts';
 import { colocated } from './tables.ts';
@@ -66,7 +67,7 @@ function whereItReads(
     return { ...write, pin: rows.moves === undefined ? { kind: 'generated' } : { kind: 'any' } };
   const pinned = pinOf(uses, graph);
   if (pinned?.tuples.length === 1) return { ...write, pin: { kind: 'key', ...pinned, generatesNull: false } };
-  return fallsApart(analyzer, model) ? inEachPartition(analyzer, model, base, sql, rows) : null;
+  return fallsApart(analyzer, model) ? insertInEach(analyzer, model, base, sql, rows) : null;
 }
 
 /** Whether the rows are the disjoint union of those that each partition would select. */
@@ -76,8 +77,8 @@ export function fallsApart({ uses }: Analyzer, { source }: InsertModel): boolean
   return uses.every((use) => source.uses.includes(use)) && colocated(first.classes, uses);
 }
 
-/** Each partition runs it with its own rows. */
-export function inEachPartition(
+/** Each partition inserts what its own rows give. */
+export function insertInEach(
   analyzer: Analyzer,
   { ast }: InsertModel,
   base: InsertBase,
@@ -85,17 +86,7 @@ export function inEachPartition(
   rows: Rows,
 ): Plan {
   const pinned = pinOf(analyzer.uses, analyzer.graph);
-  const timed = withInstant(ast, sql);
-  const why = whyNotPerPartition(analyzer);
-  return {
-    kind: 'scatter-write',
-    targets: pinned === null ? { kind: 'all' } : { kind: 'keys', ...pinned },
-    rows: null,
-    ...(timed !== null && { timed: { sql: timed.piece(ast), parameters: timed.parameters } }),
-    perPartition: why === null ? { sound: true } : { sound: false, message: why },
-    ...base,
-    ...rows,
-  };
+  return { ...inEachPartition(ast, sql, pinned, whyNotPerPartition(analyzer)), ...base, ...rows };
 }
 
 function whyNotPerPartition(analyzer: Analyzer): string | null {
@@ -108,7 +99,7 @@ function whyNotPerPartition(analyzer: Analyzer): string | null {
 /** Why rows must not be made in another partition than theirs: SQLite would look there for what is not there. */
 function whyNotMoving({ schema }: Analyzer, { table, ast }: InsertModel, { ids }: InsertBase): string | null {
   const elsewhere = 'may be in another partition than the one that makes it';
-  if (hasClause(ast) || /\bON\s+CONFLICT\b/i.test(table.sql))
+  if (hasConflictClause(ast) || definesConflicts(table))
     return `without knowing it, the row in the way of one ${elsewhere}: leave the conflict clause out`;
   const trigger = schema.triggersOn(table.name).find((each) => triggerStatement(each).event === 'INSERT');
   if (trigger !== undefined)
@@ -118,7 +109,7 @@ function whyNotMoving({ schema }: Analyzer, { table, ast }: InsertModel, { ids }
   );
   if (parent !== undefined)
     return `without knowing it, the row of "${parent.parent}" that a row refers to ${elsewhere}`;
-  if (ids !== undefined && !isPartitionedById(table))
-    return `the ids that it gives are those of rows in partitions that are not known`;
-  return null;
+  return ids === undefined
+    ? null
+    : 'the ids that it gives are those of rows in partitions that are not known';
 }

@@ -8,7 +8,7 @@ import type { CoreModel, Output, SelectModel } from '../sql/analysis/model.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import type { InsertModel } from '../sql/analysis/write.ts';
 import { keyColumns, refuseIdChange } from './change.ts';
-import { fallsApart, type InsertBase, inEachPartition, planGenerating, planMoving } from './insert-moving.ts';
+import { fallsApart, type InsertBase, insertInEach, planGenerating, planMoving } from './insert-moving.ts';
 import { equalTuples, refuseDefault } from './inserted-key.ts';
 import { pinOf } from './pin.ts';
 import type { KeyClass, KeyTuple, Plan } from './plan.ts';
@@ -45,7 +45,7 @@ export function planFromSelect(
     if (!(error instanceof Refusal)) throw error;
     if (!staysWithKey(analyzer, model, source, layout)) return planMoving(analyzer, model, base, sql, error);
     const reason = 'each row stays in the partition that it is read in';
-    return inEachPartition(analyzer, model, base, sql, { reason });
+    return insertInEach(analyzer, model, base, sql, { reason });
   }
 }
 

@@ -1,4 +1,5 @@
 import { asciiLower } from '../../base/ascii.ts';
+import { definesConflicts } from './conflict-clause.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -21,5 +22,5 @@ function find({ placement, rowidColumn, sql }: Table): string | null {
   if (placement.kind === 'reference' || rowidColumn === null) return null;
   const id = asciiLower(rowidColumn);
   if (placement.key.some((name) => asciiLower(name) === id)) return null;
-  return /\bON\s+CONFLICT\b/i.test(sql) ? null : rowidColumn;
+  return definesConflicts({ sql }) ? null : rowidColumn;
 }

@@ -1,6 +1,7 @@
 import { asciiLower } from '../../base/ascii.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { type Catalogue, Schema } from './catalogue.ts';
+import { definesConflicts } from './conflict-clause.ts';
 import { reachableRowid } from './placement.ts';
 import type { ForeignKey, Index, Table } from './table.ts';
 import { holdsLocally } from './unique-index.ts';
@@ -57,7 +58,7 @@ function validateUnique(table: Table, index: Index): void {
         `so it would hold in each partition only; add ${key} to it, or index plain columns`,
     );
   }
-  if (/\bON\s+CONFLICT\b/i.test(table.sql)) {
+  if (definesConflicts(table)) {
     throw new AtollError(
       'unsupported',
       `${what} does not contain the partition key (${key}): rows in its way may be in other partitions, ` +
