@@ -33,6 +33,8 @@ export interface NodeSqliteOptions {
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
   /** Most memory for pages of the file, kB. Default: SQLite's own, 2 MB. */
   readonly cacheKilobytes?: number;
+  /** Pages in the write-ahead log from which on they are moved into the file. Default: SQLite's own, 1,000. */
+  readonly checkpointPages?: number;
   /** For `:memory:`: what the database holds from the start, as {@link NodeSqlitePort.serialize} gave it. */
   readonly image?: Uint8Array;
 }
@@ -68,11 +70,13 @@ export class NodeSqlitePort implements SqlitePort {
       );
   }
 
-  #configure(path: string, { synchronous, cacheKilobytes }: NodeSqliteOptions): void {
+  #configure(path: string, options: NodeSqliteOptions): void {
+    const { synchronous, cacheKilobytes, checkpointPages } = options;
     this.#database.exec('PRAGMA recursive_triggers = ON');
     if (path !== ':memory:') this.#database.exec('PRAGMA journal_mode = WAL');
     this.#database.exec(`PRAGMA synchronous = ${synchronous ?? 'FULL'}`);
     if (cacheKilobytes !== undefined) this.#database.exec(`PRAGMA cache_size = -${cacheKilobytes}`);
+    if (checkpointPages !== undefined) this.#database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
   }
 
   query(sql: string, ...bindings: readonly PortValue[]): PortResult {

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import { decodeUtf8, writeUtf8 } from '../sqlite/utf8.ts';
+import { decodeUtf8, writeAscii, writeUtf8 } from '../sqlite/utf8.ts';
 
 /** Grows as it is written. Varints are LEB128 of non-negative safe integers; doubles are big-endian. */
 export class ByteWriter {
@@ -54,33 +54,37 @@ export class ByteWriter {
     const start = this.#size;
     this.varint(value.length);
     this.#reserve(value.length);
-    const bytes = this.#bytes;
-    let at = this.#size;
-    for (let i = 0; i < value.length; i++) {
-      const code = value.charCodeAt(i);
-      if (code >= 0x80) {
-        this.#size = start;
-        return false;
-      }
-      bytes[at++] = code;
-    }
-    this.#size = at;
-    return true;
+    const isAscii = writeAscii(value, this.#bytes, this.#size);
+    this.#size = isAscii ? this.#size + value.length : start;
+    return isAscii;
   }
 
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#size);
   }
 
+  /** Forgets what was written, and keeps the memory for what follows. */
+  clear(): void {
+    this.#size = 0;
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#resize(KEPT_BYTES_MAX);
+  }
+
   #reserve(count: number): void {
     const needed = this.#size + count;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes);
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    const written = this.#bytes.subarray(0, this.#size);
+    this.#resize(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.set(written);
+  }
+
+  #resize(size: number): void {
+    this.#bytes = new Uint8Array(size);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 }
+
+/** What a writer that is used again keeps (chosen: twice a page of a snapshot). */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 function utf8Size(text: string): number {
   let size = text.length;
