@@ -13,6 +13,8 @@ export interface Load {
   /** Body of request `index`. */
   readonly body: (index: number) => string;
   readonly token?: string;
+  /** At most so many a second; else as many as are answered. */
+  readonly perSecond?: number;
 }
 
 /**
@@ -30,8 +32,10 @@ export async function runLoad(load: Load): Promise<LoadResult> {
       await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
       try {
         while (next < load.requests) {
+          const index = next++;
+          if (load.perSecond !== undefined) await reached(started + (index * 1000) / load.perSecond);
           const sent = performance.now();
-          await exchange(socket, load, next++);
+          await exchange(socket, load, index);
           times.push(performance.now() - sent);
         }
       } finally {
@@ -43,6 +47,11 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
   return { requestsPerSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+async function reached(time: number): Promise<void> {
+  const wait = time - performance.now();
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
 }
 
 function exchange(socket: Socket, { url, body, token }: Load, index: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteError } from '../core/sqlite/error.ts';
 import { parametersOf } from '../core/sqlite/parameters.ts';
@@ -29,7 +30,7 @@ const STATEMENTS_MAX = 256;
 export interface NodeSqliteOptions {
   /** Refuse what workerd refuses; off only for tools that own their file. Default true. */
   readonly restricted?: boolean;
-  /** `FULL` survives power loss; `OFF` is for tests. Default `FULL`. */
+  /** `FULL` survives power loss; with `NORMAL` only what {@link NodeSqlitePort.sync} has made durable does; `OFF` is for tests. Default `FULL`. */
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
   /** Most memory for pages of the file, kB. Default: SQLite's own, 2 MB. */
   readonly cacheKilobytes?: number;
@@ -41,6 +42,7 @@ export interface NodeSqliteOptions {
 
 /** node:sqlite with workerd's semantics: {@link SqlitePort} over one database file, or `:memory:`. */
 export class NodeSqlitePort implements SqlitePort {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Prepared>();
   #depth = 0;
@@ -48,6 +50,7 @@ export class NodeSqlitePort implements SqlitePort {
   #own = false;
 
   constructor(path: string, options: NodeSqliteOptions = {}) {
+    this.#path = path;
     const restricted = options.restricted ?? true;
     this.#database = new DatabaseSync(path, {
       defensive: true,
@@ -140,6 +143,28 @@ export class NodeSqlitePort implements SqlitePort {
       ).statement.all();
       return Number((row as unknown as unknown[] | undefined)?.[0] ?? 0);
     });
+  }
+
+  /**
+   * Makes what was committed survive power loss. For a file with `synchronous: NORMAL`, whose commits are in the write-ahead
+   * log in their order and wait for the disk only when that is moved into the file: https://www.sqlite.org/wal.html.
+   *
+   * @throws what the system says: then it is not known what of the log is on the disk, and no later call will say
+   */
+  sync(): void {
+    let descriptor: number;
+    try {
+      descriptor = openSync(`${this.#path}-wal`, 'r+');
+    } catch (error) {
+      // Nothing was written since the file was opened.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
+    }
+    try {
+      fdatasyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /** The whole database as the bytes of its file; no transaction may be open. */

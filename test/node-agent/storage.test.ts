@@ -1,4 +1,13 @@
-import { mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -100,6 +109,22 @@ describe('a partition on a storage thread', () => {
       kind: 'message',
     });
     expect(await storage.call(file, 'append', head, data)).toMatchObject({ kind: 'appended' });
+  });
+
+  test('whose log cannot be made durable is moved aside', async () => {
+    await copying.snapshot();
+    cluster.run("INSERT INTO note (text) VALUES ('x')");
+    await copying.tail();
+    await storage.call(file, 'sync');
+    renameSync(`${file}-wal`, `${file}-kept`);
+    mkdirSync(`${file}-wal`);
+    await expect(storage.call(file, 'sync')).rejects.toMatchObject({
+      kind: 'corrupt',
+      message: expect.stringContaining('cannot be made durable'),
+    });
+    expect((await storage.call(file, 'state')).position).toBeNull();
+    await copying.snapshot();
+    expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
   });
 
   test('that is damaged is moved aside, and made anew', async () => {

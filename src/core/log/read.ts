@@ -69,10 +69,12 @@ export function readEntry(port: SqlitePort, commitId: CommitId): Entry | null {
   return row === undefined ? null : entryOf(row);
 }
 
+/** Ids follow each other: as a range, for a LIMIT doubles what the statement takes in workerd (measured). */
+const FOLLOWING = `${ENTRIES} BETWEEN ? AND ? ORDER BY commit_id`;
+
 /** Entries from `first` on, at most `limit`, in one read: of about `bytesMax`, but one if there is any. */
 export function readEntries(port: SqlitePort, first: CommitId, limit: number, bytesMax: number): Entry[] {
-  const sql = `${ENTRIES} >= ? ORDER BY commit_id LIMIT ?`;
-  const { rows } = port.queryBounded(sql, [first, limit], bytesMax);
+  const { rows } = port.queryBounded(FOLLOWING, [first, first + limit - 1], bytesMax);
   if (rows.length > 0) return rows.map(entryOf);
   const only = readEntry(port, first);
   return only === null ? [] : [only];

@@ -34,11 +34,10 @@ const WAITED_FOR: LogRetention = { milliseconds: RETENTION_MS, bytes: FOLLOWER_B
 /** How old a note may get while nothing but `matched` changes (chosen: each costs the leader a write). */
 const NOTE_MS = 2000;
 
-/** Between transactions, and at every answer of a follower: most of them write nothing. */
-export function noteFollower(port: SqlitePort, note: FollowerNote): void {
+/** Between transactions, and at every answer of a follower: most of them write nothing. Gives what the file says then. */
+export function noteFollower(port: SqlitePort, note: FollowerNote): FollowerNote {
   const known = readFollower(port, note.host);
-  const recent = known !== null && known.state === note.state && note.seenMs - known.seenMs < NOTE_MS;
-  if (recent && note.matched >= known.matched) return;
+  if (known !== null && isRecent(known, note)) return known;
   port.query(
     'INSERT OR REPLACE INTO _atoll_followers VALUES (?, ?, ?, ?)',
     note.host,
@@ -46,6 +45,13 @@ export function noteFollower(port: SqlitePort, note: FollowerNote): void {
     note.seenMs,
     note.state,
   );
+  return note;
+}
+
+/** Whether what is noted is new enough that `note` need not be. */
+export function isRecent(known: FollowerNote, note: FollowerNote): boolean {
+  const isClose = known.state === note.state && note.seenMs - known.seenMs < NOTE_MS;
+  return isClose && note.matched >= known.matched;
 }
 
 /** The host is responsible from now on; it has nothing yet. Nothing changes for one that is already. */

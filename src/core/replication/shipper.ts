@@ -1,6 +1,6 @@
 import type { CommitId, PartitionId } from '../../base/brand.ts';
 import { RPC_VERSION } from '../../protocol/rpc.ts';
-import { type FollowerState, noteFollower } from '../replica/followers.ts';
+import { type FollowerNote, type FollowerState, isRecent, noteFollower } from '../replica/followers.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { AppendResult } from './follower.ts';
 import { type Position, readPosition } from './position.ts';
@@ -45,6 +45,10 @@ export class Shipper<L> {
   readonly #pageBytes: number;
   readonly #versionOf: (link: L) => number;
   readonly #followers = new Map<L, Following>();
+  /** What was noted of each host last. */
+  readonly #notes = new Map<string, FollowerNote>();
+  /** The last entry when the log was last read for a follower; null: it must be looked at. */
+  #last: CommitId | null = null;
 
   constructor(
     replica: () => Replica,
@@ -67,6 +71,13 @@ export class Shipper<L> {
 
   get isIdle(): boolean {
     return this.#followers.size === 0;
+  }
+
+  /** Whether there may be more to send than was under way when the log was last read, or a follower has not been looked at. */
+  get isBehind(): boolean {
+    const last = this.#last;
+    if (last === null) return true;
+    return [...this.#followers.values()].some(({ progress }) => progress.sent.commitId < last);
   }
 
   /** Followers by host, and up to which commit each has the log durably. */
@@ -194,17 +205,22 @@ export class Shipper<L> {
       // Nothing was appended meanwhile.
       if (next.batch.end.commitId === next.batch.last) return;
     }
+    // Its window is full: what lies behind that was not looked at.
+    this.#last = null;
   }
 
   #read(after: After, version: number): Encoded | 'snapshot-needed' | 'up-to-date' {
     const replica = this.#replica();
     const batch = readBatch(replica, after, this.#batchBytes, version);
+    if (batch === 'up-to-date') this.#last = after.commitId;
     if (typeof batch === 'string') return batch;
+    this.#last = batch.last;
     const { head, data } = encodeBatch(batch);
     return { batch, head: { partition: replica.identity.partition, ...(head as object) }, data };
   }
 
   #begin(link: L, host: string, position: Position, now: number): void {
+    this.#last = null;
     this.#followers.set(link, {
       host,
       progress: startProgress(position),
@@ -215,7 +231,11 @@ export class Shipper<L> {
   }
 
   #note(host: string, matched: CommitId, state: FollowerState, now: number): void {
-    noteFollower(this.#replica().port, { host, matched, seenMs: now, state });
+    const note: FollowerNote = { host, matched, seenMs: now, state };
+    const known = this.#notes.get(host);
+    // Without a look into the file: most answers are nothing else that happens here.
+    if (known !== undefined && isRecent(known, note)) return;
+    this.#notes.set(host, noteFollower(this.#replica().port, note));
   }
 }
 

@@ -4,6 +4,7 @@ import { AtollError } from '../../protocol/error.ts';
 import type { PartitionStatus } from '../../protocol/network.ts';
 import {
   Append,
+  type Appended,
   type Follow,
   FollowReply,
   ReadIndexReply,
@@ -70,9 +71,7 @@ export class PartitionCopy {
   /** Attempts in a row that have brought nothing. */
   #failures = 0;
   #open: OpenLink | null = null;
-  readonly #acknowledgements = new Acknowledgements(({ kind, position }) => {
-    this.#open?.link.event('appended', { partition: this.partition, kind, position });
-  });
+  readonly #acknowledgements = new Acknowledgements((result) => void this.#acknowledge(result));
   /** Ends the following that goes on, to begin anew. */
   #interrupt: (error: unknown) => void = () => undefined;
   #asking: Promise<void> | null = null;
@@ -270,7 +269,6 @@ export class PartitionCopy {
 
   async #append(open: OpenLink, head: unknown, data: Uint8Array, last: number): Promise<void> {
     const receivedAt = Date.now();
-    const { partition } = this;
     try {
       const { kind, position } = await this.#storage.call(this.file, 'append', head, data);
       if (!this.#isCurrent(open) || this.phase !== 'following') return;
@@ -283,8 +281,22 @@ export class PartitionCopy {
       if (!this.#isCurrent(open) || this.phase !== 'following') return;
       this.phase = 'waiting';
       this.#acknowledgements.clear();
-      if (this.#position !== null)
-        open.link.event('appended', { partition, kind: 'failed', position: this.#position });
+      if (this.#position !== null) await this.#acknowledge({ kind: 'failed', position: this.#position });
+      this.#interrupt(error);
+    }
+  }
+
+  /** Tells the leader how far the replica is, once that is on the disk. */
+  async #acknowledge({ kind, position }: Omit<Appended, 'partition'>): Promise<void> {
+    const open = this.#open;
+    if (open === null) return;
+    try {
+      // A log that differs from the leader's is of no use, however durable.
+      if (kind !== 'diverged') await this.#storage.call(this.file, 'sync');
+      open.link.event('appended', { partition: this.partition, kind, position });
+    } catch (error) {
+      if (!this.#isCurrent(open)) return;
+      this.#acknowledgements.clear();
       this.#interrupt(error);
     }
   }

@@ -41,8 +41,8 @@ export interface LocalAnswer {
 
 /**
  * What the main thread asks of a partition's storage thread. Each runs to its end in one turn of that thread, in the
- * order in which they were asked; what a call has written is durable when it is answered. Arguments and results are
- * what structured cloning carries.
+ * order in which they were asked. What a call has written survives the process when it is answered; power loss, once
+ * `sync` or `state` are answered that were asked later. Arguments and results are what structured cloning carries.
  *
  * @throws StorageError
  */
@@ -50,6 +50,8 @@ export interface StorageCalls {
   state(): PartitionState;
   /** A batch of the leader's log as `core/replication/shipping.ts` encodes it. */
   append(head: unknown, data: Uint8Array): AppendResult;
+  /** Makes all that was appended durable. */
+  sync(): void;
   /** Makes room for a snapshot beside the replica, which goes on answering; one that was arriving is forgotten. */
   beginSnapshot(head: unknown): SnapshotState;
   /** A page of the snapshot that is arriving. */

@@ -48,6 +48,8 @@ const INCOMING: NodeSqliteOptions = {
   // Fewer waits for the disk: what is at the beginning of the file and its indexes is written once for many pages.
   checkpointPages: 4_096,
 };
+/** Of a replica: it is made durable before its leader is told how far it is, which many batches share. */
+const REPLICA: NodeSqliteOptions = { synchronous: 'NORMAL', cacheKilobytes: CACHE_KILOBYTES };
 /** A file that no longer is one: https://www.sqlite.org/rescode.html#corrupt. */
 const DAMAGED: ReadonlySet<unknown> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
 
@@ -80,6 +82,8 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
   }
 
   state(): PartitionState {
+    // What a process before this one has appended may not be on the disk yet.
+    this.sync();
     const follower = this.#follower;
     return {
       position: follower?.position() ?? null,
@@ -96,6 +100,15 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
       this.#forget(data.byteLength);
       return result;
     });
+  }
+
+  sync(): void {
+    try {
+      this.#port.sync();
+    } catch (error) {
+      // What the system held may be lost, and it says so once: https://wiki.postgresql.org/wiki/Fsync_Errors.
+      throw damaged(this.#file, this.#port, `it cannot be made durable: ${(error as Error).message}`);
+    }
   }
 
   /** The log here is forgotten as the leader's is, behind what comes. */
@@ -313,10 +326,7 @@ function isReplica(file: string): boolean {
   }
 }
 
-function openChecked(
-  file: string,
-  options: NodeSqliteOptions = { cacheKilobytes: CACHE_KILOBYTES },
-): NodeSqlitePort {
+function openChecked(file: string, options: NodeSqliteOptions = REPLICA): NodeSqlitePort {
   const isNew = !existsSync(file);
   if (isNew) removeDatabase(file);
   let port: NodeSqlitePort;

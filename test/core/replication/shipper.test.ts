@@ -5,6 +5,7 @@ import { purgeStep } from '../../../src/core/log/purge.ts';
 import { readFollowers } from '../../../src/core/replica/followers.ts';
 import { Follower } from '../../../src/core/replication/follower.ts';
 import type { Position } from '../../../src/core/replication/position.ts';
+import { INFLIGHT_MAX } from '../../../src/core/replication/progress.ts';
 import {
   FAILED_PAUSE_MS,
   type Shipment,
@@ -59,6 +60,56 @@ describe('a leader ships its log', () => {
     take(follower, rest);
     expect(follower.position().commitId).toBe(leader.replica.last.commit);
     expect(shipper.messages(NOW)).toEqual([]);
+  });
+
+  test('and knows whether there may be more to send', () => {
+    const { follower, shipper, write } = pair();
+    shipper.follow('link', 'h', follower.position(), NOW);
+    expect(shipper.isBehind).toBe(true);
+    expect(shipper.messages(NOW)).toEqual([]);
+    expect(shipper.isBehind).toBe(false);
+    write(INFLIGHT_MAX + 3);
+    const answer = take(follower, shipper.messages(NOW));
+    if (answer === null) throw new Error('no answer');
+    shipper.answered('link', 'h', answer, NOW);
+    // All that is allowed to be under way; then the follower does not answer while the log grows.
+    const first = shipper.messages(NOW);
+    expect(first).toHaveLength(INFLIGHT_MAX);
+    write(1);
+    expect(shipper.messages(NOW)).toEqual([]);
+    expect(shipper.isBehind).toBe(true);
+    const late = take(follower, first);
+    if (late === null) throw new Error('no answer');
+    shipper.answered('link', 'h', late, NOW);
+    expect(shipper.isBehind).toBe(true);
+    expect(shipper.messages(NOW)).toHaveLength(3);
+    expect(shipper.isBehind).toBe(false);
+    // One that it had lost sight of while nobody followed, and the log grew.
+    shipper.forget('link');
+    write(1);
+    shipper.answered('other link', 'h', late, NOW);
+    expect(shipper.isBehind).toBe(true);
+  });
+
+  test('and notes where a follower is without asking its file each time', () => {
+    const { leader, follower, shipper, write } = pair();
+    shipper.follow('link', 'h', follower.position(), NOW);
+    const begun = leader.replica.last.commit;
+    const step = (now: number): void => {
+      write(1);
+      const answer = take(follower, shipper.messages(now));
+      if (answer === null) throw new Error('no answer');
+      shipper.answered('link', 'h', answer, now);
+    };
+    step(NOW + 1);
+    step(NOW + 1_999);
+    expect(notes(leader)).toEqual([{ host: 'h', matched: begun, state: 'following' }]);
+    step(NOW + 2_000);
+    expect(notes(leader)).toEqual([{ host: 'h', matched: begun + 3, state: 'following' }]);
+    // The log did not wait for it, for a time: it is noted anew, with the next one that is due.
+    leader.port.query("UPDATE _atoll_followers SET state = 'resync'");
+    step(NOW + 4_000);
+    expect(notes(leader)).toEqual([{ host: 'h', matched: begun + 4, state: 'following' }]);
   });
 
   test('and sends again what nobody has answered', () => {
