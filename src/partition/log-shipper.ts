@@ -55,8 +55,16 @@ export class LogShipper {
   /** The log may have grown, just now. */
   grown(): void {
     if (this.#shipper.isIdle) return;
-    if (Date.now() - this.#shippedAt >= GATHER_MS) this.#ship();
-    else this.#gather();
+    if (this.#sinceShipped < GATHER_MS) return this.#gather();
+    try {
+      // Not a moment later: once the write is on its way to the disk, the file has to be taken up again.
+      this.#ship();
+    } catch (error) {
+      // The write is done, whatever the defect here.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** What is there, and what is written meanwhile, travels together. */
@@ -68,11 +76,17 @@ export class LogShipper {
       () => {
         this.#gathering = false;
         if (!this.#unsent) return;
-        if (Date.now() - this.#shippedAt >= GATHER_MS) this.#ship();
-        else this.#gather();
+        if (this.#sinceShipped < GATHER_MS) this.#gather();
+        else this.#ship();
       },
-      this.#shippedAt + GATHER_MS + COMPANY_MS - Date.now(),
+      Math.max(0, GATHER_MS + COMPANY_MS - this.#sinceShipped),
     );
+  }
+
+  /** Ms; long ago for a clock that was set back. */
+  get #sinceShipped(): number {
+    const since = Date.now() - this.#shippedAt;
+    return since < 0 ? Number.POSITIVE_INFINITY : since;
   }
 
   readonly events = (link: () => Link): Record<string, EventHandler> => ({
