@@ -55,7 +55,10 @@ export class LogShipper {
   /** The log may have grown, just now. */
   grown(): void {
     if (this.#shipper.isIdle) return;
-    if (this.#sinceShipped < GATHER_MS) return this.#gather();
+    if (this.#sinceShipped < GATHER_MS) {
+      this.#gather();
+      return;
+    }
     try {
       // Not a moment later: once the write is on its way to the disk, the file has to be taken up again.
       this.#ship();
