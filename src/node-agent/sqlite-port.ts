@@ -149,7 +149,8 @@ export class NodeSqlitePort implements SqlitePort {
    * Makes what was committed survive power loss. For a file with `synchronous: NORMAL`, whose commits are in the write-ahead
    * log in their order and wait for the disk only when that is moved into the file: https://www.sqlite.org/wal.html.
    *
-   * @throws what the system says: then it is not known what of the log is on the disk, and no later call will say
+   * @throws SqliteError `io` if it could not be tried; what the system says if it failed: then it is not known what of the log is
+   *   on the disk, and no later call will say
    */
   sync(): void {
     let descriptor: number;
@@ -158,7 +159,11 @@ export class NodeSqlitePort implements SqlitePort {
     } catch (error) {
       // Nothing was written since the file was opened.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
+      throw new SqliteError(
+        'io',
+        'SQLITE_CANTOPEN',
+        `the log cannot be flushed: ${(error as Error).message}`,
+      );
     }
     try {
       fdatasyncSync(descriptor);

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
   writeSync,
@@ -117,7 +119,16 @@ describe('a partition on a storage thread', () => {
     await copying.tail();
     await storage.call(file, 'sync');
     renameSync(`${file}-wal`, `${file}-kept`);
+    // Nothing is lost by what was not even tried.
     mkdirSync(`${file}-wal`);
+    await expect(storage.call(file, 'sync')).rejects.toMatchObject({ kind: 'io' });
+    rmdirSync(`${file}-wal`);
+    renameSync(`${file}-kept`, `${file}-wal`);
+    expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
+    await storage.call(file, 'sync');
+    // What can be opened, and never be flushed.
+    renameSync(`${file}-wal`, `${file}-kept`);
+    execFileSync('mkfifo', [`${file}-wal`]);
     await expect(storage.call(file, 'sync')).rejects.toMatchObject({
       kind: 'corrupt',
       message: expect.stringContaining('cannot be made durable'),

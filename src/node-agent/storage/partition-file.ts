@@ -106,6 +106,7 @@ export class PartitionFile implements Omit<StorageCalls, 'close'> {
     try {
       this.#port.sync();
     } catch (error) {
+      if (error instanceof SqliteError) throw error;
       // What the system held may be lost, and it says so once: https://wiki.postgresql.org/wiki/Fsync_Errors.
       throw damaged(this.#file, this.#port, `it cannot be made durable: ${(error as Error).message}`);
     }
