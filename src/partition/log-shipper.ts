@@ -62,11 +62,9 @@ export class LogShipper {
     try {
       // Not a moment later: once the write is on its way to the disk, the file has to be taken up again.
       this.#ship();
-    } catch (error) {
-      // The write is done, whatever the defect here.
-      queueMicrotask(() => {
-        throw error;
-      });
+    } catch {
+      // The write is done, whatever this is: the timer meets it again, where it is nobody else's.
+      this.#gather();
     }
   }
 
