@@ -22,8 +22,8 @@ import { readHead } from '../rpc/read-head.ts';
  */
 const GATHER_MS = 24;
 /**
- * How much longer a write waits for one that takes it along, ms (chosen). To read the log right after a write costs a third
- * of what it costs in a turn of its own, when the file has to be taken up again (measured).
+ * How much longer a write waits for one that takes it along, ms (chosen). To read the log right after a write costs half of
+ * what it costs in a turn of its own, when the file has to be taken up again (measured).
  */
 const COMPANY_MS = 8;
 
@@ -130,9 +130,10 @@ export class LogShipper {
   });
 
   #ship(): void {
-    this.#shippedAt = Date.now();
+    const now = Date.now();
+    this.#shippedAt = now;
     this.#unsent = false;
-    for (const { link, type, head, ...rest } of this.#shipper.messages(Date.now())) {
+    for (const { link, type, head, ...rest } of this.#shipper.messages(now)) {
       link.event(type, head, 'data' in rest ? rest.data : undefined);
     }
     this.#wakeAt(this.#shipper.dueAt);

@@ -14,7 +14,7 @@ declare const TextDecoder: new (
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** From this length on the runtime is faster, units or bytes (measured on Node and workerd). */
+/** From this length on the runtime does it, units or bytes (chosen: at 1,000 it is five to ten times as fast, measured on Node). */
 const LONG = 48;
 
 /** Bytes of `text`. A lone surrogate becomes U+FFFD, as SQLite hosts make of it. */
