@@ -79,11 +79,14 @@ export class HostRegistry implements HostDesk {
 
   opened(link: Link): void {
     this.#links.set(link.peer.host, link);
+    this.#monitor.returned(link.peer.host);
     this.#setAlarm(Date.now() + WATCH_MS);
   }
 
   ended(link: Link): void {
-    if (this.#links.get(link.peer.host) === link) this.#links.delete(link.peer.host);
+    if (this.#links.get(link.peer.host) !== link) return;
+    this.#links.delete(link.peer.host);
+    this.#monitor.left(link.peer.host);
   }
 
   check({ host, publicKey }: HostCheck): HostCheckReply {

@@ -68,6 +68,14 @@ export class EdgeRegistry {
     });
   }
 
+  opened(host: string): void {
+    this.#monitor.returned(host);
+  }
+
+  ended(host: string): void {
+    if (![...this.links].some((link) => link.host === host)) this.#monitor.left(host);
+  }
+
   /** Looks after hosts that say nothing. */
   watch(): void {
     this.#step(() => {

@@ -132,6 +132,7 @@ export class SimulatedOutside implements Outside {
     if (partition === 0 && this.#systemCut) return null;
     const link = newLink(++this.#links, host, partition);
     this.#edge(partition).opened(link);
+    if (partition === 0) this.#registry.opened(host);
     return link;
   }
 
@@ -244,7 +245,10 @@ export class SimulatedOutside implements Outside {
   #edgeLearns(host: string, chance: number): void {
     for (const edge of this.#shipping)
       for (const link of [...edge.links])
-        if (link.host === host && !link.agentOpen && this.random.chance(chance)) edge.closed(link);
+        if (link.host === host && !link.agentOpen && this.random.chance(chance)) {
+          edge.closed(link);
+          if (link.partition === 0) this.#registry.ended(host);
+        }
     this.#wire.forgetClosed();
   }
 

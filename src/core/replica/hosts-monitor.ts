@@ -10,7 +10,7 @@ import {
   timedOut,
 } from '../network/reliability.ts';
 import { type HostEvent, type HostStatus, isAccepted, isEnd, servesReads } from '../network/status.ts';
-import { closeProposals } from './hosts.ts';
+import { closeProposals, type HeardFrom } from './hosts.ts';
 import { partitionsOf } from './hosts-assignment.ts';
 import { noteDifference } from './hosts-differences.ts';
 import { dismiss } from './hosts-membership.ts';
@@ -77,6 +77,8 @@ export class HostMonitor implements Sampled {
   readonly #pulses = new Map<string, Pulse>();
   readonly #reliability = new Map<string, Reliability>();
   readonly #unsaved: UnsavedSamples;
+  /** Hosts whose link has ended since they were heard from. */
+  readonly #left = new Set<string>();
 
   /** `awayMs`: see {@link AWAY_MS}. */
   constructor(system: System, now: number, { awayMs = AWAY_MS }: { readonly awayMs?: number } = {}) {
@@ -106,11 +108,23 @@ export class HostMonitor implements Sampled {
     return state === null ? 0 : scoreAt(state, now);
   }
 
-  /** When hosts were last heard from: for proposals, whose electorate are the present ones. */
-  heardFrom(): Map<string, number> {
-    const heard = readSeen(this.#system.replica.port);
+  /** For proposals, whose electorate are the present ones. */
+  heardFrom(): HeardFrom {
+    const heard = new Map<string, number | null>();
     for (const [host, { seenAt }] of this.#pulses) heard.set(host, seenAt);
+    // A newcomer would wait for their votes until its ballot ends.
+    for (const host of this.#left) heard.set(host, null);
     return heard;
+  }
+
+  /** The link of a host has ended. It may be back in a moment, and counts as silent only with time; but it cannot vote now. */
+  left(host: string): void {
+    this.#left.add(host);
+  }
+
+  /** It has a link again. */
+  returned(host: string): void {
+    this.#left.delete(host);
   }
 
   /** What a member says every few seconds. That it comes from `host` is the caller's duty. */
@@ -123,6 +137,7 @@ export class HostMonitor implements Sampled {
     }
     const pulse = { seenAt: now, skewMs: beat.time - now, beat };
     this.#pulses.set(host, pulse);
+    this.returned(host);
     if (isClockOff(beat.time, now)) {
       const status = this.#raise(agent, 'clock-off', `its clock is off by ${pulse.skewMs} ms`, now);
       return { kind: 'clock-off', status, skewMs: pulse.skewMs, limitMs: CLOCK_SKEW_MAX_MS };
@@ -269,5 +284,6 @@ export class HostMonitor implements Sampled {
     this.#pulses.delete(host);
     this.#reliability.delete(host);
     this.#unsaved.delete(host);
+    this.#left.delete(host);
   }
 }

@@ -50,8 +50,8 @@ import type { System } from './system.ts';
  * transaction with an entry of the log, none if it changes nothing; repeating it does no harm.
  */
 
-/** When hosts were last heard from, unix ms, by host id: newer than the tables have it. */
-export type HeardFrom = ReadonlyMap<string, number>;
+/** When hosts were last heard from, unix ms, by host id: newer than the tables have it. Null: it has no link to vote over. */
+export type HeardFrom = ReadonlyMap<string, number | null>;
 
 export type ProposalOutcome =
   /** Voted on now, or since before (`repeated`). The electorate is to be asked; the edge is in it. */
@@ -92,11 +92,10 @@ export function proposeHost(
     const open = readOpenBallots(port).find(({ host }) => host === offer.host);
     if (open !== undefined) return { kind: 'proposed', ballot: open, repeated: true };
     const seen = readSeen(port);
-    const members = agents.map(({ host, status }) => ({
-      host,
-      status,
-      seenAt: heard.get(host) ?? seen.get(host) ?? null,
-    }));
+    const members = agents.map(({ host, status }) => {
+      const newest = heard.get(host);
+      return { host, status, seenAt: newest === undefined ? (seen.get(host) ?? null) : newest };
+    });
     const electorate = electorateOf(members, offer.host, now, leadingHost(port));
     const ballot = openBallot(nextProposal(port), offer.host, electorate, now + VOTING_MS);
     insertBallot(port, ballot, now);

@@ -65,6 +65,19 @@ describe('joining', () => {
     expect(cluster.propose(B)).toMatchObject({ ballot: { electorate: [EDGE, A] } });
   });
 
+  test('nobody waits for the vote of a host whose link has ended, until it is back', () => {
+    const cluster = found();
+    cluster.join(A, B);
+    cluster.beatInSync(A, B);
+    cluster.monitor.left(A);
+    expect(cluster.propose(C)).toMatchObject({ ballot: { electorate: [EDGE, B] } });
+    cluster.monitor.returned(A);
+    expect(cluster.propose(hostId('d'))).toMatchObject({ ballot: { electorate: [EDGE, A, B] } });
+    cluster.monitor.left(B);
+    cluster.beatInSync(B);
+    expect(cluster.propose(hostId('e'))).toMatchObject({ ballot: { electorate: [EDGE, A, B] } });
+  });
+
   test('a host that was removed meanwhile has no vote', () => {
     const cluster = found();
     cluster.join(A);
