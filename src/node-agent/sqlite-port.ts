@@ -24,7 +24,7 @@ const LIMITS = {
   triggerDepth: 10,
 } as const;
 
-/** Prepared statements kept by SQL text, the least recently used go first (chosen). */
+/** Prepared statements kept by SQL text (chosen). Those go first that were not used since there were as many. */
 const STATEMENTS_MAX = 256;
 
 export interface NodeSqliteOptions {
@@ -87,7 +87,7 @@ export class NodeSqlitePort implements SqlitePort {
       const statement = this.#bindable(sql, bindings);
       const rows = statement.all(...bindings) as unknown as unknown[][];
       for (const row of rows) doublesOfIntegers(row);
-      return lazyResult(statement, rows as PortValue[][]);
+      return new LazyResult(statement, rows as PortValue[][]);
     } catch (error) {
       throw translated(error);
     }
@@ -194,6 +194,7 @@ export class NodeSqlitePort implements SqlitePort {
   #last(sql: string): Prepared {
     const cached = this.#statements.get(sql);
     if (cached !== undefined) {
+      if (this.#statements.size < STATEMENTS_MAX) return cached;
       this.#statements.delete(sql);
       this.#statements.set(sql, cached);
       return cached;
@@ -247,15 +248,20 @@ const EARLY_PARAMETERS =
   'When executing multiple SQL statements in a single call, only the last statement can have parameters.';
 
 /** Column names cost a microsecond each to ask for, and few callers do: they are asked for on first use. */
-function lazyResult(statement: StatementSync, rows: readonly (readonly PortValue[])[]): PortResult {
-  let columns: readonly string[] | undefined;
-  return {
-    rows,
-    get columns() {
-      columns ??= columnsOf(statement);
-      return columns;
-    },
-  };
+class LazyResult implements PortResult {
+  readonly rows: readonly (readonly PortValue[])[];
+  readonly #statement: StatementSync;
+  #columns: readonly string[] | null = null;
+
+  constructor(statement: StatementSync, rows: readonly (readonly PortValue[])[]) {
+    this.rows = rows;
+    this.#statement = statement;
+  }
+
+  get columns(): readonly string[] {
+    this.#columns ??= columnsOf(this.#statement);
+    return this.#columns;
+  }
 }
 
 function columnsOf(statement: StatementSync): string[] {

@@ -20,12 +20,12 @@ import { readHead } from '../rpc/read-head.ts';
  * Writes that follow each other so closely travel together, ms (chosen: less than half of what a learner may lag; measured: at
  * 5 ms two learners cost inserts a tenth more).
  */
-const GATHER_MS = 24;
+const GATHER_MS = 28;
 /**
  * How much longer a write waits for one that takes it along, ms (chosen). To read the log right after a write costs half of
  * what it costs in a turn of its own, when the file has to be taken up again (measured).
  */
-const COMPANY_MS = 8;
+const COMPANY_MS = 12;
 
 /** Sends the log of the partition that is led here to the hosts that follow it: {@link Shipper} over links and timers. */
 export class LogShipper {

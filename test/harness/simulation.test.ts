@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { MUTANTS } from './mutants.ts';
 import { add, findMutant, missing, noCoverage, runSeed } from './run.ts';
 
-const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
+/** From 12 on: late gossip is what few seeds have, and 19 is one. */
+const SEEDS = Array.from({ length: 12 }, (_, index) => index + 12);
 /** Planted defects that few seeds find; the others take long: `npm run simulate -- --mutants`. */
 const QUICK = MUTANTS.filter((each) => each !== 'vote-counted-twice' && each !== 'older-document-taken');
 const MUTANT_SEEDS_MAX = 20;

@@ -72,6 +72,34 @@ export function readEntry(port: SqlitePort, commitId: CommitId): Entry | null {
 /** Ids follow each other: as a range, for a LIMIT doubles what the statement takes in workerd (measured). */
 const FOLLOWING = `${ENTRIES} BETWEEN ? AND ? ORDER BY commit_id`;
 
+/** Entries in a row, and what they follow. */
+export interface Following {
+  /** The entry before them. */
+  readonly previous: Entry;
+  readonly entries: readonly Entry[];
+  /** The last entry of the log. */
+  readonly last: CommitId;
+}
+
+/** With the log's end: a leader asks for both at every batch, and each statement costs it as much as ten entries. */
+const TAIL = `${ENTRIES.replace(' FROM ', ', (SELECT last_commit_id FROM _atoll_head) FROM ')} BETWEEN ? AND ? ORDER BY commit_id`;
+
+/**
+ * The entries that follow `previous`, at most `limit` and of about `bytesMax` with it, in one read. Null if it is not in the
+ * log, or has no room.
+ */
+export function readFollowing(
+  port: SqlitePort,
+  previous: CommitId,
+  limit: number,
+  bytesMax: number,
+): Following | null {
+  const { rows } = port.queryBounded(TAIL, [previous, previous + limit], bytesMax);
+  const [first, ...entries] = rows.map(entryOf);
+  if (first === undefined || first.header.commitId !== previous) return null;
+  return { previous: first, entries, last: Number(rows[0]?.[11]) as CommitId };
+}
+
 /** Entries from `first` on, at most `limit`, in one read: of about `bytesMax`, but one if there is any. */
 export function readEntries(port: SqlitePort, first: CommitId, limit: number, bytesMax: number): Entry[] {
   const { rows } = port.queryBounded(FOLLOWING, [first, first + limit - 1], bytesMax);

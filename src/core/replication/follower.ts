@@ -5,6 +5,7 @@ import { type AppliedCommit, applyCommit, applyCommits } from '../log/apply.ts';
 import { DecodeError } from '../log/bytes.ts';
 import type { Change } from '../log/commit.ts';
 import { decodeCommit } from '../log/encoding.ts';
+import { readHead } from '../log/tables.ts';
 import { PROGRESS } from '../replica/bookkeeping.ts';
 import { schemaChangeOf } from '../replica/feed.ts';
 import { Replica } from '../replica/replica.ts';
@@ -32,6 +33,8 @@ export interface AppendResult {
  */
 export class Follower {
   readonly replica: Replica;
+  /** What the file says; null: it must be asked. */
+  #position: Position | null = null;
 
   private constructor(replica: Replica) {
     this.replica = replica;
@@ -47,7 +50,8 @@ export class Follower {
   }
 
   position(): Position {
-    return readPosition(this.replica.port);
+    this.#position ??= readPosition(this.replica.port);
+    return this.#position;
   }
 
   /**
@@ -58,17 +62,13 @@ export class Follower {
    */
   append(batch: AppendBatch): AppendResult {
     const { port } = this.replica;
-    const before = this.position();
-    if (batch.previous.commitId > before.commitId) return { kind: 'gap', position: before };
-    const known = termAt(port, batch.previous.commitId);
-    if (known !== null && known !== batch.previous.term) return { kind: 'diverged', position: before };
     try {
-      const kind = port.transaction(() =>
-        batch.piece === null ? this.#appendEntries(batch) : this.#appendPiece(batch, before),
-      );
-      return { kind, position: kind === 'appended' ? this.position() : before };
+      const result = port.transaction(() => this.#append(batch));
+      this.#position = result.position;
+      return result;
     } catch (error) {
       // Memory that ran ahead of the file follows it back.
+      this.#position = null;
       this.replica.reload();
       if (!(error instanceof TornEntryError)) throw error;
       port.transaction(() => clearStaged(port));
@@ -76,16 +76,33 @@ export class Follower {
     }
   }
 
-  #appendEntries({ previous, entries }: AppendBatch): AppendResult['kind'] {
+  #append(batch: AppendBatch): AppendResult {
+    const position = this.#confirmed();
+    const { commitId, term } = batch.previous;
+    if (commitId > position.commitId) return { kind: 'gap', position };
+    const known = commitId === position.commitId ? position.term : termAt(this.replica.port, commitId);
+    if (known !== null && known !== term) return { kind: 'diverged', position };
+    return batch.piece === null ? this.#appendEntries(batch, position) : this.#appendPiece(batch, position);
+  }
+
+  /** What is remembered, held against the file: if somebody else has written there, the logs differ, and that is to be seen. */
+  #confirmed(): Position {
     const { port } = this.replica;
-    let next = this.position().commitId + 1;
+    const known = this.position();
+    return readHead(port).lastCommitId === known.commitId ? known : readPosition(port);
+  }
+
+  #appendEntries({ previous, entries }: AppendBatch, before: Position): AppendResult {
+    const { port } = this.replica;
+    let next = before.commitId + 1;
     let commitId: number = previous.commitId;
     const commits: AppliedCommit[] = [];
     for (const bytes of entries) {
       commitId++;
       if (commitId < next && commits.length === 0) {
         const own = termAt(port, commitId as CommitId);
-        if (own !== null && own !== decodeCommit(bytes).header.term) return 'diverged';
+        if (own !== null && own !== decodeCommit(bytes).header.term)
+          return { kind: 'diverged', position: before };
         continue;
       }
       const commit = decodeCommit(bytes);
@@ -95,17 +112,19 @@ export class Follower {
       commits.push(commit);
       next++;
     }
-    if (commits.length === 0) return 'stale';
+    const last = commits.at(-1)?.header;
+    if (last === undefined) return { kind: 'stale', position: before };
     const progress = this.#applyAll(commits);
     clearStaged(port);
     if (progress) this.replica.progressFollowed();
-    return 'appended';
+    const { term, timestamp } = last;
+    return { kind: 'appended', position: { commitId: last.commitId, term, timestamp, offset: 0 } };
   }
 
-  #appendPiece({ previous, entries, piece }: AppendBatch, before: Position): AppendResult['kind'] {
+  #appendPiece({ previous, entries, piece }: AppendBatch, before: Position): AppendResult {
     const { port } = this.replica;
     const { offset, next } = present(piece, 'a batch that is a piece');
-    if (previous.commitId < before.commitId) return 'stale';
+    if (previous.commitId < before.commitId) return { kind: 'stale', position: before };
     const bytes = present(entries[0], 'a piece has bytes');
     const { commitId, term } = decodeCommit(bytes).header;
     if (commitId !== previous.commitId + 1)
@@ -113,15 +132,16 @@ export class Follower {
     // A leader of another term sends another entry.
     if (!isStaged(port, { commitId, term })) clearStaged(port);
     const here = stagedOffset(port);
-    if (offset !== here) return offset < here ? 'stale' : 'gap';
+    // What was staged of another term is gone.
+    if (offset !== here) return { kind: offset < here ? 'stale' : 'gap', position: readPosition(port) };
     stage(port, { commitId, term }, { offset, next }, bytes);
-    if (next !== null) return 'appended';
+    if (next !== null) return { kind: 'appended', position: readPosition(port) };
     const { header, changes } = readStaged(port);
     checkKind({ header });
     const whole = piece?.changes === undefined ? changes : counted(changes, piece.changes);
     if (this.#apply({ header, changes: whole })) this.replica.progressFollowed();
     clearStaged(port);
-    return 'appended';
+    return { kind: 'appended', position: readPosition(port) };
   }
 
   /** As {@link #apply}, what lies between schema changes together. */

@@ -6,7 +6,7 @@ import type { Commit, CommitHeader } from '../log/commit.ts';
 import { encodeCommit } from '../log/encoding.ts';
 import { changePage, countChanges, seqOfChange } from '../log/image.ts';
 import { readLayouts } from '../log/layout.ts';
-import { type Entry, readEntries, readEntry } from '../log/read.ts';
+import { type Entry, readEntries, readEntry, readFollowing } from '../log/read.ts';
 import { readHead } from '../log/tables.ts';
 import { schemaChangeOf } from '../replica/feed.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -54,17 +54,17 @@ export function readBatch(
   version: number = RPC_VERSION,
 ): ReadBatch | 'snapshot-needed' | 'up-to-date' {
   const { port } = replica;
-  const { lastCommitId } = readHead(port);
-  if (termAt(port, after.commitId) !== after.term) return 'snapshot-needed';
-  if (after.commitId === lastCommitId) return 'up-to-date';
+  const { term, following, last } = readTail(port, after.commitId, bytesMax);
+  if (term !== after.term) return 'snapshot-needed';
+  if (after.commitId === last) return 'up-to-date';
   const previous = { commitId: after.commitId, term: after.term };
   if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
-  const first = (after.commitId + 1) as CommitId;
   const isOlder = version < REBUILDS_SINCE;
-  if (isOlder && isRebuildEntry(replica, entryAt(replica, first).header)) return 'snapshot-needed';
+  const [first] = following;
+  if (isOlder && first !== undefined && isRebuildEntry(replica, first.header)) return 'snapshot-needed';
   const entries: Uint8Array[] = [];
   let end: EntryId = previous;
-  for (const commit of wholeCommits(port, first, bytesMax)) {
+  for (const commit of wholeCommits(port, following, bytesMax)) {
     if (isOlder && isRebuildEntry(replica, commit.header)) break;
     entries.push(encodeCommit(commit));
     end = commit.header;
@@ -75,7 +75,7 @@ export function readBatch(
     entries,
     piece: null,
     end: { commitId: end.commitId, term: end.term },
-    last: lastCommitId,
+    last,
   };
 }
 
@@ -83,9 +83,28 @@ function isRebuildEntry({ isSystem }: Replica, { kind, payload }: CommitHeader):
   return kind === 'schema' && isRebuild(schemaChangeOf(isSystem, payload));
 }
 
-/** Entries from `first` on that fit whole into about `bytesMax`, in two reads however many they are: their images lie together. */
-function wholeCommits(port: SqlitePort, first: CommitId, bytesMax: number): Commit[] {
-  const found = readEntries(port, first, ENTRIES_MAX, bytesMax);
+/** The log from `after` on: the term there, and what follows, one entry at least if there is any. */
+function readTail(port: SqlitePort, after: CommitId, bytesMax: number): Tail {
+  const tail = readFollowing(port, after, ENTRIES_MAX, bytesMax);
+  if (tail !== null && (tail.entries.length > 0 || tail.last === after)) {
+    return { term: tail.previous.header.term, following: tail.entries, last: tail.last };
+  }
+  // It is where the log begins, not in it at all, or so large that nothing else has room.
+  const { lastCommitId: last } = readHead(port);
+  const term = termAt(port, after);
+  const following = term === null ? [] : readEntries(port, (after + 1) as CommitId, ENTRIES_MAX, bytesMax);
+  return { term, following, last };
+}
+
+interface Tail {
+  /** Null: the log does not have it any more, or not yet. */
+  readonly term: Term | null;
+  readonly following: readonly Entry[];
+  readonly last: CommitId;
+}
+
+/** Those of `found` that fit whole into about `bytesMax`, in one read however many they are: their images lie together. */
+function wholeCommits(port: SqlitePort, found: readonly Entry[], bytesMax: number): Commit[] {
   const images = found
     .filter((entry) => entry.images.first <= entry.images.last)
     .map((entry) => entry.images);

@@ -8,7 +8,7 @@
 export type PortValue = null | number | string | Uint8Array;
 
 export interface PortResult {
-  /** Names of the result columns as SQLite gives them; duplicates are kept. */
+  /** Names of the result columns as SQLite gives them; duplicates are kept. To be asked for before the same SQL is run again. */
   readonly columns: readonly string[];
   readonly rows: readonly (readonly PortValue[])[];
 }

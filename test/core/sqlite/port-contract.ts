@@ -216,8 +216,24 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'keeps duplicate column names',
-    run: (port) => port.query('SELECT 1 AS a, 2 AS a'),
+    run: (port) => {
+      const { columns, rows } = port.query('SELECT 1 AS a, 2 AS a');
+      return { columns, rows };
+    },
     gives: { columns: ['a', 'a'], rows: [[1, 2]] },
+  },
+  {
+    name: 'knows the columns of an answer after other statements',
+    run: (port) => {
+      port.query('CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 2), (3, 4)');
+      const none = port.query('SELECT a AS x, b FROM t WHERE a = 7');
+      const some = port.queryBounded('SELECT b AS y FROM t', [], 8);
+      const written = port.query('UPDATE t SET a = 5 RETURNING a AS z');
+      const silent = port.query('UPDATE t SET a = 6');
+      port.query('SELECT * FROM t; SELECT a FROM t');
+      return [none, some, written, silent].map(({ columns }) => columns);
+    },
+    gives: [['x', 'b'], ['y'], ['z'], []],
   },
   {
     name: 'runs several statements and gives the rows of the last',
