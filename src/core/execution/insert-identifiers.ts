@@ -4,6 +4,7 @@ import type { Column, Table } from '../schema/table.ts';
 import type { Insert, Values } from '../sql/ast.ts';
 import { truthValue } from '../sql/name.ts';
 import type { Edit } from '../sql/splice.ts';
+import { SqliteError } from '../sqlite/port.ts';
 import { quoteName } from '../sqlite/quote.ts';
 
 /**
@@ -59,6 +60,9 @@ export interface TakenIds {
 /** Digits of the largest id that is issued: ids are safe integers. */
 const ID_DIGITS = 16;
 
+/** What a SELECT's rows are called while ids are put beside them; a user's names never begin so. */
+const SOURCE = '_atoll_source';
+
 /** Ids in one blob, in which SQLite finds the n-th at once: in a text it would count characters. */
 export function idList(ids: readonly number[]): Uint8Array {
   const digits = ids.map((id) => String(id).padStart(ID_DIGITS, '0')).join('');
@@ -88,10 +92,13 @@ export function insertIdentifiers(insert: Insert, table: Table, source: string):
   const position = idPosition(insert, table);
   const edits = position === null ? [columnEdit(insert, table, idName)] : [];
   const { body, compounds, limit } = insert.source;
+  const width = (insert.columns ?? storedColumns(table)).length;
   if (body.kind === 'values' && compounds.length === 0 && limit === null && insert.source.with === null) {
+    // SQLite refuses it, in its own words for what was written.
+    if (body.rows.some(({ items }) => items.length !== width))
+      return { plan: { kind: 'rows', needs: [] }, edits: [] };
     return { plan: { kind: 'rows', needs: needsOf(body, position) }, edits };
   }
-  const width = (insert.columns ?? storedColumns(table)).length;
   return {
     plan: {
       kind: 'select',
@@ -115,23 +122,28 @@ function selectEdits(
   if (position === null) {
     const list = [idAt(taken, 'row_number() OVER ()'), ...names];
     const limit = `WHERE true LIMIT ${taken.count}`;
-    return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source ${limit}`);
+    return wrapped(select, names, `SELECT ${list.join(', ')} FROM ${SOURCE} ${limit}`);
   }
   const missing = `sum(c${position} IS NULL) OVER (ROWS UNBOUNDED PRECEDING)`;
   const list = names.map((name, index) =>
     index === position ? `coalesce(${name}, ${idAt(taken, missing)})` : name,
   );
-  return wrapped(select, names, `SELECT ${list.join(', ')} FROM _atoll_source WHERE true`);
+  return wrapped(select, names, `SELECT ${list.join(', ')} FROM ${SOURCE} WHERE true`);
+}
+
+/** Whether the SELECT has more or fewer columns than the INSERT, which SQLite says of a name that nobody has written. */
+export function isWrongWidth(error: unknown): boolean {
+  return error instanceof SqliteError && error.message.startsWith(`table ${SOURCE} has `);
 }
 
 function countEdits(select: Insert['source'], position: number | null, width: number): Edit[] {
   const missing = position === null ? 'true' : `c${position} IS NULL`;
-  return wrapped(select, namesOf(width), `SELECT count(*) FROM _atoll_source WHERE ${missing}`);
+  return wrapped(select, namesOf(width), `SELECT count(*) FROM ${SOURCE} WHERE ${missing}`);
 }
 
 function givenEdits(select: Insert['source'], position: number, width: number): Edit[] {
   const id = `c${position}`;
-  return wrapped(select, namesOf(width), `SELECT ${id} FROM _atoll_source WHERE ${id} IS NOT NULL`);
+  return wrapped(select, namesOf(width), `SELECT ${id} FROM ${SOURCE} WHERE ${id} IS NOT NULL`);
 }
 
 function namesOf(width: number): string[] {
@@ -141,7 +153,7 @@ function namesOf(width: number): string[] {
 function wrapped(select: Insert['source'], names: readonly string[], then: string): Edit[] {
   const { start, end } = present(select, 'a SELECT gives the rows');
   return [
-    { start, end: start, text: `WITH _atoll_source(${names.join(', ')}) AS (` },
+    { start, end: start, text: `WITH ${SOURCE}(${names.join(', ')}) AS (` },
     { start: end, end, text: `\n) ${then}` },
   ];
 }
@@ -184,8 +196,7 @@ function needsOf(values: Values, position: number | null): IdentifierNeed[] {
       const at = row.start + 1;
       return { kind: 'generate', row: place, edits: (id) => [{ start: at, end: at, text: `${id}, ` }] };
     }
-    const item = row.items[position];
-    if (item === undefined) return { kind: 'given', value: null }; // SQLite will refuse the row: too few values.
+    const item = present(row.items[position], 'as many values as columns');
     const { start, end } = item;
     if (item.kind === 'literal' && item.type !== 'null') {
       const value = Number(item.value);

@@ -1,5 +1,5 @@
 import { asciiLower } from '../../base/ascii.ts';
-import { assert } from '../../base/assert.ts';
+import { AssertionError, assert } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import { AtollError } from '../../protocol/error.ts';
 import { isPartitionedById } from '../schema/keyed-by-id.ts';
@@ -10,7 +10,7 @@ import { PARAMETERS_MAX } from './arguments.ts';
 import { toPort } from './bindings.ts';
 import { type ExecutionContext, query, type StatementResult } from './context.ts';
 import { encodeTaggedRows } from './encode-rows.ts';
-import { type GeneratedNeed, type IdentifierNeed, idList } from './insert-identifiers.ts';
+import { type GeneratedNeed, type IdentifierNeed, idList, isWrongWidth } from './insert-identifiers.ts';
 import { classesOfArguments, keepVariant, type Prepared, parameterEdits } from './prepare.ts';
 import { TAG_COLUMN } from './typed-sql.ts';
 
@@ -159,7 +159,13 @@ function insertSelectSql(
   const sourceArgs = bindings.slice(0, Math.max(0, ...used.map((parameter) => parameter.index)));
   const firstColumn = (more: readonly Edit[]): PortValue[] => {
     const query = `${outer} SELECT * FROM (${part(start, end, more)}\n)`;
-    return context.port.query(query, ...sourceArgs).rows.map(([value]) => value ?? null);
+    try {
+      return context.port.query(query, ...sourceArgs).rows.map(([value]) => value ?? null);
+    } catch (error) {
+      if (!isWrongWidth(error)) throw error;
+      context.port.query(rewritten(prepared, edits), ...bindings);
+      throw new AssertionError('a SELECT of the wrong width is refused');
+    }
   };
   const count = Number(firstColumn(plan.countEdits())[0]);
   const { gives } = plan;
