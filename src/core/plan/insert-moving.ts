@@ -111,5 +111,5 @@ function whyNotMoving({ schema }: Analyzer, { table, ast }: InsertModel, { ids }
     return `without knowing it, the row of "${parent.parent}" that a row refers to ${elsewhere}`;
   return ids === undefined
     ? null
-    : 'the ids that it gives are those of rows in partitions that are not known';
+    : 'the ids that it gives are those of rows in partitions that are not known: leave the id out where one is to be generated';
 }
