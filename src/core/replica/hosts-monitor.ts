@@ -235,8 +235,10 @@ export class HostMonitor implements Sampled {
       after: 'refused',
     }));
     const seen = readSeen(this.#system.replica.port);
-    for (const agent of readAgents(this.#system.replica.port)) {
-      if (!isAccepted(agent.status)) continue;
+    const members = readAgents(this.#system.replica.port).filter(({ status }) => isAccepted(status));
+    const hosts = new Set(members.map(({ host }) => host));
+    for (const host of this.#left) if (!hosts.has(host)) this.#left.delete(host);
+    for (const agent of members) {
       const turn = this.#judgeSilence(agent, seen.get(agent.host) ?? agent.joinedAt ?? now, now, chance);
       if (turn !== null) turns.push(turn);
     }

@@ -54,11 +54,12 @@ export function readBatch(
   version: number = RPC_VERSION,
 ): ReadBatch | 'snapshot-needed' | 'up-to-date' {
   const { port } = replica;
-  const { term, following, last } = readTail(port, after.commitId, bytesMax);
+  const offset = after.offset ?? 0;
+  const { term, following, last } = readTail(port, after.commitId, offset > 0 ? 1 : ENTRIES_MAX, bytesMax);
   if (term !== after.term) return 'snapshot-needed';
   if (after.commitId === last) return 'up-to-date';
   const previous = { commitId: after.commitId, term: after.term };
-  if ((after.offset ?? 0) > 0) return readPiece(replica, previous, after.offset ?? 0, bytesMax);
+  if (offset > 0) return readPiece(replica, previous, offset, bytesMax);
   const isOlder = version < REBUILDS_SINCE;
   const [first] = following;
   if (isOlder && first !== undefined && isRebuildEntry(replica, first.header)) return 'snapshot-needed';
@@ -83,16 +84,16 @@ function isRebuildEntry({ isSystem }: Replica, { kind, payload }: CommitHeader):
   return kind === 'schema' && isRebuild(schemaChangeOf(isSystem, payload));
 }
 
-/** The log from `after` on: the term there, and what follows, one entry at least if there is any. */
-function readTail(port: SqlitePort, after: CommitId, bytesMax: number): Tail {
-  const tail = readFollowing(port, after, ENTRIES_MAX, bytesMax);
+/** The log from `after` on: the term there, and what follows, at most `limit`, but one entry if there is any. */
+function readTail(port: SqlitePort, after: CommitId, limit: number, bytesMax: number): Tail {
+  const tail = readFollowing(port, after, limit, bytesMax);
   if (tail !== null && (tail.entries.length > 0 || tail.last === after)) {
     return { term: tail.previous.header.term, following: tail.entries, last: tail.last };
   }
   // It is where the log begins, not in it at all, or so large that nothing else has room.
   const { lastCommitId: last } = readHead(port);
   const term = termAt(port, after);
-  const following = term === null ? [] : readEntries(port, (after + 1) as CommitId, ENTRIES_MAX, bytesMax);
+  const following = term === null ? [] : readEntries(port, (after + 1) as CommitId, limit, bytesMax);
   return { term, following, last };
 }
 

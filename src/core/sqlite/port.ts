@@ -7,6 +7,7 @@
  */
 export type PortValue = null | number | string | Uint8Array;
 
+/** Not to be spread, sent or compared as a whole: its columns are asked for on first use. */
 export interface PortResult {
   /** Names of the result columns as SQLite gives them; duplicates are kept. To be asked for before the same SQL is run again. */
   readonly columns: readonly string[];
