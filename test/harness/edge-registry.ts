@@ -32,6 +32,8 @@ export class EdgeRegistry {
   readonly links: ReadonlySet<Link>;
   #replica: Replica;
   #monitor: HostMonitor;
+  /** Hosts that had a link when this last looked. */
+  #linked: ReadonlySet<string> = new Set();
 
   constructor(parts: {
     readonly outside: Outside;
@@ -61,6 +63,7 @@ export class EdgeRegistry {
   /** Null where the object ended before it answered, or had nothing to. */
   receive(link: Link, request: Request): Reply | null {
     return this.#step(() => {
+      this.#lookAtLinks();
       if (request.type === 'join') return this.#join(link, request);
       if (request.type === 'heartbeat') return this.#heartbeat(link.host, request);
       if (request.type === 'vote') return this.#vote(link.host, request.proposal, request.accept);
@@ -68,12 +71,12 @@ export class EdgeRegistry {
     });
   }
 
-  opened(host: string): void {
-    this.#monitor.returned(host);
-  }
-
-  ended(host: string): void {
-    if (![...this.links].some((link) => link.host === host)) this.#monitor.left(host);
+  /** An object is told when a link begins or ends. */
+  #lookAtLinks(): void {
+    const linked = new Set([...this.links].map(({ host }) => host));
+    for (const host of this.#linked) if (!linked.has(host)) this.#monitor.left(host);
+    for (const host of linked) this.#monitor.returned(host);
+    this.#linked = linked;
   }
 
   /** Looks after hosts that say nothing. */
@@ -106,6 +109,7 @@ export class EdgeRegistry {
     if (this.#replica !== this.#host.replica) {
       this.#replica = this.#host.replica;
       this.#monitor = this.#newMonitor();
+      this.#linked = new Set();
     }
     try {
       const step = this.#host.step(this.#outside.fault(), body);

@@ -132,7 +132,6 @@ export class SimulatedOutside implements Outside {
     if (partition === 0 && this.#systemCut) return null;
     const link = newLink(++this.#links, host, partition);
     this.#edge(partition).opened(link);
-    if (partition === 0) this.#registry.opened(host);
     return link;
   }
 
@@ -245,10 +244,7 @@ export class SimulatedOutside implements Outside {
   #edgeLearns(host: string, chance: number): void {
     for (const edge of this.#shipping)
       for (const link of [...edge.links])
-        if (link.host === host && !link.agentOpen && this.random.chance(chance)) {
-          edge.closed(link);
-          if (link.partition === 0) this.#registry.ended(host);
-        }
+        if (link.host === host && !link.agentOpen && this.random.chance(chance)) edge.closed(link);
     this.#wire.forgetClosed();
   }
 
