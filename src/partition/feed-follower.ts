@@ -28,6 +28,8 @@ export class FeedFollower {
   /** Those that wait for prepared transactions to end, last one last. */
   #drained: Promise<void> = Promise.resolve();
   #draining = 0;
+  /** Those that wait until writes are not held any more. */
+  #held: (() => void)[] = [];
 
   constructor(replica: () => Replica, { peers, pause }: Surroundings, locks: LockWaits) {
     this.#replica = replica;
@@ -66,7 +68,7 @@ export class FeedFollower {
   /** Takes what the system partition has pushed; pulls what lies before it. */
   async follow(feed: Feed): Promise<{ system: number }> {
     await this.#drain(() => feedHolders(this.#replica(), feed));
-    if (!applyFeed(this.#replica(), feed, Date.now())) await this.catchUp();
+    if (!this.#apply(feed)) await this.catchUp();
     if (feed.thaws !== undefined) this.copies.thaw(feed.thaws);
     return { system: this.#replica().systemIndex };
   }
@@ -87,7 +89,7 @@ export class FeedFollower {
       const from = replica.systemIndex;
       const feed = await this.#ask<Feed>('feed-read', { from });
       await this.#drain(() => feedHolders(this.#replica(), feed));
-      applyFeed(replica, feed, Date.now());
+      this.#apply(feed);
       if (feed.entries.length === 0 || replica.systemIndex === from) return replica.systemIndex > start;
     }
   }
@@ -102,7 +104,13 @@ export class FeedFollower {
     if (next?.kind !== 'write' || next.transaction !== transaction) return;
     const own = { ...feed, entries: [next] };
     await this.#drain(() => feedHolders(this.#replica(), own));
-    applyFeed(this.#replica(), own, Date.now());
+    this.#apply(own);
+  }
+
+  #apply(feed: Feed): boolean {
+    const applied = applyFeed(this.#replica(), feed, Date.now());
+    this.#letGo();
+    return applied;
   }
 
   /** @throws AtollError for which the change cannot be made here */
@@ -118,11 +126,23 @@ export class FeedFollower {
   learnFate({ proposal, state }: SchemaFate): void {
     const replica = this.#replica();
     if (state === 'withdrawn' && replica.hold === proposal) setHold(replica, null, Date.now());
+    this.#letGo();
   }
 
-  /** Writes are held for a proposal: its end may have been told to an earlier instance, or not at all. */
+  #letGo(): void {
+    if (this.#replica().hold !== null) return;
+    const waiting = this.#held;
+    this.#held = [];
+    for (const go of waiting) go();
+  }
+
+  /**
+   * Writes are held for a proposal: resolves when they are no longer. After a while it is asked for, since its end may have been told to an
+   * earlier instance, or not at all.
+   */
   async askFate(proposal: number, waitMs: number): Promise<void> {
-    await this.#pause(waitMs);
+    const ended = new Promise<void>((resolve) => this.#held.push(resolve));
+    await Promise.race([ended, this.#pause(waitMs)]);
     const replica = this.#replica();
     if (replica.hold !== proposal || replica.isSystem) return;
     const fate = await this.#ask<SchemaFate>('schema-state', { proposal });

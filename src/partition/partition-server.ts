@@ -34,6 +34,7 @@ import { Forgetting } from './forgetting.ts';
 import { HostLinks } from './host-links.ts';
 import { HostRegistry } from './host-registry.ts';
 import { ImportDesk } from './import-desk.ts';
+import { inDoubtIn } from './in-doubt.ts';
 import { IndexFill } from './index-fill.ts';
 import { InteractiveDesk } from './interactive-desk.ts';
 import { LockWaits } from './lock-waits.ts';
@@ -150,7 +151,7 @@ export class PartitionServer {
       'token-revoke': (body: { id: string }) => ({
         revoked: this.#asSystem.revokeToken(body.id, Date.now()),
       }),
-      status: () => statusOf(this.#here, this.#transactions.inDoubt(), this.#forgetting.needed),
+      status: () => statusOf(this.#here, inDoubtIn(this.#here), this.#forgetting.needed),
       retention: (body: Parameters<Coordinator['retention']>[0]) => this.#coordinating.retention(body),
       hosts: () => this.#hosts.view(),
       'leader-name': ({ name }: { name: string }) => this.#hosts.nameLeader(name),
@@ -166,8 +167,10 @@ export class PartitionServer {
     };
     this.#router.post('/answered', (request: IRequest) => this.#answered(request));
     this.#router.post('/schema-change', (request: IRequest) => this.#coordinating.serveChange(request));
-    this.#router.post('/transact', (request: IRequest) => this.#desk.transact(request));
-    this.#router.post('/prepare', (request: IRequest) => this.#desk.prepare(request));
+    for (const path of ['/transact', '/transact-groups'])
+      this.#router.post(path, (request: IRequest) => this.#desk.transact(request));
+    for (const path of ['/prepare', '/prepare-groups'])
+      this.#router.post(path, (request: IRequest) => this.#desk.prepare(request));
     this.#router.post('/prepare-many', (request: IRequest) => this.#desk.prepareMany(request));
     const desk = {
       peers: this.#surroundings.peers,

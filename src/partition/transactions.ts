@@ -1,10 +1,10 @@
 import { present } from '../base/assert.ts';
-import type { PartitionId, Timestamp } from '../base/brand.ts';
+import type { PartitionId } from '../base/brand.ts';
 import { SYSTEM_PARTITION } from '../base/system-partition.ts';
-import { parseTimestamp } from '../core/clock/timestamp.ts';
 import { type Decided, decidedBefore, decideWork, fateOf, forgetWork } from '../core/replica/anchor.ts';
 import { refuseUnclaimed } from '../core/replica/claims.ts';
 import { readDecisions } from '../core/replica/decisions.ts';
+import { newerSchema } from '../core/replica/obstacle.ts';
 import { endWork } from '../core/replica/participant.ts';
 import { type Prepared, readPrepared } from '../core/replica/prepared.ts';
 import { findReferencePart, type ReferencePart, referencesText } from '../core/replica/reference-part.ts';
@@ -13,7 +13,6 @@ import type { Ruling } from '../core/transaction/coordination.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { StalePartition } from '../protocol/network.ts';
 import type {
-  InDoubt,
   PrepareRequest,
   TransactionEnd,
   TransactionFate,
@@ -25,6 +24,7 @@ import type {
 } from '../protocol/transaction.ts';
 import { type Asked, Attempt } from './attempt.ts';
 import { Ends } from './ends.ts';
+import { msOf } from './in-doubt.ts';
 import { type Preparing, prepareAtOnce, prepareHere, type Settled } from './prepare-here.ts';
 import { Prepares } from './prepares.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -110,6 +110,8 @@ export class Transactions {
     if (before !== null) return before;
     // As long as it holds nothing, it may wait.
     await this.#options.feed.idle(deadline);
+    const newer = newerSchema(this.#here, request);
+    if (newer !== null) return { kind: 'stale', newer };
     const { partition } = this.#here.identity;
     // What an own part makes for others must be known before the decision: it is prepared then, as theirs are.
     const prepares = request.ring !== undefined && deliver === null;
@@ -352,25 +354,6 @@ export class Transactions {
     return locks.size > 0 || port.query('SELECT 1 FROM _atoll_decisions LIMIT 1').rows.length > 0;
   }
 
-  /** For status and metrics. */
-  inDoubt(): InDoubt[] {
-    const { port, identity } = this.#here;
-    return [
-      ...readPrepared(port).map(({ transaction, anchor, preparedAt }) => ({
-        transaction,
-        anchor,
-        since: isoTime(preparedAt),
-        decided: false,
-      })),
-      ...readDecisions(port).map(({ transaction, commitTimestamp }) => ({
-        transaction,
-        anchor: identity.partition,
-        since: isoTime(commitTimestamp),
-        decided: true,
-      })),
-    ];
-  }
-
   get #here(): Replica {
     return this.#options.replica();
   }
@@ -383,14 +366,6 @@ export class Transactions {
   ): Promise<Answer> {
     return this.#options.peers.call(this.#here.identity.database, partition, type, message, milliseconds);
   }
-}
-
-function isoTime(timestamp: Timestamp): string {
-  return new Date(msOf(timestamp)).toISOString();
-}
-
-function msOf(timestamp: Timestamp): number {
-  return present(parseTimestamp(timestamp), () => `log time ${timestamp}`).milliseconds;
 }
 
 /** Whoever was not reached asks by itself: settling. */

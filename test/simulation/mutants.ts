@@ -123,7 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a schema change does not wait for what is prepared',
-    workload: 'bank',
+    workload: 'barrier',
     file: 'src/partition/feed-follower.ts',
     find: '    await this.#drain(() => this.#replica().locks.holders);',
     replace: '',
@@ -281,6 +281,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'writes go on while a schema change is being decided',
+    workload: 'barrier',
     file: 'src/core/replica/obstacle.ts',
     find: "  if (!request.read && hold !== null) return { kind: 'held', proposal: hold };",
     replace: '',

@@ -39,6 +39,17 @@ const ASKED: readonly string[] = [
   'execute',
 ];
 
+/** How often nothing goes wrong at all. */
+const CALM = 0.15;
+
+export interface NemesisOptions {
+  readonly troubleMs: number;
+  /** Messages that decide how the workload goes on. */
+  readonly decisive?: readonly string[] | undefined;
+  /** {@link CALM} of the workload. */
+  readonly calm?: number | undefined;
+}
+
 /**
  * Plans what goes wrong, and does it until it is told to stop: each run has other faults and other rates (swarm testing, A. Groce and
  * others, ISSTA 2012).
@@ -60,14 +71,14 @@ export class Nemesis implements Actor {
     loop: EventLoop,
     cluster: SimulatedCluster,
     coverage: Coverage,
-    { troubleMs, decisive }: { readonly troubleMs: number; readonly decisive: readonly string[] },
+    { troubleMs, decisive = [], calm = CALM }: NemesisOptions,
   ) {
     this.#loop = loop;
     this.#cluster = cluster;
     this.#coverage = coverage;
     this.#random = loop.stream('nemesis');
     this.#decisive = decisive;
-    this.plan = this.#planFor(troubleMs);
+    this.plan = this.#random.chance(calm) ? [] : this.#planFor(troubleMs);
   }
 
   /** Sometimes nothing goes wrong: then nobody may have to wait until a deadline. */
@@ -98,7 +109,6 @@ export class Nemesis implements Actor {
 
   #planFor(troubleMs: number): Fault[] {
     const random = this.#random;
-    if (random.chance(0.15)) return [];
     const plan: Fault[] = [];
     const { trouble } = this.#cluster.network;
     const rates = {

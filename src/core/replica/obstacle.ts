@@ -1,5 +1,6 @@
 import type { ExecuteRequest } from '../../protocol/execute.ts';
 import type { StalePartition } from '../../protocol/network.ts';
+import type { TransactRequest } from '../../protocol/transaction.ts';
 import type { Catalogue } from '../schema/catalogue.ts';
 import type { ExecuteOutcome } from './outcome.ts';
 import type { Replica } from './replica.ts';
@@ -31,6 +32,18 @@ export function obstacleOf(replica: Replica, request: Addressed): ExecuteOutcome
   if (refused !== null) return { kind: 'error', error: refused };
   if (!request.read && hold !== null) return { kind: 'held', proposal: hold };
   return null;
+}
+
+/**
+ * What a transaction's anchor knows that whoever has planned it does not: no partition would prepare it any more. Participants say of
+ * scripts what has become of them.
+ */
+export function newerSchema(
+  replica: Replica,
+  { schema, parts }: Pick<TransactRequest, 'schema' | 'parts'>,
+): StalePartition<Catalogue> | null {
+  const isOld = schema < replica.schema.version && parts.every(({ script }) => script === undefined);
+  return isOld ? newerOf(replica) : null;
 }
 
 function newerOf({ identity, schema, isSystem, feedIndex, systemIndex }: Replica): StalePartition<Catalogue> {

@@ -1,5 +1,6 @@
 import { present } from '../../../src/base/assert.ts';
 import { bank } from './bank.ts';
+import { barrier } from './barrier.ts';
 import { copies } from './copies.ts';
 import { cycle } from './cycle.ts';
 import { foreign } from './foreign.ts';
@@ -30,6 +31,7 @@ export const WORKLOADS: readonly (() => Workload<any>)[] = [
   () => foreign('cascade', 'copy'),
   () => foreign('restrict', 'copy'),
   givenIds,
+  barrier,
 ];
 
 /** From `from` on, those of a workload; `name` null: all. */

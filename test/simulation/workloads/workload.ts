@@ -17,6 +17,10 @@ export interface Workload<Step> {
   readonly schemaPausesMs: readonly number[];
   /** Types of messages, beside those of transactions, that decide how it goes on. */
   readonly decisive?: readonly string[];
+  /** How often nothing goes wrong in its runs, from 0 to 1, if it is to be otherwise than in others. */
+  readonly calm?: number;
+  /** Codes of errors that clients may be told though nothing has gone wrong, beside those that any may be. */
+  readonly mayBeTold?: readonly string[];
   /** Its operations may also run in interactive transactions. */
   readonly interactive: boolean;
   /** One more operation of a client. */
