@@ -10,6 +10,7 @@ import { combineResults, type PartResult } from './parts.ts';
 import { type Planned, planClientStatement } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import { spreads } from './spread.ts';
+import { NO_STAGE } from './stage.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction } from './transact.ts';
 
@@ -55,9 +56,8 @@ async function write(
   if (spreads(planned.plan)) {
     const both = [planClientStatement(check, known), planned];
     const stage = {
+      ...NO_STAGE,
       places: new Map(both.map((each) => [each, partition])),
-      visitors: new Map(),
-      met: new Map(),
     };
     const response = await executeTransaction(session, known, { shape: 'batch', demand }, both, null, stage);
     return response.text();

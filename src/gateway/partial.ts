@@ -28,7 +28,9 @@ export async function executePartial(
   planned: readonly Planned[],
 ): Promise<Response> {
   const instant = Date.now();
-  const work = partsByPartition(planned, (each) => partsOf(known, each, instant));
+  const work = partsByPartition(planned, (each) =>
+    partsOf(known, each, instant).map(([partition, statement]) => [partition, { statement }] as const),
+  );
   const entries = [...work];
   const partitions = entries.map(([partition]) => partition);
   // One that fails does not end the others: what it leaves undone is told, by partition.

@@ -27,16 +27,17 @@ export interface PartResult {
 }
 
 /** What each partition does for the statements, which keep their order there. */
-export function partsByPartition(
+export function partsByPartition<Own extends object>(
   planned: readonly Planned[],
-  partsOf: (planned: Planned) => readonly (readonly [PartitionId, WireStatement])[],
-): Map<PartitionId, Part[]> {
-  const work = new Map<PartitionId, Part[]>();
+  partsOf: (planned: Planned) => readonly (readonly [PartitionId, Own])[],
+): Map<PartitionId, (Own & Pick<Part, 'index'>)[]> {
+  const work = new Map<PartitionId, (Own & Pick<Part, 'index'>)[]>();
   planned.forEach((each, index) => {
-    for (const [partition, statement] of named(index, planned.length, () => partsOf(each))) {
+    for (const [partition, own] of named(index, planned.length, () => partsOf(each))) {
       const parts = work.get(partition);
-      if (parts === undefined) work.set(partition, [{ index, statement }]);
-      else parts.push({ index, statement });
+      const part = { ...own, index };
+      if (parts === undefined) work.set(partition, [part]);
+      else parts.push(part);
     }
   });
   return work;
@@ -100,15 +101,18 @@ function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
   return { sql, args: parseJson(`[${own.map(encodeValue).join()}]`) };
 }
 
-/** One statement's results from its partitions as the members of a JSON object. */
-export function combineResults(own: readonly PartResult[]): string {
+/**
+ * One statement's results from its partitions as the members of a JSON object. Partitions that have inserted none of its rows name no
+ * columns; `columns`: where none does.
+ */
+export function combineResults(own: readonly PartResult[], columns: readonly string[] = []): string {
   const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
   const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
   const id = encodeValue(
     decodeValue(own.findLast((each) => each.lastInsertRowid !== null)?.lastInsertRowid ?? null),
   );
   return (
-    `"columns":${JSON.stringify(own[0]?.columns ?? [])},"rows":[${rows.join()}],` +
+    `"columns":${JSON.stringify(own.find((each) => each.columns.length > 0)?.columns ?? columns)},"rows":[${rows.join()}],` +
     `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`
   );
 }

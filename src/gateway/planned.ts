@@ -62,7 +62,8 @@ function withoutAsOf(
   return { sql: rest, args: parseJson(`[${own.join()}]`) };
 }
 
-function planText(sql: string, schema: Schema): PlannedText {
+/** @throws AtollError for what does not parse */
+export function planText(sql: string, schema: Schema): PlannedText {
   if (sql.length > SQL_LENGTH_MAX) {
     throw new AtollError(
       'too-large',
@@ -100,6 +101,7 @@ export function neededRole(plan: Plan): Role {
       return 'admin';
     case 'scatter-write':
     case 'reference-write':
+    case 'gathered-insert':
       return 'write';
     case 'route':
       return plan.access;

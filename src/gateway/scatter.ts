@@ -1,28 +1,19 @@
-import type { PartitionId } from '../base/brand.ts';
 import { MergeError } from '../core/plan/evaluate/error.ts';
-import { mergeAnswers, type PartitionRows } from '../core/plan/merge/merge.ts';
+import { mergeAnswers } from '../core/plan/merge/merge.ts';
 import type { Merge, ScatterPlan } from '../core/plan/plan.ts';
 import { AtollError } from '../protocol/error.ts';
-import type { WireStatement } from '../protocol/execute.ts';
-import { parseJson } from '../protocol/json-text.ts';
-import { decodeRow, encodeRow } from '../protocol/json-value.ts';
-import type { SessionToken } from '../protocol/session.ts';
-import { ANSWERS_BYTES_MAX, AnswersHeld } from './answers-held.ts';
+import { encodeRow } from '../protocol/json-value.ts';
+import { AnswersHeld } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
 import { certify } from './certify.ts';
-import { executeIn } from './execute.ts';
-import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
-import { lostAnswer, READ } from './lost.ts';
 import type { Planned } from './planned.ts';
-import { sessionIn, sessionText } from './reply-session.ts';
+import { sessionText } from './reply-session.ts';
 import { scatterParts } from './scatter-parts.ts';
+import { decode, gather, type Round, type RowsText, rowsTextOf, type Scatter } from './scatter-round.ts';
 import type { Session } from './statements.ts';
 import { underLocks } from './under-locks.ts';
-
-/** Partitions asked at a time (chosen: as many connections and tasks as a request can well have). */
-const PARALLEL_MAX = 32;
 
 /** How often a read is tried before locks make it certain (chosen: each costs the partitions the whole read). */
 const ATTEMPTS_MAX = 3;
@@ -78,35 +69,12 @@ async function beforeAttempt(count: number, { database, context }: Session): Pro
   await new Promise((resolve) => setTimeout(resolve, pause));
 }
 
-interface Scatter {
-  readonly session: Session;
-  readonly known: KnownNetwork;
-  readonly demand: ReadDemand;
-  readonly partitions: readonly PartitionId[];
-  readonly statement: WireStatement;
-  /** How far partitions must have followed the system partition. */
-  system: number;
-}
-
-/** One attempt. */
-interface Round extends Scatter {
-  readonly held: AnswersHeld;
-  /** What each partition has seen that has answered. */
-  readonly seen: Map<PartitionId, SessionToken>;
-}
-
-/** The answer's columns, and its rows' JSON without the brackets. */
-interface Merged {
-  readonly columns: readonly string[];
-  readonly rows: string;
-}
-
 /**
  * One answer of every partition, and how they are merged: not before it is known that they stand.
  *
  * @throws MergeError when it is called
  */
-async function read(round: Round, { merge }: ScatterPlan, args: Planned['args']): Promise<() => Merged> {
+async function read(round: Round, { merge }: ScatterPlan, args: Planned['args']): Promise<() => RowsText> {
   if (isConcatenation(merge)) {
     const answers = await gather(round, rowsTextOf);
     return () => ({
@@ -121,78 +89,13 @@ async function read(round: Round, { merge }: ScatterPlan, args: Planned['args'])
   };
 }
 
-/**
- * Each partition may answer its share of the bound, so that all together stay within it wherever they hold what they
- * have not sent. Those that have more, since rows are spread unevenly, are asked once more one after another, for
- * up to all that the others have left.
- */
-async function gather<Answer>(round: Round, read: (text: string) => Answer): Promise<Answer[]> {
-  const { session, partitions, held } = round;
-  session.database.metrics.fanOut.observe(partitions.length);
-  const share = Math.floor(ANSWERS_BYTES_MAX / partitions.length);
-  const answers = await fanOut(partitions, PARALLEL_MAX, async (partition, signal) => {
-    const response = await ask(round, partition, share, signal).catch((error: unknown) => {
-      if (error instanceof AtollError && error.code === 'result-too-large') return null;
-      throw error;
-    });
-    return response === null ? null : { answer: await take(round, partition, response, read) };
-  });
-  const all: Answer[] = [];
-  for (const [index, partition] of partitions.entries()) {
-    const present = answers[index] ?? null;
-    if (present === null) {
-      const response = await ask(round, partition, held.left);
-      all.push(await take(round, partition, response, read));
-    } else all.push(present.answer);
-  }
-  return all;
-}
-
-function ask(
-  { session, known, demand, statement, system }: Scatter,
-  partition: PartitionId,
-  answerBytesMax: number,
-  signal?: AbortSignal,
-): Promise<Response> {
-  const statements = [statement];
-  const work = { partition, shape: 'query', read: true, statements, answerBytesMax, demand, system } as const;
-  return executeIn(session.database, known, work, { ...session.context, ...(signal && { signal }) });
-}
-
-async function take<Answer>(
-  { held, seen }: Round,
-  partition: PartitionId,
-  response: Response,
-  read: (text: string) => Answer,
-): Promise<Answer> {
-  const text = await held.read(response).catch((error: unknown) => {
-    throw lostAnswer(error, partition, READ);
-  });
-  seen.set(partition, sessionIn(text));
-  return read(text);
-}
-
-function decode(text: string, held: AnswersHeld): PartitionRows {
-  const { columns, rows } = parseJson(text) as { columns: string[]; rows: unknown[][] };
-  // One more for the row itself.
-  held.takeValues(rows.length * (columns.length + 1));
-  return { columns, rows: rows.map((row) => decodeRow(row)) };
-}
-
 /** Whether the answer is the partitions' rows as they are, one after the other. */
 function isConcatenation({ aggregate, distinct, order, limit, columns, width }: Merge): boolean {
   const cut = columns !== null && columns.length !== width;
   return aggregate === null && distinct === null && order.length === 0 && limit === null && !cut;
 }
 
-/** The columns, and the rows' JSON without its brackets. In a string the quotes of these names would be escaped. */
-function rowsTextOf(text: string): Merged {
-  const name = text.indexOf(',"rows":[');
-  const { columns } = JSON.parse(`${text.slice(0, name)}}`) as { columns: string[] };
-  return { columns, rows: text.slice(name + ',"rows":['.length, text.lastIndexOf('],"rowsAffected":')) };
-}
-
-function reply({ columns, rows }: Merged, { known, demand, partitions, seen }: Round): Response {
+function reply({ columns, rows }: RowsText, { known, demand, partitions, seen }: Round): Response {
   const consistency = demand.consistency === 'strong' ? 'strong' : 'per-partition';
   const body =
     `{"columns":${JSON.stringify(columns)},"rows":[${rows}],` +

@@ -27,7 +27,7 @@ import { lostAnswer, READ } from './lost.ts';
 import type { PartResult } from './parts.ts';
 import { type Planned, PlanRefusal } from './planned.ts';
 import type { ClientRequest } from './request.ts';
-import type { Stage } from './stage.ts';
+import { NO_STAGE, running, type Stage } from './stage.ts';
 import {
   type Looking,
   refuseMeeting,
@@ -62,11 +62,13 @@ export async function executeStaged(
   request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
+  { gathered }: Pick<Stage, 'gathered'> = NO_STAGE,
 ): Promise<Response> {
   const { database, context } = session;
-  refuseUseOfStaged(known, planned);
+  const all = running(planned, { gathered });
+  refuseUseOfStaged(known, all);
   const turn = Date.now();
-  const looking = planned.flatMap((each): Looking[] => {
+  const looking = all.flatMap((each): Looking[] => {
     const plan = stagedPlan(each);
     if (plan === null) return [];
     const place = placeOfStage(known, each, plan, keyed, turn);
@@ -80,7 +82,12 @@ export async function executeStaged(
     try {
       const { visitors, met } = await visitorsTo(session, known, request, looking);
       try {
-        return await executeTransaction(session, known, request, planned, keyed, { places, visitors, met });
+        return await executeTransaction(session, known, request, planned, keyed, {
+          places,
+          visitors,
+          met,
+          gathered,
+        });
       } catch (error) {
         // It may be that somebody's row has come meanwhile: then it is found now.
         const there = JSON.stringify([...visitors]);
@@ -110,7 +117,7 @@ function isTakenId(error: unknown, looking: readonly Looking[]): boolean {
   return looking.some(({ plan }) => plan.staged.table === detail.table);
 }
 
-function hasChanged(error: unknown): boolean {
+export function hasChanged(error: unknown): boolean {
   return error instanceof AtollError && error.code === 'conflict' && error.detail?.reason === 'changed';
 }
 

@@ -11,6 +11,7 @@ import type { CallContext, Database } from './database.ts';
 import { answerOfThen, earlierAnswer } from './earlier-answer.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { refuseForeignSession } from './foreign-session.ts';
+import { executeGathered } from './gathered.ts';
 import { homeOf } from './home.ts';
 import { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
@@ -215,6 +216,11 @@ async function dispatch(
     }
   }
   const [only] = planned;
+  if (planned.some(({ plan }) => plan.kind === 'gathered-insert')) {
+    if (request.atomicity === 'partition') throw new PlanRefusal('multi-partition-write', GATHERED);
+    const run = () => executeGathered(session, known, request, planned, keyed);
+    return keyed === null ? run() : keyed.settle(session.database, session.context, run);
+  }
   if (planned.some((each) => stagedPlan(each) !== null) && request.atomicity !== 'partition') {
     const run = () => executeStaged(session, known, request, planned, keyed);
     return keyed === null ? run() : keyed.settle(session.database, session.context, run);
@@ -242,6 +248,9 @@ async function dispatch(
     ? transaction()
     : keyed.settle(session.database, session.context, transaction);
 }
+
+const GATHERED =
+  'rows are read in some partitions and inserted in others, which is one transaction: leave atomicity out';
 
 const CLAIMS =
   'rows are given ids in a table whose partition key is another one: all partitions are asked for them, so leave atomicity out';

@@ -3,6 +3,7 @@ import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { bindPin } from '../core/plan/bind.ts';
 import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
+import type { Plan } from '../core/plan/plan.ts';
 import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -16,17 +17,18 @@ import { readError } from './database.ts';
 import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
+import { type GroupPart, gatheredParts } from './group-parts.ts';
 import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { lostAnswer, READ, WRITE } from './lost.ts';
-import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
+import { combineResults, type PartResult, partsByPartition, writeParts } from './parts.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { refuseUseBeforeWrite } from './reference-order.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
 import { otherPartitions, refuseUseOfMoved, ringFor, ringOf, takesReferred } from './spread.ts';
-import { NO_STAGE, type Stage } from './stage.ts';
+import { NO_STAGE, running, type Stage } from './stage.ts';
 import type { Session } from './statements.ts';
 import { attemptId, untilItWins } from './wait-die.ts';
 
@@ -47,15 +49,21 @@ export async function executeTransaction(
 ): Promise<Response> {
   const { database, context } = session;
   const startedMs = Date.now();
-  refuseUseOfMoved(known, planned);
-  refuseUseBeforeWrite(known, planned);
-  const claims = claimsOf(known, planned, stage);
-  const ring = claims === null ? ringFor(known, planned) : ringOf(known);
+  const all = running(planned, stage);
+  refuseUseOfMoved(known, all);
+  refuseUseBeforeWrite(known, all);
+  const claims = claimsOf(known, all, stage);
+  const ring = claims === null ? ringFor(known, all) : ringOf(known);
+  const turn = { instant: startedMs, keyed };
+  const partsOfOne = (each: Planned) => {
+    const at = stage.places.get(each);
+    return at === undefined ? partsOf(known, each, all, turn) : ([[at, each.statement]] as const);
+  };
   const work = [
-    ...partsByPartition(planned, (each) => {
-      const at = stage.places.get(each);
-      if (at !== undefined) return [[at, each.statement]];
-      return partsOf(known, each, planned, { instant: startedMs, keyed });
+    ...partsByPartition<Omit<GroupPart, 'index'>>(planned, (each) => {
+      const gathered = stage.gathered.get(each);
+      if (gathered !== undefined) return gatheredParts(gathered, partsOfOne);
+      return partsOfOne(each).map(([partition, statement]) => [partition, { statements: [statement] }]);
     }),
   ];
   const own = work.map(([partition, each]) => {
@@ -65,11 +73,12 @@ export async function executeTransaction(
       ...(visitors !== undefined && { visitors }),
     };
   });
-  const everywhere = claims !== null || planned.some(({ plan }) => takesReferred(plan));
-  const all = everywhere ? withIdle(known, own) : own;
-  const parts = claims === null ? all : withClaims(all, claims);
+  const everywhere = claims !== null || all.some(({ plan }) => takesReferred(plan));
+  const everybody = everywhere ? withIdle(known, own) : own;
+  const parts = claims === null ? everybody : withClaims(everybody, claims);
   const anchor = anchorOf(known, planned, parts, keyed);
-  const read = parts.every((part) => part.read);
+  // That nothing was there to be inserted is the answer to the key for good.
+  const read = parts.every((part) => part.read) && (keyed === null || stage.gathered.size === 0);
   if (request.demand.past !== null) {
     const texts = await readParts(session, known, request.demand, parts);
     const replies = work.map(([partition], index) => ({ partition, reply: texts[index] ?? '' }));
@@ -96,7 +105,10 @@ function anchorOf(
   parts: readonly TransactionPart[],
   keyed: KeyedRequest | null,
 ): PartitionId {
-  if (planned.some(({ plan }) => plan.kind === 'reference-write')) return SYSTEM_PARTITION;
+  const writesCopies = (plan: Plan) =>
+    plan.kind === 'reference-write' ||
+    (plan.kind === 'gathered-insert' && plan.insert.kind === 'reference-write');
+  if (planned.some(({ plan }) => writesCopies(plan))) return SYSTEM_PARTITION;
   if (keyed !== null) return known.tokens.partitionOf(keyed.token);
   return (parts.find((part) => !part.read) ?? parts[0])?.partition as PartitionId;
 }
@@ -151,9 +163,10 @@ async function transactOnce(
     ...(ring !== undefined && { ring }),
   };
   const effect = read ? READ : WRITE;
+  const type = parts.some(({ groups }) => groups !== undefined) ? 'transact-groups' : 'transact';
   // A read too is another attempt when it is tried again, so it is not sent twice as it is.
   const response = await database
-    .call(anchor, 'transact', JSON.stringify(request), context)
+    .call(anchor, type, JSON.stringify(request), context)
     .catch((error: unknown) => {
       throw lostAnswer(error, anchor, effect);
     });
@@ -224,14 +237,27 @@ function transactionPart(
   known: KnownNetwork,
   planned: readonly Planned[],
   partition: PartitionId,
-  parts: readonly Part[],
+  parts: readonly GroupPart[],
 ): TransactionPart {
-  return {
+  const part = {
     partition,
     epoch: known.epochOf(partition),
-    read: parts.every(({ index }) => neededRole((planned[index] as Planned).plan) === 'read'),
-    statements: parts.map(({ statement }) => statement),
+    read: parts.every((each) => isRead(each, planned)),
+    statements: parts.flatMap(({ statements }) => statements),
   };
+  if (parts.every(({ statements, expects }) => statements.length === 1 && expects === undefined)) return part;
+  return {
+    ...part,
+    groups: parts.map(({ statements, expects }) => ({
+      count: statements.length,
+      ...(expects !== undefined && { expects }),
+    })),
+  };
+}
+
+function isRead({ index, statements, expects }: GroupPart, planned: readonly Planned[]): boolean {
+  const own = statements.length - (expects === undefined ? 0 : 1);
+  return own === 0 || neededRole((planned[index] as Planned).plan) === 'read';
 }
 
 /** Every partition has a part, which may have to change something. */
@@ -254,7 +280,7 @@ export function transactionReply(
   known: KnownNetwork,
   { shape, demand, consistency }: Pick<ClientRequest, 'shape' | 'demand'> & Together,
   planned: readonly Planned[],
-  work: readonly (readonly [PartitionId, readonly Part[]])[],
+  work: readonly (readonly [PartitionId, readonly Pick<GroupPart, 'index'>[]])[],
   replies: TransactReply['replies'],
 ): Response {
   // The first of each partition: later waves have no results.
@@ -269,7 +295,8 @@ export function transactionReply(
     const own = work.flatMap(([, parts], at) =>
       parts.flatMap((part, place) => (part.index === index ? [answers[at]?.[place] as PartResult] : [])),
     );
-    return each.plan.kind === 'scatter' ? merged(each, own) : combineResults(own);
+    if (each.plan.kind === 'scatter') return merged(each, own);
+    return combineResults(own, each.plan.kind === 'gathered-insert' ? each.plan.returning : []);
   });
   const body =
     shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;

@@ -19,6 +19,7 @@ const MEMBER_MS = 10_000;
 /** What the database's other partitions and its own host tell a partition, and nobody who comes over a link. */
 const FROM_WITHIN: ReadonlySet<string> = new Set([
   'prepare',
+  'prepare-groups',
   'prepare-many',
   'transaction-end',
   'transaction-ends',

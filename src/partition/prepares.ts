@@ -72,7 +72,8 @@ export class Prepares {
     deadline: number,
   ): Promise<Vote> {
     const patience = Math.max(1, deadline - Date.now());
-    return lane.track(this.#options.call<Vote>(partition, 'prepare', request, patience));
+    const type = request.part.groups === undefined ? 'prepare' : 'prepare-groups';
+    return lane.track(this.#options.call<Vote>(partition, type, request, patience));
   }
 
   /** Never rejects: whoever waits is told. */
@@ -104,8 +105,8 @@ export class Prepares {
 
 /** Whether neither it nor what is answered can be long: statements that write, and answer with no rows. */
 function isSmall({ part, changes, references }: PrepareRequest): boolean {
-  const { statements, script, chunk, fill, visitors } = part;
-  if ([references, script, chunk, fill, visitors].some((more) => more !== undefined)) return false;
+  const { statements, script, chunk, fill, visitors, groups } = part;
+  if ([references, script, chunk, fill, visitors, groups].some((more) => more !== undefined)) return false;
   let length = changes?.length ?? 0;
   for (const { sql, args } of statements) {
     if (!WRITES.test(sql) || RETURNING.test(sql)) return false;

@@ -27,6 +27,21 @@ export interface TransactionPart {
   readonly ids?: readonly ClaimedIds[];
   /** Largest answer in bytes, if it is to be smaller than the partition's own bound. */
   readonly answerBytesMax?: number;
+  /**
+   * All statements, in groups that are answered as one. A request with it is sent as `transact-groups` and `prepare-groups`, which nobody
+   * takes who does not know it.
+   */
+  readonly groups?: readonly StatementGroup[];
+}
+
+/** Statements that follow each other: what is answered is the rows of the last one, and the counts of all. */
+export interface StatementGroup {
+  readonly count: number;
+  /**
+   * The first one is a read that was made before, and its result has this fingerprint (core/transaction/answer-fingerprint.ts). Nothing is
+   * done if it has another one by now. It is none of what is answered.
+   */
+  readonly expects?: string;
 }
 
 /** Ids that clients give in a table whose ids do not say where a row is. Decimal, since they have 64 bits. */
@@ -53,7 +68,7 @@ export interface Attempt {
 }
 
 /**
- * Router → anchor: run all parts or none (two-phase commit, docs/protocol.md). The anchor is the partition that coordinates;
+ * Router → anchor, `transact`, or `transact-groups`: run all parts or none (two-phase commit, docs/protocol.md). The anchor is the partition that coordinates;
  * it may have a part itself. Answered with a {@link TransactReply}, an error (nothing applied, or `unknown`), or, with status
  * 421, what a partition knows that the router does not.
  */
@@ -88,7 +103,7 @@ export interface TransactReply {
 }
 
 /**
- * Anchor → participant: do your part, and promise to be able to commit it. A participant that is prepared may be asked for
+ * Anchor → participant, `prepare`, or `prepare-groups`: do your part, and promise to be able to commit it. A participant that is prepared may be asked for
  * more in a later wave: then it does that on top, and promises all of it anew.
  */
 export interface PrepareRequest extends Attempt {

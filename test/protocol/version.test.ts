@@ -44,7 +44,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "6d7d54df4e78711f",
+        "hash": "99d67583c8caa192",
         "version": 8,
       }
     `);

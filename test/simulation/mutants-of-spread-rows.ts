@@ -3,6 +3,13 @@ import type { Mutant } from './mutant.ts';
 /** Of what rows of one partition make in others: entries of indexes, references, ids, moves. */
 export const MUTANTS_OF_SPREAD_ROWS: readonly Mutant[] = [
   {
+    name: 'rows that were read first are inserted whatever has become of them',
+    workload: 'bank',
+    file: 'src/core/replica/statement-groups.ts',
+    find: '    if (fingerprintOfResult(read) !== expects) throw overtaken();',
+    replace: '',
+  },
+  {
     name: 'a later wave forgets what was prepared before it',
     file: 'src/core/replica/later-wave.ts',
     find: '    applyOrDie(port, before);',

@@ -77,8 +77,10 @@ export class BesideSqlite {
 
   async expectSame(): Promise<void> {
     for (const table of this.#tables) {
-      const columns = this.rows(`SELECT name FROM pragma_table_info('${table}')`).join(', ');
-      const sql = `SELECT ${columns} FROM ${table} ORDER BY ${columns}`;
+      const columns = this.rows(`SELECT name FROM pragma_table_info('${table}')`).flat();
+      // With their types, and to the last bit.
+      const values = columns.map((column) => `quote(${column})`);
+      const sql = `SELECT ${values.join()} FROM ${table} ORDER BY ${columns.join()}`;
       const { rows } = (await this.#cluster.query(sql)).json;
       expect([table, rows]).toEqual([table, this.rows(sql)]);
     }

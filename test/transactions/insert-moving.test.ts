@@ -151,15 +151,6 @@ test('a later statement of the batch may not use them yet', async () => {
 });
 
 test.each([
-  ['INSERT OR IGNORE INTO pages SELECT page, ms, tenant FROM visits', 'conflict clause'],
-  ['INSERT INTO pages SELECT page, ms, tenant FROM visits WHERE 1 ON CONFLICT DO NOTHING', 'conflict clause'],
-  ["INSERT OR REPLACE INTO pages VALUES (lower('X'), 1, '')", 'conflict clause'],
-  ['INSERT INTO settled SELECT page, ms FROM visits', 'conflict clause'],
-  ['INSERT INTO watched SELECT page, ms FROM visits', 'trigger "watch"'],
-  ['INSERT INTO child SELECT page FROM visits', 'row of "parent"'],
-  ["INSERT INTO notes VALUES (5, lower('X'), 'given')", 'ids that it gives'],
-  ['INSERT INTO pages SELECT page, ms, tenant FROM visits LIMIT 3', 'LIMIT'],
-  ['INSERT INTO pages SELECT page, count(*), max(tenant) FROM visits GROUP BY page', 'GROUP BY'],
   ['INSERT INTO visits SELECT name, page, n FROM owners, pages', 'not joined on equal partition keys'],
   ['INSERT INTO pages VALUES ((SELECT max(page) FROM visits), 1, NULL)', 'read by a subquery'],
 ])('refused is %s', async (sql, why) => {

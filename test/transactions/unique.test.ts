@@ -137,7 +137,6 @@ describe('UNIQUE without the partition key', () => {
   test('is refused together with clauses that would need more of the row in the way', async () => {
     for (const sql of [
       "INSERT OR FAIL INTO users (email) VALUES ('a')",
-      "INSERT OR IGNORE INTO users (email) SELECT 'a'",
       "UPDATE OR REPLACE users SET email = 'a' WHERE id = 1",
     ]) {
       const { status, json } = await cluster.post('/v1/query', { sql });

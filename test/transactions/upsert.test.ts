@@ -180,16 +180,6 @@ describe('an upsert by a value that is unique over partitions', () => {
 
   test('is refused where it would need more than the row in its way', async () => {
     const refusals: readonly (readonly [sql: string, code: string, message: RegExp])[] = [
-      [
-        "INSERT OR IGNORE INTO users (email, name) SELECT 'a', 'b'",
-        'needs-global-index',
-        /look the row up first|leave/,
-      ],
-      [
-        "INSERT OR IGNORE INTO users (email, name) VALUES (lower('A'), 'b')",
-        'needs-global-index',
-        /literal or a parameter/,
-      ],
       ["INSERT OR IGNORE INTO logged VALUES ('a', 'b')", 'needs-global-index', /triggers/],
       ["REPLACE INTO users (email, name) VALUES ('a', 'b')", 'needs-global-index', /"posts" refer to/],
       [

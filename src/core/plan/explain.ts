@@ -31,6 +31,16 @@ export function explainPlan(plan: Plan): readonly ExplainRow[] {
           : [row('rows may refer to it', `${plan.referring.join(', ')}: all partitions take part`)]),
         ...spreadRows(plan),
       ];
+    case 'gathered-insert':
+      return [
+        row(plan.kind, plan.reason),
+        row('reads first', plan.read.sql),
+        ...explainPlan(plan.read.plan),
+        row('then', 'INSERT … VALUES of what was read, in one transaction that reads it once more'),
+        ...tableRows(plan.insert.tables),
+        ...reachRows(plan.insert.reaches),
+        ...spreadRows(plan.insert),
+      ];
     case 'route':
       return [
         row('route', `${plan.access}: ${plan.reason}`),

@@ -48,8 +48,7 @@ function refuseWhole({ table, source }: InsertModel): never {
   const why = source?.anchor.kind === 'none' ? source.anchor.why : 'subqueries read other partitions';
   return refuse(
     'unsupported',
-    `INSERT into "${table.name}": each row must be made of rows of one partition, but ${why}: read first and ` +
-      'insert the rows then, in an interactive transaction, or restrict what it reads to one partition key',
+    `INSERT into "${table.name}": each row must be made of rows of one partition, but ${why}`,
   );
 }
 

@@ -1,9 +1,10 @@
 import type { Schema } from '../schema/catalogue.ts';
 import { Refusal, refuse } from '../sql/analysis/refusal.ts';
 import { isSystemTable } from '../sql/analysis/system-tables.ts';
-import type { ParsedStatement, Statement } from '../sql/ast.ts';
+import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
 import { planChange } from './change.ts';
 import { planInsert } from './insert.ts';
+import { planGathered } from './insert-gathered.ts';
 import { checkNames, namedTables } from './names.ts';
 import type { Plan, TransactionControlPlan } from './plan.ts';
 import { planPragma } from './pragma.ts';
@@ -105,9 +106,32 @@ function planData(
     case 'select':
       return planSelect(parsed, statement, sql, schema);
     case 'insert':
-      return planInsert(parsed, statement, sql, schema);
+      return planInsertOrGather(parsed, statement, sql, schema);
     default:
       return planChange(statement, sql, schema);
+  }
+}
+
+function planInsertOrGather(parsed: ParsedStatement, ast: Insert, sql: string, schema: Schema): Plan {
+  try {
+    return planInsert(parsed, ast, sql, schema);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const gathered = gatheredInstead(error, () => planGathered(parsed, ast, sql, schema));
+    if (gathered === null) throw error;
+    return gathered;
+  }
+}
+
+/** @throws Refusal for both reasons */
+function gatheredInstead({ code, message }: Refusal, plan: () => Plan | null): Plan | null {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    // A mistake is found again.
+    if (code !== 'unsupported' || error.message === message) return null;
+    throw new Refusal(code, `${message}; nor can its rows be read first: ${error.message}`);
   }
 }
 

@@ -19,6 +19,7 @@ import { applyReferences, type ReferencePart } from './reference-part.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { recordedReply, recordReply, refuseForgotten } from './requests.ts';
+import { inGroups } from './statement-groups.ts';
 
 /** What an anchor decides with: all participants have voted yes. */
 export interface Deciding {
@@ -93,7 +94,7 @@ function decide(
   // Before the entry takes its time: it must be above all prepares.
   if (preparedAt !== null) takeNotice(replica, preparedAt, now);
   if (references !== null) applyReferences(replica, references);
-  const results = references?.results ?? (own === null ? null : runPart(replica, own, now));
+  const results = own === null ? null : inGroups(own, references?.results ?? runPart(replica, own, now));
   if (own?.read === false && !replica.locks.isEmpty)
     refuseChanged(replica, request, readCaptured(replica.port));
   const answered = (): TransactReply => {

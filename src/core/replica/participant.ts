@@ -36,6 +36,7 @@ import { rehearse } from './rehearse.ts';
 import type { Replica } from './replica.ts';
 import { encodeBatch } from './reply.ts';
 import { forgetLastRowid } from './script-execution.ts';
+import { inGroups } from './statement-groups.ts';
 import { readVisitors, receive, splitStaged, type Visitors } from './visitors.ts';
 
 /**
@@ -67,7 +68,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
   const {
     changes,
     marks,
-    results,
+    results: each,
     done,
     escaped,
     violated,
@@ -78,6 +79,7 @@ function prepare(replica: Replica, request: PrepareRequest, now: number): Return
     const isViolated = judgeCopies(replica, request, taken) || violated;
     return { ...executed, violated: isViolated, locks: referrerLocks(taken, replica.schema) };
   });
+  const results = inGroups(part, each);
   needed.push(...acted);
   // The marks stay: an id that was shown is never issued again, whatever becomes of the transaction.
   logMarks(replica.port, marks);

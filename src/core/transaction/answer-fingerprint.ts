@@ -12,7 +12,7 @@ export function fingerprintOfResult({
   rows,
   rowsAffected,
   lastInsertRowid,
-}: StatementResult): string {
+}: Pick<StatementResult, 'columns' | 'rows' | 'rowsAffected' | 'lastInsertRowid'>): string {
   return fingerprint(
     encodeUtf8(`${JSON.stringify(columns)} ${rows} ${rowsAffected} ${String(lastInsertRowid)}`),
   );

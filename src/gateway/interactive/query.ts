@@ -3,6 +3,7 @@ import type { PartitionId } from '../../base/brand.ts';
 import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
 import { fingerprint } from '../../core/log/fingerprint.ts';
 import { bindPin } from '../../core/plan/bind.ts';
+import type { GatheredInsertPlan } from '../../core/plan/plan.ts';
 import { quoteName } from '../../core/sqlite/quote.ts';
 import { AtollError, isErrorCode } from '../../protocol/error.ts';
 import type { WireStatement } from '../../protocol/execute.ts';
@@ -25,7 +26,7 @@ import { refuseForeignSession } from '../foreign-session.ts';
 import type { KnownNetwork } from '../known-network.ts';
 import { READ } from '../lost.ts';
 import { writeParts } from '../parts.ts';
-import { neededRole, type Planned, planClientStatement } from '../planned.ts';
+import { neededRole, type Planned, PlanRefusal, planClientStatement } from '../planned.ts';
 import { copiesIn } from '../reference-order.ts';
 import { sessionText } from '../reply-session.ts';
 import { scatterParts } from '../scatter-parts.ts';
@@ -34,6 +35,7 @@ import { otherPartitions, ringFor, ringOf } from '../spread.ts';
 import { placeOfStage, soughtBy } from '../staged.ts';
 import { type Looking, stagedPlan } from '../staged-together.ts';
 import { transactionReply } from '../transact.ts';
+import { insertingReplies, insertWithin, NO_ROWS } from './gathered.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
 import { type Found, visitorsWithin } from './visitors.ts';
@@ -66,16 +68,18 @@ async function runStatement(
     ({ planned, step, looking } = planStep(transaction, request));
   }
   const name = nameOf(request);
-  if (step.kind === 'run' && looking !== undefined) {
-    try {
-      const found = await visitorsWithin(transaction.known, looking, (statement) =>
-        runStatement(transaction, { ...request, seq: undefined, statement }, name),
-      );
+  const readFirst = (statement: WireStatement) =>
+    runStatement(transaction, { ...request, seq: undefined, statement }, name);
+  try {
+    if (planned?.plan.kind === 'gathered-insert')
+      ({ step, looking } = await stepOfGathered(transaction, request, planned, planned.plan, readFirst));
+    if (step.kind === 'run' && looking !== undefined) {
+      const found = await visitorsWithin(transaction.known, looking, readFirst);
       step = lookingEverywhere(transaction.known, looking, step, found);
-    } catch (error) {
-      if (!(error instanceof RepeatedStatement)) throw error;
-      return shown(transaction, request, planned, step, error.answer);
     }
+  } catch (error) {
+    if (!(error instanceof RepeatedStatement)) throw error;
+    return shown(transaction, request, planned, step, error.answer);
   }
   const message: InteractiveStatement = {
     ...messageTo(transaction, request),
@@ -114,13 +118,18 @@ function shown(
       ...(seq !== undefined && { seq }),
     });
   }
+  const asked = { shape: 'query', demand, consistency: 'at-commit' } as const;
+  if (planned?.plan.kind === 'gathered-insert' && answer.kind === 'answers') {
+    const inserting = insertingReplies(answer.replies);
+    const work = inserting.map(({ partition }) => [partition, [{ index: 0 }]] as const);
+    return transactionReply(known, asked, [planned], work, inserting);
+  }
   if (step.kind !== 'run' || planned === null) {
     return Response.json({ ...DONE, session: sessionText(known, demand, []) });
   }
   // What has only looked for ids has nothing to say.
   const own = step.parts.filter((part) => !isLooking(part));
   const work = own.map((part) => [part.partition, [{ index: 0, statement: part.statement }]] as const);
-  const asked = { shape: 'query', demand, consistency: 'at-commit' } as const;
   const replies = own.map(({ partition }, index) => ({
     partition,
     reply: answer.replies[index] ?? '',
@@ -157,9 +166,25 @@ function planStep(transaction: Addressed, { statement, demand }: StatementReques
     return { planned, step: refused(error) };
   }
   authorize(principal, database.name, neededRole(planned.plan));
+  // Its rows are read before anything else is known of it.
+  if (planned.plan.kind === 'gathered-insert') return { planned, step: runOf([]) };
+  return { planned, ...stepOf(transaction, planned, demand) };
+}
+
+function runOf(parts: readonly InteractivePart[]): InteractiveStep {
+  return { kind: 'run', system: 0, parts };
+}
+
+/** A refusal is one of the transaction's answers. */
+function stepOf(
+  transaction: Addressed,
+  planned: Planned,
+  demand: StatementRequest['demand'],
+): Pick<Step, 'step' | 'looking'> {
+  const { known } = transaction;
   try {
     const savepoint = savepointOf(planned);
-    if (savepoint !== null) return { planned, step: savepoint };
+    if (savepoint !== null) return { step: savepoint };
     const looking = lookingOf(known, planned);
     const parts = partsOf(transaction, planned, looking);
     const system = Math.max(known.information.systemIndex, demand.session?.token.system ?? 0);
@@ -172,10 +197,31 @@ function planStep(transaction: Addressed, { statement, demand }: StatementReques
       ...(ring !== undefined && { ring }),
       copies: copiesIn(known, planned),
     };
-    return { planned, step, ...(looking !== undefined && { looking }) };
+    return { step, ...(looking !== undefined && { looking }) };
   } catch (error) {
-    return { planned, step: refused(error) };
+    return { step: refused(error) };
   }
+}
+
+/** @throws RepeatedStatement */
+async function stepOfGathered(
+  transaction: Addressed,
+  { demand }: StatementRequest,
+  planned: Planned,
+  plan: GatheredInsertPlan,
+  read: (statement: WireStatement) => Promise<Response>,
+): Promise<Pick<Step, 'step' | 'looking'>> {
+  const { known, keeper } = transaction;
+  let insert: Planned | null;
+  try {
+    insert = await insertWithin(known, planned, plan, read);
+  } catch (error) {
+    if (!(error instanceof PlanRefusal)) throw error;
+    return { step: refused(error) };
+  }
+  if (insert !== null) return stepOf(transaction, insert, demand);
+  const nobody = { partition: keeper, epoch: known.epochOf(keeper), read: true, statement: NO_ROWS };
+  return { step: runOf([nobody]) };
 }
 
 function refused(error: unknown): InteractiveStep {

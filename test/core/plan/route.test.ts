@@ -104,7 +104,7 @@ const CASES: readonly (readonly [sql: string, plan: string])[] = [
   ["INSERT OR FAIL INTO posts (id, tenant) VALUES (5, 'a')", 'refused needs-global-index'],
   ["INSERT INTO posts (id, tenant) VALUES (?, 'a')", 'route a'],
   ["INSERT INTO posts (id, tenant) VALUES (TRUE, 'a')", 'route a'],
-  ["INSERT INTO posts (id, tenant) VALUES (? + 1, 'a')", 'refused needs-global-index'],
+  ["INSERT INTO posts (id, tenant) VALUES (? + 1, 'a')", 'gathered-insert'],
   ['INSERT INTO users VALUES (TRUE, 1)', 'route 1'],
   ['INSERT INTO users VALUES (false, 1)', 'route 0'],
   ["INSERT INTO posts (rowid, tenant) VALUES (5, 'a')", 'route a'],

@@ -65,7 +65,7 @@ export function bank(): RequestWorkload<BankStep> {
     next: (random) => {
       if (random.chance(0.1)) return readSum(random.pick(AGO_MS));
       if (random.chance(0.2)) return readSum(null);
-      if (random.chance(0.15)) return random.chance(0.7) ? copy(++copies, random.chance(0.5)) : readCopies();
+      if (random.chance(0.15)) return random.chance(0.7) ? copy(++copies, random.pick(COPIES)) : readCopies();
       return random.chance(0.2) ? readAll() : transfer(random, ++transfers);
     },
     final: readAll,
@@ -92,9 +92,15 @@ function transfer(random: Random, id: number): Operation<BankStep> {
   };
 }
 
-/** Of all balances, as rows that stay where their accounts are or that move. */
-function copy(number: number, moves: boolean): Operation<BankStep> {
-  const sql = `INSERT INTO copies SELECT ${moves ? "?1 || ' of ' || name" : 'name'}, name, ?1, balance FROM accounts`;
+/** Of all balances, as rows that stay where their accounts are, that move, and that are read first and put together. */
+const COPIES = [
+  'SELECT name, name, ?1, balance FROM accounts',
+  "SELECT ?1 || ' of ' || name, name, ?1, balance FROM accounts",
+  "SELECT 'copy ' || ?1 || name, name, ?1, balance FROM accounts ORDER BY balance LIMIT 9",
+];
+
+function copy(number: number, select: string): Operation<BankStep> {
+  const sql = `INSERT INTO copies ${select}`;
   return {
     path: '/v1/batch',
     body: { statements: [{ sql, args: [number] }] },
