@@ -1,6 +1,7 @@
 import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteError } from '../core/sqlite/error.ts';
+import { LazyResult, rowBytes } from '../core/sqlite/lazy-result.ts';
 import { parametersOf } from '../core/sqlite/parameters.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../core/sqlite/port.ts';
 import { splitStatements } from '../core/sqlite/split.ts';
@@ -87,7 +88,7 @@ export class NodeSqlitePort implements SqlitePort {
       const statement = this.#bindable(sql, bindings);
       const rows = statement.all(...bindings) as unknown as unknown[][];
       for (const row of rows) doublesOfIntegers(row);
-      return new LazyResult(statement, rows as PortValue[][]);
+      return new LazyResult(statement, columnsOf, rows as PortValue[][]);
     } catch (error) {
       throw translated(error);
     }
@@ -100,17 +101,16 @@ export class NodeSqlitePort implements SqlitePort {
   ): PortResult & { readonly truncated: boolean } {
     try {
       const statement = this.#bindable(sql, bindings);
-      const columns = columnsOf(statement);
       const rows: PortValue[][] = [];
       let bytes = 0;
       for (const raw of statement.iterate(...bindings)) {
         const row = raw as unknown as unknown[];
         doublesOfIntegers(row);
         bytes += rowBytes(row as PortValue[]);
-        if (bytes > bytesMax) return { columns, rows, truncated: true };
+        if (bytes > bytesMax) return new LazyResult(statement, columnsOf, rows, true);
         rows.push(row as PortValue[]);
       }
-      return { columns, rows, truncated: false };
+      return new LazyResult(statement, columnsOf, rows);
     } catch (error) {
       // An iteration that has failed leaves its error in the statement, whose next one would throw it again.
       this.#statements.delete(sql);
@@ -247,23 +247,6 @@ const WRONG_BINDINGS = 'Wrong number of parameter bindings for SQL query.';
 const EARLY_PARAMETERS =
   'When executing multiple SQL statements in a single call, only the last statement can have parameters.';
 
-/** Column names cost a microsecond each to ask for, and few callers do: they are asked for on first use. */
-class LazyResult implements PortResult {
-  readonly rows: readonly (readonly PortValue[])[];
-  readonly #statement: StatementSync;
-  #columns: readonly string[] | null = null;
-
-  constructor(statement: StatementSync, rows: readonly (readonly PortValue[])[]) {
-    this.rows = rows;
-    this.#statement = statement;
-  }
-
-  get columns(): readonly string[] {
-    this.#columns ??= columnsOf(this.#statement);
-    return this.#columns;
-  }
-}
-
 function columnsOf(statement: StatementSync): string[] {
   return statement.columns().map((column) => column.name);
 }
@@ -274,14 +257,6 @@ function doublesOfIntegers(row: unknown[]): void {
     const value = row[i];
     if (typeof value === 'bigint') row[i] = Number(value);
   }
-}
-
-/** Bytes a row counts for: text by UTF-16 unit, anything else that has no length 8. */
-function rowBytes(row: readonly PortValue[]): number {
-  let bytes = 0;
-  for (const value of row)
-    bytes += typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
-  return bytes;
 }
 
 /** Primary result codes: https://www.sqlite.org/rescode.html. */

@@ -1,4 +1,5 @@
 import { sqliteError } from '../core/sqlite/error.ts';
+import { LazyResult, rowBytes } from '../core/sqlite/lazy-result.ts';
 import { parametersOf } from '../core/sqlite/parameters.ts';
 import { type PortResult, type PortValue, SqliteError, type SqlitePort } from '../core/sqlite/port.ts';
 import { splitStatements } from '../core/sqlite/split.ts';
@@ -20,7 +21,7 @@ export class ObjectSqlitePort implements SqlitePort {
       const cursor = this.#sql.exec(sql, ...checked(sql, bindings));
       const rows = [...cursor.raw()] as (null | number | string | ArrayBuffer)[][];
       for (const row of rows) bytesOfBuffers(row);
-      return new LazyResult(cursor, rows as PortValue[][], false);
+      return new LazyResult<Named>(cursor, columnsOf, rows as PortValue[][]);
     } catch (error) {
       throw translated(error);
     }
@@ -39,10 +40,10 @@ export class ObjectSqlitePort implements SqlitePort {
         const row = raw as (null | number | string | ArrayBuffer)[];
         bytesOfBuffers(row);
         bytes += rowBytes(row as PortValue[]);
-        if (bytes > bytesMax) return new LazyResult(cursor, rows, true);
+        if (bytes > bytesMax) return new LazyResult<Named>(cursor, columnsOf, rows, true);
         rows.push(row as PortValue[]);
       }
-      return new LazyResult(cursor, rows, false);
+      return new LazyResult<Named>(cursor, columnsOf, rows);
     } catch (error) {
       throw translated(error);
     }
@@ -57,27 +58,10 @@ export class ObjectSqlitePort implements SqlitePort {
   }
 }
 
-/** Column names cost a statement that finds one row a third of its time, and few callers want them: they are asked for on first use. */
-class LazyResult implements PortResult {
-  readonly rows: readonly (readonly PortValue[])[];
-  readonly truncated: boolean;
-  readonly #cursor: Pick<SqlStorageCursor<never>, 'columnNames'>;
-  #columns: readonly string[] | null = null;
+type Named = Pick<SqlStorageCursor<never>, 'columnNames'>;
 
-  constructor(
-    cursor: Pick<SqlStorageCursor<never>, 'columnNames'>,
-    rows: readonly (readonly PortValue[])[],
-    truncated: boolean,
-  ) {
-    this.rows = rows;
-    this.truncated = truncated;
-    this.#cursor = cursor;
-  }
-
-  get columns(): readonly string[] {
-    this.#columns ??= this.#cursor.columnNames;
-    return this.#columns;
-  }
+function columnsOf({ columnNames }: Named): readonly string[] {
+  return columnNames;
 }
 
 /** What the host is given to bind. */
@@ -105,14 +89,6 @@ function bytesOfBuffers(row: unknown[]): void {
     const value = row[i];
     if (value instanceof ArrayBuffer) row[i] = new Uint8Array(value);
   }
-}
-
-/** Bytes a row counts for: text by UTF-16 unit, anything else that has no length 8. */
-function rowBytes(row: readonly PortValue[]): number {
-  let bytes = 0;
-  for (const value of row)
-    bytes += typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
-  return bytes;
 }
 
 /** `UNIQUE constraint failed: t.a: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)`, seen in workerd 2026-10-23. */
