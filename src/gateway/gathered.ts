@@ -22,12 +22,12 @@ import { neededRole, type Planned, PlanRefusal, planText } from './planned.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
 import { decode, gather, rowsTextOf } from './scatter-round.ts';
-import { changedInTheEnd } from './spread.ts';
+import { changedInTheEnd, writesCopies } from './spread.ts';
 import { type Gathered, type GatheredAnswer, NO_STAGE, running } from './stage.ts';
 import { executeStaged, hasChanged } from './staged.ts';
 import { stagedPlan } from './staged-together.ts';
 import type { Session } from './statements.ts';
-import { executeTransaction } from './transact.ts';
+import { executeTransaction, recordedAnswer } from './transact.ts';
 import { conflictPauseMs } from './wait-die.ts';
 
 /** How often rows are read in all, when others keep changing them (chosen). */
@@ -47,31 +47,41 @@ export async function executeGathered(
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
 ): Promise<Response> {
-  const { database, context } = session;
   refuseReadOfWritten(planned);
-  /** What had been read when it was refused for its rows. */
+  try {
+    return await untilUnchanged(session, planned, { session, known, request, keyed, instant: Date.now() });
+  } catch (error) {
+    // It cannot be read or inserted any more: that says nothing of an earlier request under this key.
+    const isError = error instanceof AtollError && error.outcome === 'none';
+    const earlier =
+      isError && keyed !== null ? await recorded(session, known, request, planned, keyed) : null;
+    if (earlier === null) throw error;
+    return earlier;
+  }
+}
+
+/** Reads, and inserts what was read, again while others come in between. */
+async function untilUnchanged(
+  { database, context }: Session,
+  planned: readonly Planned[],
+  asking: Asking,
+): Promise<Response> {
+  const { session, known, request, keyed, instant } = asking;
+  /** What had been read when it was refused for its rows; empty: it could not be put together. */
   let violated: string | null = null;
   for (let attempt = 1; ; attempt++) {
-    let gathered: ReadonlyMap<Planned, Gathered>;
+    let there = '';
     try {
-      gathered = await gatherAll({ session, known, request, keyed }, planned);
-    } catch (error) {
-      // It cannot be read any more: that says nothing of an earlier request under this key.
-      const isError = error instanceof AtollError && error.outcome === 'none';
-      const earlier = isError && keyed !== null ? await earlierAnswer(session, known, request, keyed) : null;
-      if (earlier === null) throw error;
-      return earlier;
-    }
-    try {
-      return await (running(planned, { gathered }).some((each) => stagedPlan(each) !== null)
-        ? executeStaged(session, known, request, planned, keyed, { gathered })
-        : executeTransaction(session, known, request, planned, keyed, { ...NO_STAGE, gathered }));
+      const gathered = await gatherAll(asking, planned);
+      there = JSON.stringify([...gathered.values()].map(({ reads }) => [...reads]));
+      const stage = { ...NO_STAGE, gathered, instant };
+      return await (running(planned, stage).some((each) => stagedPlan(each) !== null)
+        ? executeStaged(session, known, request, planned, keyed, stage)
+        : executeTransaction(session, known, request, planned, keyed, stage));
     } catch (error) {
       if (!hasChanged(error)) {
-        const reads = [...gathered.values()].flatMap((each) => [...each.reads]);
-        const there = JSON.stringify(reads);
-        // The rows that it is refused for may have been old ones.
-        if (!isForRows(error) || reads.length === 0 || violated === there) throw error;
+        // The rows that it is refused for may have been old ones, or of several moments.
+        if (!isForRows(error) || violated === there) throw error;
         violated = there;
       }
       if (attempt === ATTEMPTS_MAX) throw error;
@@ -80,6 +90,28 @@ export async function executeGathered(
       database.metrics.retried('conflict');
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
+  }
+}
+
+/** What a request with this key was answered; null: nothing was committed. */
+async function recorded(
+  session: Session,
+  known: KnownNetwork,
+  request: ClientRequest,
+  planned: readonly Planned[],
+  keyed: KeyedRequest,
+): Promise<Response | null> {
+  const gathered = new Map<Planned, Gathered>();
+  for (const each of planned) {
+    const { plan } = each;
+    if (plan.kind !== 'gathered-insert') continue;
+    gathered.set(each, { reads: new Map(), inserts: [], everywhere: everybody(known, plan) });
+  }
+  try {
+    return await recordedAnswer(session, known, request, planned, keyed, { ...NO_STAGE, gathered });
+  } catch (error) {
+    if (!(error instanceof AtollError) || error.code !== 'not-found') throw error;
+    return earlierAnswer(session, known, request, keyed);
   }
 }
 
@@ -102,9 +134,9 @@ export function refuseReadOfWritten(planned: readonly Planned[]): void {
     const { partitioned, reference } = plan.read.plan.tables;
     const read = new Set([...partitioned, ...reference].map(asciiLower));
     for (const [index, other] of planned.entries()) {
-      // Reference tables are written before anything else.
-      if (index === at || (index > at && !writesCopies(other.plan))) continue;
-      const name = writtenBy(other.plan).find((each) => read.has(asciiLower(each)));
+      if (index === at) continue;
+      const written = index < at ? writtenBy(other.plan) : writtenEarly(other.plan);
+      const name = written.find((each) => read.has(asciiLower(each)));
       if (name === undefined) continue;
       throw new PlanRefusal(
         'unsupported',
@@ -114,11 +146,6 @@ export function refuseReadOfWritten(planned: readonly Planned[]): void {
   }
 }
 
-/** Whether the system partition writes for it. */
-export function writesCopies(plan: Plan): boolean {
-  return (plan.kind === 'gathered-insert' ? plan.insert : plan).kind === 'reference-write';
-}
-
 /** Names of all tables that it writes, or may. */
 function writtenBy(plan: Plan): readonly string[] {
   if (neededRole(plan) === 'read' || !('tables' in plan) || !('reaches' in plan)) return [];
@@ -126,11 +153,20 @@ function writtenBy(plan: Plan): readonly string[] {
   return [...partitioned, ...reference, ...plan.reaches, ...changedInTheEnd(plan)];
 }
 
+/** Of a statement that stands behind: reference tables are written before anything else, and rows in the way of others have come from where they are. */
+function writtenEarly(plan: Plan): readonly string[] {
+  if (writesCopies(plan)) return writtenBy(plan);
+  const own = plan.kind === 'gathered-insert' ? plan.insert : plan;
+  return 'staged' in own && own.staged !== undefined ? [own.staged.table] : [];
+}
+
 interface Asking {
   readonly session: Session;
   readonly known: KnownNetwork;
   readonly request: ClientRequest;
   readonly keyed: KeyedRequest | null;
+  /** Present time of the statements, Unix ms: the same in all attempts. */
+  readonly instant: number;
 }
 
 async function gatherAll(
@@ -148,7 +184,7 @@ async function gatherAll(
 /** @throws PlanRefusal */
 async function gatherRows(asking: Asking, planned: Planned, plan: GatheredInsertPlan): Promise<Gathered> {
   const { session, known, request, keyed } = asking;
-  const { partitions, statement } = placeOfRead(known, planned, plan, keyed);
+  const { partitions, statement } = placeOfRead(asking, planned, plan);
   const held = new AnswersHeld();
   try {
     const demand = { ...request.demand, consistency: 'strong', past: null } as const;
@@ -189,12 +225,10 @@ interface PlaceOfRead {
 }
 
 function placeOfRead(
-  known: KnownNetwork,
+  { known, keyed, instant }: Asking,
   { args }: Planned,
   { read }: GatheredInsertPlan,
-  keyed: KeyedRequest | null,
 ): PlaceOfRead {
-  const instant = Date.now();
   const { plan, timed } = read;
   if (plan.kind === 'scatter') return scatterParts(known, { args }, plan, instant);
   const statement =
@@ -244,13 +278,13 @@ export function insertsFor(
   const inserts = insertsOf(plan, rows, args);
   if (inserts === null)
     throw new PlanRefusal('too-large', 'a row that it reads has too many large values: insert it by itself');
-  const length = inserts.reduce((sum, { sql }) => sum + sql.length, 0);
+  const length = inserts.reduce((sum, each) => sum + each.sql.length + encodeRow(each.args).length, 0);
   if (length > TEXTS_LENGTH_MAX)
     throw new PlanRefusal(
       'too-large',
       `the ${rows.length} rows that it reads are too large for one transaction: insert fewer at a time`,
     );
-  return inserts.map((insert) => {
+  const all = inserts.map((insert) => {
     const planned = planText(insert.sql, known.schema);
     if (planned.plan.kind === 'refused') throw refusedRows(planned.plan);
     const each = { ...planned, statement: statementOf(insert.sql, insert.args), args: insert.args };
@@ -261,6 +295,20 @@ export function insertsFor(
       );
     return each;
   });
+  if (all.length > 1 && all.some((each) => refersToItself(known, each)))
+    throw new PlanRefusal(
+      'too-large',
+      `the ${rows.length} rows that it reads do not go into one statement, and may refer to each other: insert fewer at a time`,
+    );
+  return all;
+}
+
+/** Then foreign keys that are judged at the end of a statement are to be judged when all rows are there. */
+function refersToItself({ schema }: KnownNetwork, { parsed: { statement } }: Planned): boolean {
+  const name = statement.kind === 'insert' ? statement.table.name.name : '';
+  return (
+    schema.table(name)?.foreignKeys.some(({ parent }) => asciiLower(parent) === asciiLower(name)) ?? false
+  );
 }
 
 function refusedRows({ code, message }: Extract<Plan, { kind: 'refused' }>): PlanRefusal {

@@ -1,13 +1,26 @@
 import type { PartitionId } from '../base/brand.ts';
+import type { SqlValue } from '../base/sql-value.ts';
 import { timeText } from '../core/clock/moment.ts';
 import { bindTargets } from '../core/plan/bind.ts';
+import { MergeError } from '../core/plan/evaluate/error.ts';
 import { bindParameters } from '../core/plan/parameters.ts';
 import type { ScatterPlan } from '../core/plan/plan.ts';
+import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { encodeValue } from '../protocol/json-value.ts';
 import type { KnownNetwork } from './known-network.ts';
 import type { Planned } from './planned.ts';
+
+/** @throws AtollError `sql` for a LIMIT that is no integer */
+function boundValues(plan: ScatterPlan, args: Planned['args'], instant: number): SqlValue[] {
+  try {
+    return bindParameters(plan, args, timeText(instant));
+  } catch (error) {
+    if (!(error instanceof MergeError)) throw error;
+    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message, 'none');
+  }
+}
 
 /** What every partition is asked for a read over several, and which they are. `instant`: the read's present time, Unix ms. */
 export function scatterParts(
@@ -19,7 +32,7 @@ export function scatterParts(
   const bound = bindTargets(plan.targets, args, known.tokens);
   // `key IN ()` owns nothing, but the answer still has columns, and an aggregate a row.
   const partitions = bound.length > 0 ? bound : known.tokens.partitions().slice(0, 1);
-  const values = bindParameters(plan, args, timeText(instant));
+  const values = boundValues(plan, args, instant);
   return {
     partitions,
     statement: { sql: plan.sql, args: parseJson(`[${values.map(encodeValue).join(',')}]`) },

@@ -27,6 +27,11 @@ export function takesReferred(plan: Plan): boolean {
   return plan.kind === 'reference-write' && plan.referring !== undefined;
 }
 
+/** Whether the system partition writes for it. */
+export function writesCopies(plan: Plan): boolean {
+  return (plan.kind === 'gathered-insert' ? plan.insert : plan).kind === 'reference-write';
+}
+
 /** What an anchor needs to know of who owns what; undefined if it needs nothing. */
 export function ringFor(known: KnownNetwork, planned: readonly Planned[]): RingRange[] | undefined {
   if (!planned.some(({ plan }) => spreads(plan))) return undefined;
@@ -64,6 +69,7 @@ export function refuseUseOfMoved({ schema }: KnownNetwork, planned: readonly Pla
 
 /** Names of the tables whose rows a statement moves, or has foreign keys change: not in its turn. */
 export function changedInTheEnd(plan: Plan): readonly string[] {
+  if (plan.kind === 'gathered-insert') return changedInTheEnd(plan.insert);
   if (plan.kind === 'reference-write') return plan.acts ?? [];
   if (plan.kind !== 'route' && plan.kind !== 'scatter-write') return [];
   return [...(plan.moves ?? []), ...(plan.acts ?? [])];

@@ -11,6 +11,8 @@ export interface Stage {
   /** Their ids: who gives one of them means that row. */
   readonly met: ReadonlyMap<TableId, ReadonlySet<bigint>>;
   readonly gathered: ReadonlyMap<Planned, Gathered>;
+  /** The statements' present time, Unix ms, if it is not when they run. */
+  readonly instant?: number;
 }
 
 /** What was read for an INSERT of what has to be put together first. */

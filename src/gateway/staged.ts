@@ -62,10 +62,10 @@ export async function executeStaged(
   request: Pick<ClientRequest, 'shape' | 'demand'>,
   planned: readonly Planned[],
   keyed: KeyedRequest | null,
-  { gathered }: Pick<Stage, 'gathered'> = NO_STAGE,
+  stage: Stage = NO_STAGE,
 ): Promise<Response> {
   const { database, context } = session;
-  const all = running(planned, { gathered });
+  const all = running(planned, stage);
   refuseUseOfStaged(known, all);
   const turn = Date.now();
   const looking = all.flatMap((each): Looking[] => {
@@ -83,10 +83,10 @@ export async function executeStaged(
       const { visitors, met } = await visitorsTo(session, known, request, looking);
       try {
         return await executeTransaction(session, known, request, planned, keyed, {
+          ...stage,
           places,
           visitors,
           met,
-          gathered,
         });
       } catch (error) {
         // It may be that somebody's row has come meanwhile: then it is found now.
@@ -97,7 +97,8 @@ export async function executeStaged(
         if (attempt === ATTEMPTS_MAX) throw error;
       }
     } catch (error) {
-      if (!hasChanged(error) || attempt === ATTEMPTS_MAX) throw error;
+      // What was gathered is to be read again as well.
+      if (!hasChanged(error) || attempt === ATTEMPTS_MAX || stage.gathered.size > 0) throw error;
     }
     const pause = conflictPauseMs(attempt);
     if (Date.now() + pause >= context.deadline) throw changed();

@@ -29,7 +29,7 @@ export class FeedFollower {
   #drained: Promise<void> = Promise.resolve();
   #draining = 0;
   /** Those that wait until writes are not held any more. */
-  #held: (() => void)[] = [];
+  readonly #held = new Set<() => void>();
 
   constructor(replica: () => Replica, { peers, pause }: Surroundings, locks: LockWaits) {
     this.#replica = replica;
@@ -131,9 +131,8 @@ export class FeedFollower {
 
   #letGo(): void {
     if (this.#replica().hold !== null) return;
-    const waiting = this.#held;
-    this.#held = [];
-    for (const go of waiting) go();
+    for (const go of this.#held) go();
+    this.#held.clear();
   }
 
   /**
@@ -141,8 +140,13 @@ export class FeedFollower {
    * earlier instance, or not at all.
    */
   async askFate(proposal: number, waitMs: number): Promise<void> {
-    const ended = new Promise<void>((resolve) => this.#held.push(resolve));
+    let go = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    this.#held.add(go);
     await Promise.race([ended, this.#pause(waitMs)]);
+    this.#held.delete(go);
     const replica = this.#replica();
     if (replica.hold !== proposal || replica.isSystem) return;
     const fate = await this.#ask<SchemaFate>('schema-state', { proposal });

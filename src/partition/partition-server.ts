@@ -23,7 +23,6 @@ import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/rest
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
 import type { SchemaCheck, SchemaFate } from '../protocol/schema.ts';
 import type { TokenRecord } from '../protocol/token.ts';
-import type { TransactionEnd, TransactionEnds, TransactionInquiry } from '../protocol/transaction.ts';
 import { type AlarmReason, Alarms } from './alarms.ts';
 import { Coordinator } from './coordinator.ts';
 import { type AtOnce, executeMany } from './execute-many.ts';
@@ -136,9 +135,7 @@ export class PartitionServer {
       freeze: (body: Freeze) => this.#feed.freeze(body),
       thaw: (body: Thaw) => this.#feed.copies.thaw(body.names),
       freezes: () => this.#coordinating.references.freezes(),
-      'transaction-end': (body: TransactionEnd) => this.#desk.end({ ends: [body] }),
-      'transaction-ends': (body: TransactionEnds) => this.#desk.end(body),
-      'transaction-state': (body: TransactionInquiry) => this.#transactions.fate(body),
+      ...this.#desk.messages,
       'schema-check': (body: SchemaCheck) => this.#feed.check(body),
       'schema-fate': (body: SchemaFate) => this.#feed.learnFate(body),
       'schema-state': (body: { proposal: number }) => this.#coordinating.fateOf(body.proposal),
@@ -167,10 +164,8 @@ export class PartitionServer {
     };
     this.#router.post('/answered', (request: IRequest) => this.#answered(request));
     this.#router.post('/schema-change', (request: IRequest) => this.#coordinating.serveChange(request));
-    for (const path of ['/transact', '/transact-groups'])
-      this.#router.post(path, (request: IRequest) => this.#desk.transact(request));
-    for (const path of ['/prepare', '/prepare-groups'])
-      this.#router.post(path, (request: IRequest) => this.#desk.prepare(request));
+    this.#router.post('/transact(-groups)?', (request: IRequest) => this.#desk.transact(request));
+    this.#router.post('/prepare(-groups)?', (request: IRequest) => this.#desk.prepare(request));
     this.#router.post('/prepare-many', (request: IRequest) => this.#desk.prepareMany(request));
     const desk = {
       peers: this.#surroundings.peers,

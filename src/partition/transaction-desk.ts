@@ -5,7 +5,11 @@ import type {
   PreparedMany,
   PrepareMany,
   PrepareRequest,
+  RecordedReply,
+  RecordedRequest,
+  TransactionEnd,
   TransactionEnds,
+  TransactionInquiry,
   TransactRequest,
 } from '../protocol/transaction.ts';
 import type { Coordinator } from './coordinator.ts';
@@ -27,6 +31,21 @@ export class TransactionDesk {
     this.#transactions = transactions;
     this.#replica = replica;
     this.#coordinator = coordinator;
+  }
+
+  /** Those that neither wait nor are answered otherwise than as JSON. */
+  get messages() {
+    return {
+      // From a router, to the anchor.
+      recorded: (request: RecordedRequest): RecordedReply => ({
+        reply: this.#transactions.decidedBefore(request)?.reply ?? null,
+      }),
+      // From the anchor, to a participant.
+      'transaction-end': (end: TransactionEnd) => this.#end({ ends: [end] }),
+      'transaction-ends': (ends: TransactionEnds) => this.#end(ends),
+      // From a participant, to the anchor.
+      'transaction-state': (inquiry: TransactionInquiry) => this.#transactions.fate(inquiry),
+    };
   }
 
   /** From a router, to the anchor. */
@@ -73,8 +92,8 @@ export class TransactionDesk {
     return Response.json({ answers: await Promise.all(answers) } satisfies PreparedMany);
   }
 
-  /** From the anchor, to a participant: all in the next group. */
-  async end({ ends }: TransactionEnds): Promise<void> {
+  /** All in the next group. */
+  async #end({ ends }: TransactionEnds): Promise<void> {
     await Promise.all(ends.map((end) => this.#transactions.end(end, Number.POSITIVE_INFINITY)));
   }
 }

@@ -90,7 +90,7 @@ export class Transactions {
   // --- The anchor ----------------------------------------------------------------------------------------
 
   /** What was answered under the same key; null: nothing. @throws AtollError `idempotency-conflict` */
-  decidedBefore(request: TransactRequest): Transacted | null {
+  decidedBefore(request: Pick<TransactRequest, 'idempotency'>): Extract<Transacted, { kind: 'done' }> | null {
     const reply = decidedBefore(this.#here, request, Date.now());
     return reply === null ? null : { kind: 'done', reply };
   }

@@ -102,6 +102,16 @@ export interface TransactReply {
   readonly replies: readonly { readonly partition: PartitionId; readonly reply: string }[];
 }
 
+/** Router → anchor, `recorded`: what was answered under the key, if it was a transaction that this partition has decided. */
+export interface RecordedRequest {
+  readonly idempotency: Idempotency;
+}
+
+export interface RecordedReply {
+  /** Null: nothing was. */
+  readonly reply: TransactReply | null;
+}
+
 /**
  * Anchor → participant, `prepare`, or `prepare-groups`: do your part, and promise to be able to commit it. A participant that is prepared may be asked for
  * more in a later wave: then it does that on top, and promises all of it anew.

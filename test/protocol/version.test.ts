@@ -44,7 +44,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "99d67583c8caa192",
+        "hash": "109c8cd388ae1bb1",
         "version": 8,
       }
     `);

@@ -72,6 +72,25 @@ test('an interactive transaction reads and inserts them, once for each number', 
   await cluster.query("DELETE FROM visits WHERE tenant = 'new'");
 });
 
+test('one that gives ids answers as other INSERTs do', async () => {
+  await cluster.query(
+    'CREATE TABLE notes (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, body TEXT) PARTITION BY (tenant)',
+  );
+  const { json } = await cluster.post('/v1/transactions', {});
+  const run = (sql: string) => cluster.post(`/v1/transactions/${json.id}/query`, { sql });
+  const given = await run(
+    'INSERT INTO notes SELECT ms + 1000, page, tenant FROM visits WHERE ms > 20 ORDER BY ms LIMIT 3',
+  );
+  expect([given.json.columns, given.json.rows, given.json.rowsAffected]).toEqual([[], [], 3]);
+  const named = await run(
+    "INSERT INTO totals SELECT page || '?', 1, 'n' FROM visits GROUP BY page RETURNING n AS \"no rows\"",
+  );
+  expect([named.json.columns, named.json.rows]).toEqual([['no rows'], [[1], [1], [1]]]);
+  expect((await cluster.post(`/v1/transactions/${json.id}/commit`, {})).status).toBe(200);
+  expect(await cluster.rows('SELECT id FROM notes ORDER BY id')).toEqual([[1021], [1022], [1023]]);
+  await cluster.query('DELETE FROM totals');
+});
+
 test('an interactive transaction whose read others have overtaken does not commit', async () => {
   const { json } = await cluster.post('/v1/transactions', {});
   const sql = 'INSERT INTO totals SELECT page, count(*), 1 FROM visits GROUP BY page';

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newKey } from '../../src/client/key.ts';
 import { TestCluster } from '../cluster/cluster.ts';
 import { BesideSqlite, type Statement } from './beside-sqlite.ts';
 
@@ -234,50 +233,6 @@ test('the time is one, and random values are refused', async () => {
   for (const table of ['values_of', 'totals']) await cluster.query(`DELETE FROM ${table}`);
 });
 
-test('a key has the same answer, whatever is there by then', async () => {
-  for (const sql of [
-    "INSERT INTO values_of SELECT max(k) || 'x', count(*), 1 FROM values_of RETURNING *",
-    'INSERT INTO values_of SELECT page, ms, 2 FROM visits ORDER BY ms DESC LIMIT 3 RETURNING k, v',
-    'INSERT INTO values_of SELECT page, count(*), 3 FROM visits WHERE ms > 9000 GROUP BY page RETURNING k',
-    "INSERT INTO values_of SELECT name, n, 4 FROM colours WHERE name > lower('') ON CONFLICT DO NOTHING RETURNING v",
-    'INSERT INTO colours SELECT page, count(*) FROM visits WHERE ms > 9000 GROUP BY page RETURNING name',
-    "INSERT OR IGNORE INTO totals VALUES (lower('KEYED'), 1, '') RETURNING page",
-  ]) {
-    const request = { sql, idempotencyKey: newKey() };
-    const one = await cluster.post('/v1/query', request);
-    expect([sql, one.status]).toEqual([sql, 200]);
-    await cluster.query("INSERT INTO visits VALUES ('zoe', 'p9', 99999, 1, NULL)");
-    const count = await cluster.rows('SELECT count(*) FROM values_of');
-    for (let i = 0; i < 3; i++) {
-      const other = await cluster.post('/v1/query', request);
-      expect([sql, other.status, other.json.rows, other.json.columns]).toEqual([
-        sql,
-        200,
-        one.json.rows,
-        one.json.columns,
-      ]);
-    }
-    expect(await cluster.rows('SELECT count(*) FROM values_of')).toEqual(count);
-    await cluster.query("DELETE FROM visits WHERE tenant = 'zoe'");
-  }
-  const batch = {
-    idempotencyKey: newKey(),
-    statements: [
-      { sql: "INSERT INTO owners VALUES ('k1') RETURNING name" },
-      { sql: 'INSERT INTO totals SELECT page, count(*), 7 FROM visits GROUP BY page RETURNING page' },
-      { sql: "INSERT INTO owners VALUES ('k2'), ('k3'), ('k4') RETURNING name" },
-    ],
-  };
-  const first = await cluster.post('/v1/batch', batch);
-  expect(first.status).toBe(200);
-  await cluster.query('DELETE FROM visits');
-  const again = await cluster.post('/v1/batch', batch);
-  const rows = ({ json }: typeof first) => json.results.map((each: { rows: unknown }) => each.rows);
-  expect([again.status, rows(again)]).toEqual([200, rows(first)]);
-  for (const table of ['values_of', 'totals', 'colours', 'owners'])
-    await cluster.query(`DELETE FROM ${table}`);
-});
-
 test('while rows move, every sum is the same', async () => {
   for (const tenant of TENANTS) await cluster.query('INSERT INTO seen VALUES (?, 100)', [`m ${tenant}`]);
   let over = false;
@@ -327,6 +282,70 @@ test.each([
   });
   expect([status, json.error.code, json.error.outcome]).toEqual([400, 'unsupported', 'none']);
   expect(json.error.message).toContain(why);
+});
+
+test.each([
+  [
+    [
+      'INSERT OR REPLACE INTO owners SELECT min(tenant) FROM visits',
+      "INSERT INTO values_of SELECT 'owned', count(*), 1 FROM owned",
+    ],
+    'statements[1] reads "owned"',
+  ],
+  [
+    [
+      'INSERT INTO values_of SELECT min(tenant), count(*), 1 FROM named',
+      "INSERT INTO named VALUES ('eve', 'b') ON CONFLICT (page) DO UPDATE SET page = page || '!'",
+    ],
+    'statements[0] reads "named"',
+  ],
+])('nor what others change in the end, or look for first: %s', async (statements, why) => {
+  const { status, json } = await cluster.post('/v1/batch', {
+    statements: statements.map((sql) => ({ sql })),
+  });
+  expect([status, json.error.code, json.error.outcome]).toEqual([400, 'unsupported', 'none']);
+  expect(json.error.message).toContain(why);
+});
+
+test('a common table is not taken for the table of its name', async () => {
+  const sql =
+    "WITH colours (name, n) AS (SELECT 'x', 77) INSERT INTO totals SELECT page, count(*), NULL FROM visits GROUP BY page " +
+    'ON CONFLICT (page) DO UPDATE SET n = (SELECT max(n) FROM colours)';
+  const { status, json } = await cluster.post('/v1/query', { sql });
+  expect([status, json.error.outcome]).toEqual([400, 'none']);
+});
+
+test('rows that may refer to each other go into one statement, or are refused', async () => {
+  await cluster.query(
+    'CREATE TABLE tree (tenant TEXT, id INTEGER, parent INTEGER, PRIMARY KEY (tenant, id), FOREIGN KEY (tenant, parent) REFERENCES tree) PARTITION BY (tenant)',
+  );
+  const grow = (n: number) =>
+    cluster.post('/v1/query', {
+      sql: "INSERT INTO tree SELECT 't' || (value % 3), value, CASE WHEN value + 3 < ?2 THEN value + 3 END FROM json_each(?1)",
+      args: [JSON.stringify(Array.from({ length: n }, (_, i) => i)), n],
+    });
+  expect((await grow(60)).json.rowsAffected).toBe(60);
+  await cluster.query('DELETE FROM tree');
+  const many = await grow(9_000);
+  expect([many.status, many.json.error?.code]).toEqual([413, 'too-large']);
+});
+
+test('what is refused for its rows is refused soon, also with the time in them', async () => {
+  await cluster.query("INSERT INTO totals VALUES ('p1', 1, 'old')");
+  const { status, json } = await cluster.post('/v1/query', {
+    sql: 'INSERT INTO totals SELECT page, 1, CURRENT_TIMESTAMP FROM visits GROUP BY page',
+    timeoutMs: 1_500,
+  });
+  expect([status, json.error.code]).toEqual([409, 'constraint']);
+  const wrong = await cluster.post('/v1/query', {
+    sql: "INSERT INTO totals SELECT page, ms, 'x' FROM visits ORDER BY ms LIMIT 'zz'",
+  });
+  expect([wrong.status, wrong.json.error.code, wrong.json.error.message]).toEqual([
+    400,
+    'sql',
+    'datatype mismatch',
+  ]);
+  await cluster.query('DELETE FROM totals');
 });
 
 test('it is no work for partitions by themselves', async () => {

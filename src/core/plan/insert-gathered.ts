@@ -7,6 +7,7 @@ import { refuse } from '../sql/analysis/refusal.ts';
 import type { Insert, Node, ParsedStatement, Select, Span } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parse.ts';
 import { planInsert } from './insert.ts';
+import { namesOf } from './instant.ts';
 import type { GatheredInsertPlan, GatheredRead, Plan, Tables } from './plan.ts';
 import { Renderer } from './renderer.ts';
 import { returningNames } from './returning-names.ts';
@@ -25,6 +26,7 @@ export function planGathered(
   schema: Schema,
 ): GatheredInsertPlan | null {
   const { source } = ast;
+  if (ast.with !== null && LOOKS.test(sql.slice(source?.end ?? 0))) return null;
   if (source === null || isPlain(source) || (ast.with !== null && source.with !== null)) return null;
   const numbered = parsed.parameters.map(({ start, end, index }) => ({ start, end, text: `?${index}` }));
   const piece = (span: Span) => spliced(sql, span, numbered);
@@ -34,7 +36,11 @@ export function planGathered(
   if (isVolatile && partitioned.length + reference.length > 0)
     refuse('unsupported', 'it has another answer each time: pass what random() or a view says as parameters');
   const prefix = `${piece({ start: ast.with?.end ?? ast.start, end: source.start }).trimStart()}VALUES `;
-  const suffix = piece({ start: source.end, end: ast.end });
+  const suffix = spliced(sql, { start: source.end, end: ast.end }, [
+    ...numbered,
+    // Columns of RETURNING keep the names that their own text gives them.
+    ...namesOf(ast.returning, numbered, sql),
+  ]);
   const insert = planOne(`${prefix}(${cellsOf(model).join()})${suffix}`, schema);
   if (insert === null || isSeenByItself(insert, read.plan.tables)) return null;
   return {
@@ -56,6 +62,9 @@ export function planGathered(
     reason: 'its rows are read first, and inserted if they are still the same',
   };
 }
+
+/** What comes behind the SELECT may read a common table, which is none of the INSERT's any more: a word too many, and it is refused. */
+const LOOKS = /\b(?:select|in)\b/i;
 
 /** Whether it is VALUES of nothing that would have to be read. */
 function isPlain({ body, compounds }: Select): boolean {
@@ -131,7 +140,7 @@ function planOne(sql: string, schema: Schema): GatheredInsertPlan['insert'] | nu
 function isSeenByItself(insert: GatheredInsertPlan['insert'], read: Tables): boolean {
   const early =
     insert.kind === 'reference-write'
-      ? [...insert.tables.reference, ...insert.reaches]
+      ? [...insert.tables.reference, ...insert.reaches, ...(insert.acts ?? [])]
       : insert.staged === undefined
         ? []
         : [insert.staged.table];

@@ -40,7 +40,8 @@ function isTime(source: ParameterSource): boolean {
   return source.kind === 'now' || (source.kind === 'argument' && source.time);
 }
 
-function namesOf(returning: Returning | null, edits: readonly Edit[], sql: string): Edit[] {
+/** Edits that give columns of RETURNING in which something is edited the names of their former text. */
+export function namesOf(returning: Returning | null, edits: readonly Edit[], sql: string): Edit[] {
   return (returning?.columns ?? []).flatMap((column) => {
     if (column.kind !== 'result-expression' || column.alias !== null) return [];
     const { start, end } = column.expression;

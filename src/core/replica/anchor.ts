@@ -56,7 +56,7 @@ export type Decided =
  */
 export function decidedBefore(
   replica: Replica,
-  { idempotency }: TransactRequest,
+  { idempotency }: Pick<TransactRequest, 'idempotency'>,
   now: number,
 ): TransactReply | null {
   if (idempotency === undefined) return null;

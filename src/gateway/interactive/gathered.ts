@@ -8,7 +8,7 @@ import type { KnownNetwork } from '../known-network.ts';
 import { type Planned, PlanRefusal } from '../planned.ts';
 
 /** Where nothing is to be inserted: the statement is answered all the same. */
-export const NO_ROWS: WireStatement = { sql: 'SELECT NULL AS "no rows" WHERE false' };
+export const NO_ROWS: WireStatement = { sql: 'SELECT NULL WHERE false' };
 
 /**
  * The INSERT of rows that have to be read first, as its transaction sees them: by a read of the transaction itself, `read`, whose answer
@@ -45,14 +45,15 @@ export interface PartitionReply {
   readonly reply: string;
 }
 
-/** Of those that have inserted something. */
+/** Of those that have inserted something: the others were only looked at. */
 export function insertingReplies(replies: readonly string[]): PartitionReply[] {
   return replies.flatMap((reply) => {
     const { results, plan } = parseJson(reply) as {
-      results: { columns: string[] }[];
+      results: { rowsAffected: number }[];
       plan: { partition: number };
     };
-    const isEmpty = results[0]?.columns.join() === 'no rows';
-    return isEmpty ? [] : [{ partition: Number(plan.partition) as PartitionId, reply }];
+    return Number(results[0]?.rowsAffected) === 0
+      ? []
+      : [{ partition: Number(plan.partition) as PartitionId, reply }];
   });
 }

@@ -34,7 +34,7 @@ import { logIfSlow } from '../slow.ts';
 import { otherPartitions, ringFor, ringOf } from '../spread.ts';
 import { placeOfStage, soughtBy } from '../staged.ts';
 import { type Looking, stagedPlan } from '../staged-together.ts';
-import { transactionReply } from '../transact.ts';
+import { transactionReply } from '../transaction-reply.ts';
 import { insertingReplies, insertWithin, NO_ROWS } from './gathered.ts';
 import { type Addressed, addressed, askKeeper, messageTo } from './keeper-call.ts';
 import { readStatement, type StatementRequest } from './request.ts';
