@@ -34,7 +34,7 @@ export interface TransactionPart {
   readonly groups?: readonly StatementGroup[];
 }
 
-/** Statements that follow each other: what is answered is the rows of the last one, and the counts of all. */
+/** Statements that follow each other: what is answered is the columns of the last one, and the rows and counts of all. */
 export interface StatementGroup {
   readonly count: number;
   /**
