@@ -4,7 +4,6 @@ import type { SqlValue } from '../base/sql-value.ts';
 import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { timeText } from '../core/clock/moment.ts';
 import { bindPin } from '../core/plan/bind.ts';
-import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
 import { bindTimed } from '../core/plan/parameters.ts';
 import type { GatheredInsertPlan, Plan } from '../core/plan/plan.ts';
@@ -18,6 +17,7 @@ import { earlierAnswer } from './earlier-answer.ts';
 import { insertsOf } from './gathered-rows.ts';
 import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { mergeFailure } from './merge-failure.ts';
 import { neededRole, type Planned, PlanRefusal, planText } from './planned.ts';
 import type { ClientRequest } from './request.ts';
 import { scatterParts } from './scatter-parts.ts';
@@ -28,7 +28,7 @@ import { executeStaged, hasChanged } from './staged.ts';
 import { stagedPlan } from './staged-together.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction, recordedAnswer } from './transact.ts';
-import { conflictPauseMs } from './wait-die.ts';
+import { pauseAfterConflict } from './wait-die.ts';
 
 /** How often rows are read in all, when others keep changing them (chosen). */
 const ATTEMPTS_MAX = 20;
@@ -49,7 +49,7 @@ export async function executeGathered(
 ): Promise<Response> {
   refuseReadOfWritten(planned);
   try {
-    return await untilUnchanged(session, planned, { session, known, request, keyed, instant: Date.now() });
+    return await untilUnchanged({ session, known, request, keyed, instant: Date.now() }, planned);
   } catch (error) {
     // It cannot be read or inserted any more: that says nothing of an earlier request under this key.
     const isError = error instanceof AtollError && error.outcome === 'none';
@@ -61,11 +61,7 @@ export async function executeGathered(
 }
 
 /** Reads, and inserts what was read, again while others come in between. */
-async function untilUnchanged(
-  { database, context }: Session,
-  planned: readonly Planned[],
-  asking: Asking,
-): Promise<Response> {
+async function untilUnchanged(asking: Asking, planned: readonly Planned[]): Promise<Response> {
   const { session, known, request, keyed, instant } = asking;
   /** What had been read when it was refused for its rows; empty: it could not be put together. */
   let violated: string | null = null;
@@ -84,11 +80,7 @@ async function untilUnchanged(
         if (!isForRows(error) || violated === there) throw error;
         violated = there;
       }
-      if (attempt === ATTEMPTS_MAX) throw error;
-      const pause = conflictPauseMs(attempt);
-      if (Date.now() + pause >= context.deadline) throw error;
-      database.metrics.retried('conflict');
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      if (attempt === ATTEMPTS_MAX || !(await pauseAfterConflict(session, attempt))) throw error;
     }
   }
 }
@@ -263,8 +255,7 @@ function mergedRows(
   try {
     return mergeAnswers(plan.merge, answers, args).rows;
   } catch (error) {
-    if (!(error instanceof MergeError)) throw error;
-    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message, 'none');
+    throw mergeFailure(error);
   }
 }
 

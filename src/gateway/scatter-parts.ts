@@ -2,14 +2,13 @@ import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import { timeText } from '../core/clock/moment.ts';
 import { bindTargets } from '../core/plan/bind.ts';
-import { MergeError } from '../core/plan/evaluate/error.ts';
 import { bindParameters } from '../core/plan/parameters.ts';
 import type { ScatterPlan } from '../core/plan/plan.ts';
-import { AtollError } from '../protocol/error.ts';
 import type { WireStatement } from '../protocol/execute.ts';
 import { parseJson } from '../protocol/json-text.ts';
 import { encodeValue } from '../protocol/json-value.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { mergeFailure } from './merge-failure.ts';
 import type { Planned } from './planned.ts';
 
 /** @throws AtollError `sql` for a LIMIT that is no integer */
@@ -17,8 +16,7 @@ function boundValues(plan: ScatterPlan, args: Planned['args'], instant: number):
   try {
     return bindParameters(plan, args, timeText(instant));
   } catch (error) {
-    if (!(error instanceof MergeError)) throw error;
-    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message, 'none');
+    throw mergeFailure(error);
   }
 }
 

@@ -1,13 +1,12 @@
-import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
 import type { Merge, ScatterPlan } from '../core/plan/plan.ts';
-import { AtollError } from '../protocol/error.ts';
 import { encodeRow } from '../protocol/json-value.ts';
 import { AnswersHeld } from './answers-held.ts';
 import { consistencyText } from './as-of.ts';
 import { certify } from './certify.ts';
 import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { mergeFailure } from './merge-failure.ts';
 import type { Planned } from './planned.ts';
 import { sessionText } from './reply-session.ts';
 import { scatterParts } from './scatter-parts.ts';
@@ -40,8 +39,7 @@ export async function executeScatter(
       if (response !== null) return response;
     }
   } catch (error) {
-    if (!(error instanceof MergeError)) throw error;
-    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message);
+    throw mergeFailure(error);
   }
   return underLocks(session, known, demand, planned);
 }

@@ -42,7 +42,7 @@ import {
 } from './staged-together.ts';
 import type { Session } from './statements.ts';
 import { executeTransaction } from './transact.ts';
-import { conflictPauseMs } from './wait-die.ts';
+import { pauseAfterConflict } from './wait-die.ts';
 
 /** Questions asked at a time (chosen: as for other reads). */
 const PARALLEL_MAX = 32;
@@ -64,7 +64,6 @@ export async function executeStaged(
   keyed: KeyedRequest | null,
   stage: Stage = NO_STAGE,
 ): Promise<Response> {
-  const { database, context } = session;
   const all = running(planned, stage);
   refuseUseOfStaged(known, all);
   const turn = Date.now();
@@ -100,10 +99,7 @@ export async function executeStaged(
       // What was gathered is to be read again as well.
       if (!hasChanged(error) || attempt === ATTEMPTS_MAX || stage.gathered.size > 0) throw error;
     }
-    const pause = conflictPauseMs(attempt);
-    if (Date.now() + pause >= context.deadline) throw changed();
-    database.metrics.retried('conflict');
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (!(await pauseAfterConflict(session, attempt))) throw changed();
   }
 }
 

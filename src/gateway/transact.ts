@@ -40,7 +40,6 @@ export async function executeTransaction(
   keyed: KeyedRequest | null,
   stage: Stage = NO_STAGE,
 ): Promise<Response> {
-  const { database, context } = session;
   const startedMs = Date.now();
   const arranged = arrange(known, planned, keyed, stage, stage.instant ?? startedMs);
   const { read, parts, work } = arranged;
@@ -51,9 +50,7 @@ export async function executeTransaction(
     return transactionReply(known, together, planned, work, replies);
   }
   const tried = { ...arranged, startedMs, keyed };
-  const replies = await untilItWins(database, context.deadline, () =>
-    transactOnce(session, known, request, tried),
-  );
+  const replies = await untilItWins(session, () => transactOnce(session, known, request, tried));
   try {
     return transactionReply(known, together, planned, work, replies);
   } catch (error) {

@@ -1,5 +1,4 @@
 import type { PartitionId } from '../base/brand.ts';
-import { MergeError } from '../core/plan/evaluate/error.ts';
 import { mergeAnswers } from '../core/plan/merge/merge.ts';
 import { AtollError } from '../protocol/error.ts';
 import { parseJson } from '../protocol/json-text.ts';
@@ -8,6 +7,7 @@ import type { TransactReply } from '../protocol/transaction.ts';
 import { consistencyText } from './as-of.ts';
 import type { GroupPart } from './group-parts.ts';
 import type { KnownNetwork } from './known-network.ts';
+import { mergeFailure } from './merge-failure.ts';
 import { combineResults, type PartResult } from './parts.ts';
 import type { Planned } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
@@ -90,7 +90,6 @@ function merged({ plan, args }: Planned, own: readonly PartResult[]): string {
     const text = rows.map((row) => encodeRow(row)).join();
     return `"columns":${JSON.stringify(columns)},"rows":[${text}],"rowsAffected":0,"lastInsertRowid":null`;
   } catch (error) {
-    if (!(error instanceof MergeError)) throw error;
-    throw new AtollError(error.kind === 'unsupported' ? 'unsupported' : 'sql', error.message);
+    throw mergeFailure(error);
   }
 }

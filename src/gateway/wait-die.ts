@@ -1,5 +1,5 @@
 import { AtollError } from '../protocol/error.ts';
-import type { Database } from './database.ts';
+import type { Session } from './statements.ts';
 
 /** How often a transaction that lost against an older one is tried in all (chosen; each time its age counts for more). */
 export const WAIT_DIE_ATTEMPTS_MAX = 30;
@@ -9,8 +9,7 @@ const PAUSE_MS_MAX = 250;
 
 /** Runs a transaction again while it loses against older ones. */
 export async function untilItWins<T>(
-  { metrics }: Database,
-  deadline: number,
+  session: Pick<Session, 'database' | 'context'>,
   run: () => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -18,12 +17,21 @@ export async function untilItWins<T>(
       return await run();
     } catch (error) {
       if (!lostToOlder(error) || attempt === WAIT_DIE_ATTEMPTS_MAX) throw error;
-      const pause = conflictPauseMs(attempt);
-      if (Date.now() + pause >= deadline) throw error;
-      metrics.retried('conflict');
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      if (!(await pauseAfterConflict(session, attempt))) throw error;
     }
   }
+}
+
+/** After this attempt, before the next one. False: there is no time for one. */
+export async function pauseAfterConflict(
+  { database, context }: Pick<Session, 'database' | 'context'>,
+  attempt: number,
+): Promise<boolean> {
+  const pause = conflictPauseMs(attempt);
+  if (Date.now() + pause >= context.deadline) return false;
+  database.metrics.retried('conflict');
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  return true;
 }
 
 /** After this attempt, before the next one. */

@@ -96,7 +96,7 @@ async function deliver(
   if (!spreadsRows(known, name) && !claimsIds(known, name, shapes))
     return send('import-chunk', encodeImportChunk(head, chunk.rows));
   const startedMs = Date.now();
-  return untilItWins(database, context.deadline, () => {
+  return untilItWins({ database, context }, () => {
     const spread = { transaction: attemptId(), startedMs, ring: ringOf(known) };
     return send('import-chunk', encodeImportChunk({ ...head, spread }, chunk.rows));
   });
