@@ -192,9 +192,13 @@ class Cluster {
         const behind = agents
           .filter(({ status }: Json) => status !== 'removed')
           .flatMap(({ name, status, replicas }: Json) => {
-            const matched = new Map(replicas.map(({ partition, matched }: Json) => [partition, matched]));
+            const matched = new Map(
+              replicas
+                .filter(({ state }: Json) => state === 'in-sync')
+                .map(({ partition, matched }: Json) => [partition, matched]),
+            );
             const late = [...leaders].filter(([p, commit]) => p !== 0 && matched.get(p) !== commit);
-            return status === 'read' && late.length === 0
+            return status === 'read' && matched.size === PARTITIONS + 1 && late.length === 0
               ? []
               : [
                   `${name} ${status} ${JSON.stringify(replicas.map(({ partition, state, matched }: Json) => [partition, state, matched]))}`,

@@ -100,7 +100,7 @@ export function readReplicaStates(port: SqlitePort, host: string): Map<number, R
   return new Map(rows.map(([partition, state]) => [Number(partition), String(state) as ReplicaState]));
 }
 
-/** Nothing where the replica was taken from the host meanwhile. */
+/** Nothing where the replica was taken from the host meanwhile, or was given to it anew and is loading. */
 export function writeProgressSample(
   port: SqlitePort,
   host: string,
@@ -109,7 +109,7 @@ export function writeProgressSample(
 ): void {
   port.query(
     `UPDATE atoll_replica_progress SET matched = ?, leader_last = ?, lag_ms = ?, reported_at = ?
-     WHERE partition = ? AND host = ?`,
+     WHERE partition = ? AND host = ? AND state <> 'loading'`,
     matched,
     leaderLast,
     Math.round(lagMs),

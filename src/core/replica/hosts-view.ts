@@ -109,13 +109,16 @@ function replicaView({ partition, state, matched, leaderLast, lagMs }: ProgressR
   };
 }
 
-/** The system partition's own log is here: nobody has to report how long it is. */
+/**
+ * The system partition's own log is here: nobody has to report how long it is. What was reported of a replica that is loading may be
+ * of one that the host had before, and let go of.
+ */
 function newestProgress(port: SqlitePort, monitor: HostMonitor): ProgressRow[] {
   const { lastCommitId } = readHead(port);
   return readProgressRows(port).map((row) => {
     const reports = monitor.pulseOf(row.host)?.beat.replicas;
     const report = reports?.find(({ partition }) => partition === row.partition);
-    const newest = report === undefined ? row : { ...row, ...report };
+    const newest = report === undefined || row.state === 'loading' ? row : { ...row, ...report };
     return row.partition === 0 ? { ...newest, leaderLast: lastCommitId } : newest;
   });
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { present } from '../../../src/base/assert.ts';
 import { CLOCK_SKEW_MAX_MS } from '../../../src/core/network/joining.ts';
 import { EDGE, VOTING_MS } from '../../../src/core/network/votes.ts';
-import { setReplicasWanted } from '../../../src/core/replica/hosts-assignment.ts';
+import { acceptHost, drainHost } from '../../../src/core/replica/hosts.ts';
+import { assignReplicas, setReplicasWanted } from '../../../src/core/replica/hosts-assignment.ts';
 import { AWAY_MS, RETURN_MS, SILENT_MS } from '../../../src/core/replica/hosts-monitor.ts';
 import { hostsView } from '../../../src/core/replica/hosts-view.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
@@ -280,6 +282,44 @@ describe('the view of hosts', () => {
         responsibility: [{ partition: 0, confirmed: 5, awaitingPurge: 0 }],
       },
     ]);
+  });
+
+  test('shows nothing of a replica that was taken from a host and is given back, until it is loaded', () => {
+    const cluster = joined(A, B);
+    const give = () => assignReplicas(cluster.system, 2, cluster.now);
+    const first = () => {
+      const { hosts } = hostsView(cluster.system, cluster.monitor, cluster.now);
+      const { replicas, responsibility } = present(
+        hosts.find(({ host }) => host === A),
+        'a member',
+      );
+      const row = cluster.rows(
+        'SELECT state, matched FROM atoll_replica_progress WHERE host = ?1 AND partition = 1',
+        A,
+      );
+      return [replicas[1], responsibility[1], row];
+    };
+    give();
+    cluster.beatInSync(A, B);
+    const before = first();
+    expect(before).toMatchObject([
+      { partition: 1, state: 'in-sync', matched: 7 },
+      { confirmed: 7 },
+      [['in-sync', 7]],
+    ]);
+    cluster.beat(A, [inSync(0), inSync(1, 9), inSync(2), inSync(3)]);
+    drainHost(cluster.system, A, cluster.now);
+    give();
+    acceptHost(cluster.system, A, cluster.now);
+    give();
+    cluster.monitor.save(cluster.now);
+    expect(first()).toMatchObject([
+      { partition: 1, state: 'loading', matched: 0 },
+      { partition: 1, confirmed: 0 },
+      [['loading', 0]],
+    ]);
+    cluster.beatInSync(A);
+    expect(first()).toEqual(before);
   });
 
   test('shows after a restart what was sampled', () => {
