@@ -3,7 +3,7 @@ import { AtollError } from '../protocol/error.ts';
 import { decodeAnswers, encodeMany, ONE_LENGTH_MAX, type OneAnswer } from '../protocol/many.ts';
 import { TRACE_REPLY_HEADER } from '../protocol/rpc.ts';
 import { readError } from './database.ts';
-import { COALESCING, type Coalescing, Lane } from './lane.ts';
+import { type Coalescing, Lane, REQUESTS_COALESCING } from './lane.ts';
 import type { PartitionMessage, PartitionTransport } from './transport.ts';
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class CoalescingTransport implements PartitionTransport {
   readonly #options: Coalescing;
   readonly #lanes = new Map<string, Lane<Waiting>>();
 
-  constructor(each: PartitionTransport, options = COALESCING) {
+  constructor(each: PartitionTransport, options = REQUESTS_COALESCING) {
     this.#each = each;
     this.#options = options;
   }

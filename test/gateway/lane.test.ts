@@ -67,6 +67,52 @@ describe('messages to one receiver', () => {
     expect(lane.leave()).toEqual([]);
   });
 
+  describe('of which few meet', () => {
+    const MANY = 4;
+    const busy = () => {
+      const lane = new Lane<string>({ gatherMs: 0, many: MANY });
+      const sent = Array.from({ length: MANY }, () => {
+        expect(lane.goesAlone(1_000)).toBe(true);
+        return sending(lane);
+      });
+      return { lane, sent };
+    };
+    /** So many leave together, so many times. */
+    const gather = (lane: Lane<string>, together: number, times: number) => {
+      for (let i = 0; i < times; i++) {
+        for (let k = 0; k < together; k++) lane.join(`${k}`, 1_000, () => undefined);
+        expect(lane.leave()).toHaveLength(together);
+      }
+    };
+
+    test('go alone, however busy the receiver is, until many are on their way', async () => {
+      const { lane } = busy();
+      expect(lane.goesAlone(1_000)).toBe(false);
+      const other = new Lane<string>({ gatherMs: 0, many: MANY });
+      for (let i = 0; i < 10 * MANY; i++) {
+        const all = [sending(other), sending(other), sending(other)];
+        expect(other.goesAlone(1_000)).toBe(true);
+        await all[0]?.answer();
+        await all[1]?.lose();
+        await all[2]?.answer();
+      }
+    });
+
+    test('go together as long as it is several, and alone again when it is one or two', async () => {
+      const { lane, sent } = busy();
+      gather(lane, 5, 100);
+      expect(lane.goesAlone(1_000)).toBe(false);
+      gather(lane, 1, 40);
+      expect(lane.goesAlone(1_000)).toBe(true);
+      // What was never answered does not count for ever.
+      for (let i = 1; i < MANY; i++) sending(lane);
+      expect(lane.goesAlone(1_000)).toBe(true);
+      for (const each of sent) await each.answer();
+      sending(lane);
+      expect(lane.goesAlone(1_000)).toBe(false);
+    });
+  });
+
   test('go alone for a while where the receiver does not know otherwise', () => {
     const lane = new Lane<string>({ gatherMs: 0, eager: true });
     expect(lane.goesAlone(1_000)).toBe(false);
