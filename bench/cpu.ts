@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { integer } from '../src/cli/options.ts';
 import { startBenchCluster, TOKEN } from './http/cluster.ts';
 import { runLoad } from './http/load.ts';
 import { createUsers, insertUser, readUser } from './http/point.ts';
@@ -9,11 +10,16 @@ import { accountsByPartition, move } from './http/transactions.ts';
 import { median } from './report.ts';
 
 /**
- * `node bench/cpu.ts [--rounds N]`: how much CPU time of workerd a request takes, beside a bare object's, and a transfer beside a batch, in many short rounds, the sides in turn.
  * What disturbs only ever adds to it: so the tenth least is shown. A ratio is the median of those of neighbouring rounds, which a slow spell meets alike. Linux: from /proc.
  */
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '80' } } });
-const ROUNDS = Number(values.rounds);
+const { rounds: ROUNDS } = new Command('node bench/cpu.ts')
+  .description(
+    "How much CPU time of workerd a request takes, beside a bare object's, and a transfer beside a batch, in many short rounds, the sides in turn.",
+  )
+  .allowExcessArguments(false)
+  .option('--rounds <n>', 'of each pair', integer(1, 10_000), 80)
+  .parse()
+  .opts<{ rounds: number }>();
 /** Of each side in each round. */
 const REQUESTS = 150;
 const WARM_UP = 1_500;

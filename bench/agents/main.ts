@@ -1,16 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { runLoad } from '../http/load.ts';
 import { median } from '../report.ts';
 import { query, type Running, residentBytes, startAgent, startEdge, TOKEN } from './processes.ts';
 
-/**
- * `npm run bench:agents [-- --quick]`: what agents cost the edge, and what they give. Processes of their own on one machine,
- * whose cores they share with the load. docs/benchmarks.md keeps the figures.
- */
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+/** Processes of their own on one machine, whose cores they share with the load. docs/benchmarks.md keeps the figures. */
+const values = new Command('npm run bench:agents --')
+  .description('What agents cost the edge, and what they give.')
+  .allowExcessArguments(false)
+  .option('--quick', 'fewer rows and rounds: two minutes', false)
+  .parse()
+  .opts<{ quick: boolean }>();
 const ROWS = values.quick ? 200_000 : 1_000_000;
 const ROUNDS = values.quick ? 3 : 5;
 const REQUESTS = 4_000;

@@ -1,23 +1,29 @@
-/**
- * Reads every statement of a folder of sqllogictest files with Atoll's parser and with SQLite's.
- * `npm run conformance -- [--corpus DIR] [--parentheses]`; without a folder, the part that the repository has.
- */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { checkFolder } from './check.ts';
 
 /** Failures beyond these are counted, not printed. */
 const PRINTED_MAX = 50;
 
-const { values } = parseArgs({
-  options: {
-    corpus: { type: 'string', default: join(import.meta.dirname, 'corpus') },
-    parentheses: { type: 'boolean', default: false },
-  },
-});
+const values = new Command('npm run conformance --')
+  .description(
+    "Reads every statement of a folder of sqllogictest files with Atoll's parser and with SQLite's.",
+  )
+  .allowExcessArguments(false)
+  .option('--corpus <dir>', 'the folder; without, the part that the repository has', folder)
+  .option('--parentheses', 'once more with every pair of parentheses that changes nothing', false)
+  .parse()
+  .opts<{ corpus?: string; parentheses: boolean }>();
+const { corpus = join(import.meta.dirname, 'corpus'), parentheses } = values;
+
+function folder(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  throw new InvalidArgumentError('There is no such folder.');
+}
 
 const started = performance.now();
-const summary = checkFolder(values.corpus, { parentheses: values.parentheses });
+const summary = checkFolder(corpus, { parentheses });
 for (const failure of summary.failures.slice(0, PRINTED_MAX)) {
   console.log(
     `FAIL ${failure.file}:${failure.line}: ${failure.problem}\n  ${failure.sql.replaceAll('\n', '\n  ')}`,
@@ -31,8 +37,8 @@ console.log(
   `${summary.files} files, ${summary.statements} statements, ${summary.distinct} distinct, ` +
     `${summary.accepted} accepted by SQLite, ${summary.failures.length} failures, ${seconds} s`,
 );
-if (values.parentheses) {
+if (parentheses) {
   console.log(`${summary.parenthesized} run again with ${summary.pairs} pairs of parentheses put in`);
 }
-if (summary.statements === 0) console.log(`no statements below ${values.corpus}`);
+if (summary.statements === 0) console.log(`no statements below ${corpus}`);
 process.exitCode = summary.failures.length > 0 || summary.statements === 0 ? 1 : 0;

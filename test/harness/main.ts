@@ -1,28 +1,24 @@
-import { parseArgs } from 'node:util';
-import { isMutant, MUTANTS } from './mutants.ts';
+import { Command, Option } from 'commander';
+import { integer } from '../../src/cli/options.ts';
+import { MUTANTS, type Mutant } from './mutants.ts';
 import { add, findMutant, missing, noCoverage, runSeed, STEPS } from './run.ts';
 
-/**
- * `npm run simulate -- --seeds N --from S [--steps K] [--mutant M] [--events E]`: runs seeds S … S + N − 1, and stops at the
- * first failure, of which it tells the last E events. With a planted defect (mutants.ts) that is what shall happen.
- * `--mutants`: tells of each planted defect by which seed it is found, of the same ones.
- */
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    from: { type: 'string', default: '1' },
-    steps: { type: 'string', default: String(STEPS) },
-    mutant: { type: 'string' },
-    events: { type: 'string', default: '60' },
-    mutants: { type: 'boolean', default: false },
-  },
-});
-const { mutant = null } = values;
-if (mutant !== null && !isMutant(mutant)) throw new Error(`--mutant is one of ${MUTANTS.join(', ')}`);
-
-const from = Number(values.from);
-const count = Number(values.seeds);
-const options = { steps: Number(values.steps), mutant, events: Number(values.events) };
+const SEEDS_MAX = 2 ** 31;
+const values = new Command('npm run simulate:replication --')
+  .description(
+    'Replication, simulated, once for each seed; stops at the first that fails, and tells its last events.',
+  )
+  .allowExcessArguments(false)
+  .option('--seeds <n>', 'how many seeds', integer(1, SEEDS_MAX), 1000)
+  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
+  .option('--steps <n>', 'steps of each', integer(1, SEEDS_MAX), STEPS)
+  .option('--events <n>', 'how many events are told of a failure', integer(1, SEEDS_MAX), 60)
+  .addOption(new Option('--mutant <name>', 'plants a defect, which is to be found').choices(MUTANTS))
+  .option('--mutants', 'says of each planted defect by which seed it is found', false)
+  .parse()
+  .opts<{ seeds: number; from: number; steps: number; events: number; mutant?: Mutant; mutants: boolean }>();
+const { from, seeds: count, steps, events, mutant = null } = values;
+const options = { steps, mutant, events };
 if (values.mutants) {
   for (const each of MUTANTS) {
     const found = findMutant(each, from, count);

@@ -25,7 +25,3 @@ export const MUTANTS = [
   'vote-counted-twice',
 ] as const;
 export type Mutant = (typeof MUTANTS)[number];
-
-export function isMutant(text: string): text is Mutant {
-  return (MUTANTS as readonly string[]).includes(text);
-}

@@ -1,49 +1,47 @@
-import { parseArgs } from 'node:util';
+import { Command, Option } from 'commander';
+import { integer } from '../../src/cli/options.ts';
 import { addCoverage, missing, noCoverage } from './coverage.ts';
 import { plantNamed } from './mutate.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
 import { seedsOf, WORKLOADS } from './workloads/all.ts';
 
-const HELP = `npm run simulate -- [options]
-
-Runs the whole cluster, simulated, once for each seed, and stops at the first that fails, which is shrunk to the smallest
-command that still fails. The same seed gives the same run, byte for byte.
-
-  --seeds N          how many seeds (1000)
-  --from S           the first of them (1)
-  --jobs J           so many at a time (1)
-  --workload NAME    only seeds that run this workload
-  --keep-going       goes on after a failure
-  --mutant TEXT      plants the defect of that name (mutants.ts)
-
-As a shrunk command has them:
-  --without LIST     numbers of faults that are left out
-  --clients N        so many clients
-  --operations N     so many operations of each
-  --history          prints what clients have seen, if it fails`;
-
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    from: { type: 'string', default: '1' },
-    jobs: { type: 'string', default: '1' },
-    'keep-going': { type: 'boolean', default: false },
-    without: { type: 'string', default: '' },
-    operations: { type: 'string', default: '' },
-    clients: { type: 'string', default: '' },
-    mutant: { type: 'string', default: '' },
-    history: { type: 'boolean', default: false },
-    workload: { type: 'string', default: '' },
-    help: { type: 'boolean', default: false },
-  },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit();
-}
-const from = Number(values.from);
-if (values.workload !== '') refuseUnknown(values.workload);
-const seeds = [...seedsOf(from, values.workload || null).take(Number(values.seeds))];
+const SEEDS_MAX = 2 ** 31;
+const whole = (text: string): string => String(integer(1, SEEDS_MAX)(text));
+const values = new Command('npm run simulate --')
+  .description(
+    'Runs the whole cluster, simulated, once for each seed, and stops at the first that fails, which is shrunk to the smallest ' +
+      'command that still fails. The same seed gives the same run, byte for byte.',
+  )
+  .allowExcessArguments(false)
+  .option('--seeds <n>', 'how many seeds', integer(1, SEEDS_MAX), 1000)
+  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
+  .option('--jobs <n>', 'so many at a time', integer(1, 64), 1)
+  .addOption(
+    new Option('--workload <name>', 'only seeds that run this workload').choices([
+      ...new Set(WORKLOADS.map((make) => make().name)),
+    ]),
+  )
+  .option('--keep-going', 'goes on after a failure', false)
+  .option('--mutant <text>', 'plants the defect of that name (mutants.ts)', '')
+  .option('--without <list>', 'of a shrunk command: numbers of faults that are left out', '')
+  .option('--clients <n>', 'of a shrunk command: so many clients', whole, '')
+  .option('--operations <n>', 'of a shrunk command: so many operations of each', whole, '')
+  .option('--history', 'of a shrunk command: prints what clients have seen, if it fails', false)
+  .parse()
+  .opts<{
+    seeds: number;
+    from: number;
+    jobs: number;
+    workload?: string;
+    keepGoing: boolean;
+    mutant: string;
+    without: string;
+    clients: string;
+    operations: string;
+    history: boolean;
+  }>();
+const { from } = values;
+const seeds = [...seedsOf(from, values.workload ?? null).take(values.seeds)];
 const count = seeds.length;
 /** From so many seeds on, each counter must have counted something. */
 const ENOUGH_SEEDS = 100;
@@ -51,13 +49,6 @@ const ENOUGH_SEEDS = 100;
 const isWhole = values.without === '' && values.operations === '' && values.clients === '';
 if (isWhole) await runAll();
 else await repeat();
-
-function refuseUnknown(workload: string): void {
-  const names = new Set(WORKLOADS.map((make) => make().name));
-  if (names.has(workload)) return;
-  console.error(`no workload ${workload}: there are ${[...names].join(', ')}`);
-  process.exit(2);
-}
 
 async function runAll(): Promise<void> {
   const started = performance.now();
@@ -78,9 +69,9 @@ async function runAll(): Promise<void> {
         `${done} of ${count} seeds, ${failed.length} failed, ${perSecond.toFixed(1)} a second, ${toGo} s to go`,
       );
     }
-    return failed.length === 0 || values['keep-going'];
+    return failed.length === 0 || values.keepGoing;
   };
-  await runSeeds(seeds, { jobs: Number(values.jobs), mutant: values.mutant, ended });
+  await runSeeds(seeds, { jobs: values.jobs, mutant: values.mutant, ended });
   const [first] = failed;
   if (first !== undefined) {
     process.exitCode = 1;

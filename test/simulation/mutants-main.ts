@@ -1,29 +1,40 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { Command } from 'commander';
+import { integer } from '../../src/cli/options.ts';
 import { MUTANTS } from './mutants.ts';
 
-/**
- * `npm run simulate:mutants -- [--seeds N] [--from S] [--only TEXT] [--jobs J]`: each planted defect, seeds until it was found, in
- * which workload, and by what.
- */
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    from: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
-    jobs: { type: 'string', default: '1' },
-  },
-});
+const SEEDS_MAX = 2 ** 31;
+const values = new Command('npm run simulate:mutants --')
+  .description(
+    'Plants each defect of mutants.ts by itself, and says after how many seeds it was found, in which workload, and by what.',
+  )
+  .allowExcessArguments(false)
+  .option('--seeds <n>', 'how many seeds are tried for each', integer(1, SEEDS_MAX), 200)
+  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
+  .option('--only <text>', 'only defects whose name has this text', '')
+  .option('--jobs <n>', 'so many at a time', integer(1, 64), 1)
+  .parse()
+  .opts<{ seeds: number; from: number; only: string; jobs: number }>();
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('./mutant-main.ts', import.meta.url));
 const wanted = MUTANTS.keys().filter((index) => MUTANTS[index]?.name.includes(values.only));
 let missed = 0;
+if (!MUTANTS.some(({ name }) => name.includes(values.only))) {
+  console.error(`no planted defect has '${values.only}' in its name: mutants.ts lists them`);
+  process.exit(2);
+}
 
 async function work(): Promise<void> {
   // All workers take from the same iterator.
   for (const index of wanted) {
-    const { stdout } = await run(process.execPath, [script, String(index), values.seeds, values.from]);
+    const { stdout } = await run(process.execPath, [
+      script,
+      String(index),
+      String(values.seeds),
+      String(values.from),
+    ]);
     const found = JSON.parse(stdout.trim().split('\n').at(-1) ?? 'null') as {
       seeds: number;
       detector: string;
@@ -38,7 +49,7 @@ async function work(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+await Promise.all(Array.from({ length: values.jobs }, work));
 if (missed > 0) {
   console.error(`${missed} were not found within ${values.seeds} seeds`);
   process.exitCode = 1;
