@@ -106,6 +106,7 @@ export class AgentTransport implements PartitionTransport {
       return null;
     } catch (error) {
       this.#log('error', 'local-answer-failed', { partition: copy.partition, type, cause: causeOf(error) });
+      copy.failed(error);
       return null;
     }
   }

@@ -107,12 +107,10 @@ export class DataDirectory {
     return readdirSync(this.path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .flatMap(({ name }) =>
-        readdirSync(join(this.path, name)).flatMap((file) => {
-          const partition = /^(\d+)\.sqlite$/.exec(file)?.[1];
-          return partition === undefined
-            ? []
-            : [{ database: name, partition: Number(partition) as PartitionId }];
-        }),
+        partitionFiles(readdirSync(join(this.path, name))).map(({ partition }) => ({
+          database: name,
+          partition,
+        })),
       );
   }
 
@@ -120,6 +118,19 @@ export class DataDirectory {
     rmSync(join(this.path, 'running'), { force: true });
     this.#release();
   }
+}
+
+/**
+ * Of names in a database's directory those of partitions' replicas. A snapshot that has come whole is one before it is in its
+ * place: between the end of the former file and that, the process may end.
+ */
+export function partitionFiles(names: readonly string[]): { partition: PartitionId; name: string }[] {
+  return names.flatMap((name) => {
+    const [, partition, isIncoming] = /^(\d+)\.sqlite(\.incoming)?$/.exec(name) ?? [];
+    if (partition === undefined || (isIncoming !== undefined && names.includes(`${partition}.sqlite`)))
+      return [];
+    return [{ partition: Number(partition) as PartitionId, name }];
+  });
 }
 
 /** The file of a partition's replica; its directory need not be there yet. */

@@ -48,14 +48,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     perMessageDeflate: false,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Nobody listens any more, and an error that nobody hears ends the process.
+    socket.on('error', () => socket.destroy());
     const partition = LINK.exec(pathOf(request))?.[1];
     if (partition === undefined) {
       refuse(socket, 404);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (opened) =>
-      options.onLink(opened, Number(partition) as PartitionId),
-    );
+    sockets.handleUpgrade(request, socket, head, (opened) => {
+      // What one means comes with 'close'.
+      opened.on('error', () => undefined);
+      options.onLink(opened, Number(partition) as PartitionId);
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port)));

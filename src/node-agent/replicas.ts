@@ -52,6 +52,8 @@ export class Replicas {
   readonly #links = new Map<PartitionId, Reached>();
   readonly #tidying: ReturnType<typeof setInterval>;
   #stopped = false;
+  /** The last one that was begun; never rejects. */
+  #assigning: Promise<void> = Promise.resolve();
   readonly #comparing: ReturnType<typeof setInterval>;
   readonly comparisons: Comparisons;
 
@@ -90,8 +92,14 @@ export class Replicas {
     for (const partition of new Set([SYSTEM_PARTITION, ...this.#copies.keys()])) this.#reach(partition);
   }
 
-  /** Holds the replicas that the cluster wants here, and lets go of the others. */
-  async assign(partitions: readonly PartitionId[]): Promise<void> {
+  /** Holds the replicas that the cluster wants here, and lets go of the others. One at a time: a replica on its way out has no link. */
+  assign(partitions: readonly PartitionId[]): Promise<void> {
+    const assigned = this.#assigning.then(() => this.#assign(partitions));
+    this.#assigning = assigned.catch(() => undefined);
+    return assigned;
+  }
+
+  async #assign(partitions: readonly PartitionId[]): Promise<void> {
     const wanted = new Set([SYSTEM_PARTITION, ...partitions]);
     for (const partition of wanted) {
       if (this.#copies.has(partition)) continue;
@@ -132,7 +140,8 @@ export class Replicas {
   async #release({ partition, file }: PartitionCopy): Promise<void> {
     const { storage, log } = this.#options;
     this.#copies.delete(partition);
-    await this.#links.get(partition)?.link.stop('the replica moves');
+    // It is closed at once. An attempt to open it may take long: heartbeats do not wait for that.
+    void this.#links.get(partition)?.link.stop('the replica moves');
     this.#links.delete(partition);
     const aside = await storage.call(file, 'release');
     log('info', 'replica-released', { partition, aside });
@@ -192,7 +201,9 @@ export class Replicas {
   #closeIdle(): void {
     const oldest = Date.now() - IDLE_LINK_MS;
     for (const [partition, { link, usedAt }] of this.#links) {
-      if (this.#copies.has(partition) || usedAt > oldest || this.#stopped) continue;
+      // A newcomer holds nothing yet, and asks there to be taken in.
+      const isWanted = partition === SYSTEM_PARTITION || this.#copies.has(partition);
+      if (isWanted || usedAt > oldest || this.#stopped) continue;
       this.#links.delete(partition);
       void link.stop('idle');
     }

@@ -1,5 +1,6 @@
 import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { assert } from '../base/assert.ts';
 import { sqliteError } from '../core/sqlite/error.ts';
 import { LazyResult, rowBytes } from '../core/sqlite/lazy-result.ts';
 import { parametersOf } from '../core/sqlite/parameters.ts';
@@ -170,6 +171,19 @@ export class NodeSqlitePort implements SqlitePort {
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  /**
+   * Moves all of the log into the file, and leaves it empty. Closing does that too, but passes over errors:
+   * https://www.sqlite.org/c3ref/wal_checkpoint_v2.html.
+   *
+   * @throws SqliteError for want of space; nothing is lost then
+   */
+  checkpoint(): void {
+    this.#privileged(() => {
+      const [[busy] = []] = this.query('PRAGMA wal_checkpoint(TRUNCATE)').rows;
+      assert(busy === 0, 'nobody else has the file open');
+    });
   }
 
   /** The whole database as the bytes of its file; no transaction may be open. */

@@ -1,4 +1,5 @@
 import type { PartitionId, TableId } from '../base/brand.ts';
+import { SYSTEM_PARTITION } from '../base/system-partition.ts';
 import { failureOf } from '../core/execution/failure.ts';
 import { readFeed } from '../core/replica/feed.ts';
 import { buildsOf, viewBuilds } from '../core/replica/index-builds.ts';
@@ -8,6 +9,7 @@ import type { Proposal, System } from '../core/replica/system.ts';
 import { withFilling } from '../core/schema/apply-change.ts';
 import { AtollError, toAtollError } from '../protocol/error.ts';
 import type { Feed } from '../protocol/feed.ts';
+import type { HostRemoved } from '../protocol/hosts.ts';
 import type { RestoreReply } from '../protocol/restore.ts';
 import type {
   IndexBuildView,
@@ -26,6 +28,8 @@ import type { Surroundings } from './surroundings.ts';
 const RETRY_MS = 2_000;
 /** A restore of whose router nothing was heard for so long is given up, ms (chosen: five of its signs of life). */
 const RESTORE_SILENCE_MS = 20_000;
+/** What a partition may take to hear that a host is removed, ms (chosen: nobody waits). */
+const REMOVED_MS = 5_000;
 /** What a partition may take to try a restore's definitions, ms (chosen: indexes over all of its rows, nobody waits). */
 const RESTORE_CHECK_MS = 100_000;
 
@@ -75,6 +79,22 @@ export class Coordinator {
     });
     // Its router cannot go on: what it was told to be in may have been lost with this object.
     this.#giveUpRestore();
+  }
+
+  /**
+   * A host is no member any more. Who does not hear of it now finds out when the host confirms entries, and does not wait for it longer than
+   * for any host that is away.
+   */
+  async tellRemoved(host: string): Promise<void> {
+    const message: HostRemoved = { host };
+    const told = [SYSTEM_PARTITION, ...this.#system.partitionIds()].map(async (partition) => {
+      try {
+        await this.#call(partition, 'host-removed', message, REMOVED_MS);
+      } catch (error) {
+        console.warn(`partition ${partition} was not told that host ${host} is removed: ${String(error)}`);
+      }
+    });
+    await Promise.all(told);
   }
 
   /** Up to which commit every partition has told this instance that it follows: nobody needs the log before it. */

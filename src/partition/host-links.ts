@@ -7,7 +7,7 @@ import { CarriedCall } from '../protocol/link.ts';
 import { DEADLINE_HEADER, RPC_HEADER, RPC_VERSION, TRACE_HEADER } from '../protocol/rpc.ts';
 import type { Accepted, Acceptor } from '../rpc/accept.ts';
 import type { HostKey } from '../rpc/host-key.ts';
-import type { CallHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
+import type { CallHandler, EventHandler, Link, LinkHandlers, Message } from '../rpc/link.ts';
 import { readHead } from '../rpc/read-head.ts';
 import { importSecret, type Secret } from '../rpc/secret.ts';
 import { ComparisonDesk } from './comparison-desk.ts';
@@ -33,6 +33,7 @@ const FROM_WITHIN: ReadonlySet<string> = new Set([
   'index-fill',
   'schema-fate',
   'host-check',
+  'host-removed',
   'leader-name',
 ]);
 
@@ -62,6 +63,8 @@ export class HostLinks {
   readonly #links = new Map<string, Link>();
   readonly #shipper: LogShipper;
   readonly #comparisons: ComparisonDesk;
+  /** Hosts whose membership is being looked up. */
+  readonly #lookingUp = new Set<string>();
   readonly #members = new Map<string, { readonly publicKey: string; readonly until: number }>();
   #secret: Promise<Secret> | null = null;
 
@@ -82,6 +85,14 @@ export class HostLinks {
     if (this.#links.get(link.peer.host) === link) this.#links.delete(link.peer.host);
     this.#shipper.forget(link);
     this.#options.desk()?.ended(link);
+  }
+
+  /** The host is no member any more: it gets nothing, and the log does not wait for it. */
+  removed(host: string): void {
+    this.#members.delete(host);
+    removeFollower(this.#replica.port, host);
+    const link = this.#links.get(host);
+    if (link !== undefined) this.#shipper.dismiss(link);
   }
 
   get shipper(): LogShipper {
@@ -127,7 +138,27 @@ export class HostLinks {
         await this.#checkMember(accepted);
         return this.#carried(type, message, deadline);
       },
-      events: this.#shipper.events(link),
+      events: Object.fromEntries(
+        Object.entries(this.#shipper.events(link)).map(([type, handler]) => [
+          type,
+          this.#whileMember(accepted, handler),
+        ]),
+      ),
+    };
+  }
+
+  /** A host that is removed gets no more than is on its way to it: what it confirms has it looked up again. */
+  #whileMember(accepted: Accepted, handler: EventHandler): EventHandler {
+    const { host } = accepted;
+    return (message, from) => {
+      handler(message, from);
+      const until = this.#members.get(host)?.until ?? 0;
+      if (until > Date.now() || this.#lookingUp.has(host)) return;
+      this.#lookingUp.add(host);
+      this.#checkMember(accepted)
+        // It is removed by then; where the system partition does not answer, the host is what it was.
+        .catch((error: unknown) => console.debug(`host ${host}: ${String(error)}`))
+        .finally(() => this.#lookingUp.delete(host));
     };
   }
 
@@ -159,9 +190,8 @@ export class HostLinks {
       desk?.check(request) ??
       (await this.#options.peers.call<HostCheckReply>(database, SYSTEM_PARTITION, 'host-check', request));
     if (!member) {
-      this.#members.delete(host);
       // The log waits for members only.
-      removeFollower(this.#replica.port, host);
+      this.removed(host);
       throw new AtollError(
         'forbidden',
         `host ${host} is no member of this cluster: its status is ${status}`,

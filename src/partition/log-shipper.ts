@@ -37,19 +37,31 @@ export class LogShipper {
   #unsent = false;
   #gathering = false;
   #waking: ReturnType<typeof setTimeout> | null = null;
+  #stopped = false;
 
   constructor(replica: () => Replica) {
     this.#replica = replica;
     this.#shipper = new Shipper(replica, { versionOf: ({ peer }) => peer.version });
   }
 
-  /** A link on which this object may have shipped before it slept: the follower says where it is by following again. */
+  /** A link on which this object may have shipped before it slept: a follower says where it is by following again. */
   resume(link: Link): void {
     link.event(replicationMessage.followAgain, { partition: this.#replica().identity.partition });
   }
 
   forget(link: Link): void {
     this.#shipper.forget(link);
+  }
+
+  /** The host is no member any more. */
+  dismiss(link: Link): void {
+    this.#shipper.dismiss(link, link.peer.host);
+  }
+
+  /** The file is closed: nothing is read any more. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#waking !== null) clearTimeout(this.#waking);
   }
 
   /** The log may have grown, just now. */
@@ -93,7 +105,8 @@ export class LogShipper {
   readonly events = (link: () => Link): Record<string, EventHandler> => ({
     [replicationMessage.appended]: ({ head }, from) => {
       const answer = readHead(Appended, 'appended', head) as unknown as Answer;
-      this.#shipper.answered(link(), from.host, answer, Date.now());
+      // Whoever has not been let through to `follow` gets nothing.
+      if (!this.#shipper.answered(link(), from.host, answer, Date.now())) this.resume(link());
       // Not at once: what is written meanwhile travels together.
       if (this.#shipper.isBehind) this.#gather();
     },
@@ -130,6 +143,7 @@ export class LogShipper {
   });
 
   #ship(): void {
+    if (this.#stopped) return;
     const now = Date.now();
     this.#shippedAt = now;
     this.#unsent = false;

@@ -17,7 +17,7 @@ import { AtollError, toAtollError } from '../protocol/error.ts';
 import { type AnsweredRequest, type ExecuteRequest, isPresentRead } from '../protocol/execute.ts';
 import type { Feed } from '../protocol/feed.ts';
 import type { Freeze, Thaw } from '../protocol/freeze.ts';
-import type { HostCheck } from '../protocol/hosts.ts';
+import type { HostCheck, HostRemoved } from '../protocol/hosts.ts';
 import type { FoundRequest } from '../protocol/network.ts';
 import type { RestoreEnd, RestoreMessage, RestoreSchema } from '../protocol/restore.ts';
 import { DEADLINE_HEADER, isSpoken, RPC_HEADER, unspoken } from '../protocol/rpc.ts';
@@ -156,7 +156,12 @@ export class PartitionServer {
       'host-accept': ({ host }: { host: string }) => this.#hosts.decide('accept', host),
       'host-refuse': ({ host }: { host: string }) => this.#hosts.decide('refuse', host),
       'host-drain': ({ host }: { host: string }) => this.#hosts.decide('drain', host),
-      'host-remove': ({ host }: { host: string }) => this.#hosts.decide('remove', host),
+      'host-remove': ({ host }: { host: string }) => {
+        const view = this.#hosts.decide('remove', host);
+        void this.#coordinating.tellRemoved(host);
+        return view;
+      },
+      'host-removed': ({ host }: HostRemoved) => this.#links.removed(host),
       'restore-begin': (body: RestoreMessage) => this.#coordinating.beginRestore(body.id),
       'restore-alive': (body: RestoreMessage) => this.#coordinating.keepRestore(body.id),
       'restore-schema': (body: RestoreSchema) => this.#coordinating.changeSchema(body.statements, 0, body.id),

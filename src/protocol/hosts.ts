@@ -169,6 +169,11 @@ export interface HostCheck {
   readonly publicKey: string;
 }
 
+/** System partition → every other one, `host-removed`: the host is no member any more. */
+export interface HostRemoved {
+  readonly host: string;
+}
+
 export interface HostCheckReply {
   readonly member: boolean;
   /** core/network/status.ts; `unknown` for a host that never proposed itself. */

@@ -57,6 +57,8 @@ export const Append = v.object({
   piece: v.nullable(v.object({ offset: count, next: v.nullable(count), changes: v.optional(count) })),
   /** The leader's last entry. */
   last: count,
+  /** When it was sent, by the leader's clock, Unix ms: until then the leader had nothing else. */
+  time: v.optional(count),
 });
 export type Append = v.InferOutput<typeof Append>;
 

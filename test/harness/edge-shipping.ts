@@ -59,7 +59,10 @@ export class EdgeShipping {
     this.#awake();
     // The eviction may have closed it.
     if (!link.edgeOpen) return;
-    this.#shipper.answered(link, link.host, answer, this.#outside.now);
+    if (!this.#shipper.answered(link, link.host, answer, this.#outside.now)) {
+      this.#wire.send({ to: 'agent', link, message: { type: 'follow-again' } });
+      return;
+    }
     if (answer.kind !== 'diverged') this.#former.set(link.host, answer.position);
     this.ship();
   }

@@ -73,12 +73,21 @@ describe('a data directory', () => {
 
   test('knows its partitions by their files', () => {
     mkdirSync(join(path, 'main'));
-    for (const file of ['0.sqlite', '12.sqlite', '12.sqlite-wal', '3.sqlite.incoming', '4.sqlite.corrupt-1'])
+    // Of 3 a snapshot has come, and nothing is in its place yet.
+    for (const file of [
+      '0.sqlite',
+      '0.sqlite.incoming',
+      '12.sqlite',
+      '12.sqlite-wal',
+      '3.sqlite.incoming',
+      '4.sqlite.corrupt-1',
+    ])
       writeFileSync(join(path, 'main', file), '');
     const directory = DataDirectory.open(path);
     expect(directory.partitions()).toEqual([
       { database: 'main', partition: 0 },
       { database: 'main', partition: 12 },
+      { database: 'main', partition: 3 },
     ]);
     directory.close();
   });

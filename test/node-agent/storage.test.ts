@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -16,6 +17,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeBatch, readBatch } from '../../src/core/replication/shipping.ts';
 import { openSnapshot } from '../../src/core/replication/snapshot-source.ts';
+import { SnapshotTarget } from '../../src/core/replication/snapshot-target.ts';
+import { DataDirectory } from '../../src/node-agent/data-directory.ts';
+import { SourceDirectory } from '../../src/node-agent/recovery/source-directory.ts';
+import { NodeSqlitePort } from '../../src/node-agent/sqlite-port.ts';
 import { Storage } from '../../src/node-agent/storage/storage.ts';
 import { LocalCluster } from '../harness/local-cluster.ts';
 import { Copying } from './copy.ts';
@@ -70,6 +75,55 @@ describe('a partition on a storage thread', () => {
     const database = new DatabaseSync(file, { readOnly: true });
     expect(database.prepare("SELECT count(*) AS n FROM note WHERE text = 'later'").get()).toEqual({ n: 1 });
     database.close();
+  });
+
+  describe('that ends', () => {
+    /** A replica, and behind it a snapshot that has come whole and is not in its place yet. */
+    async function arrived(): Promise<void> {
+      await copying.snapshot();
+      for (let i = 0; i < 20; i++) cluster.run("INSERT INTO note (text) VALUES ('newer')");
+      let snapshot = await storage.call(file, 'beginSnapshot', openSnapshot(cluster.replica(1)));
+      while (snapshot.cursor !== null) snapshot = await copying.page(snapshot);
+      await storage.close();
+      const port = new NodeSqlitePort(`${file}.incoming`);
+      SnapshotTarget.resume(port)?.finish();
+      port.close();
+    }
+
+    test('before a snapshot takes its place serves it, and loses nothing that it confirms', async () => {
+      await arrived();
+      await reopen();
+      expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
+      cluster.run("INSERT INTO note (text) VALUES ('newest')");
+      await copying.tail();
+      await storage.call(file, 'sync');
+      const { position } = await storage.call(file, 'state');
+      // As whoever kills the process finds it.
+      cpSync(join(directory, 'main'), join(directory, 'killed'), { recursive: true });
+      const killed = await storage.call(join(directory, 'killed', '1.sqlite'), 'state');
+      expect(killed.position).toEqual(position);
+    });
+
+    test('while a snapshot takes its place is found by the next start, and by a recovery', async () => {
+      await arrived();
+      rmSync(file);
+      const held = DataDirectory.open(directory);
+      expect(held.partitions()).toEqual([{ database: 'main', partition: 1 }]);
+      held.close();
+      const source = SourceDirectory.open(directory);
+      expect(source.files('main')).toEqual([{ partition: 1, path: `${file}.incoming` }]);
+      source.close();
+      await reopen();
+      expect(await copying.rows(count)).toEqual(cluster.run(count).rows);
+    });
+
+    test('is let go of with the snapshot that was arriving', async () => {
+      const snapshot = await storage.call(file, 'beginSnapshot', openSnapshot(cluster.replica(1)));
+      await copying.page(snapshot);
+      expect(await storage.call(file, 'release')).toBeNull();
+      await storage.close();
+      expect(readdirSync(join(directory, 'main')).filter((name) => name.includes('incoming'))).toEqual([]);
+    });
   });
 
   test('refuses writes', async () => {

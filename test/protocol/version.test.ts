@@ -44,7 +44,7 @@ describe('formats', () => {
       hash: hashOf(MESSAGES.map((file) => `src/protocol/${file}`)),
     }).toMatchInlineSnapshot(`
       {
-        "hash": "109c8cd388ae1bb1",
+        "hash": "9589665f211885f6",
         "version": 8,
       }
     `);

@@ -1,5 +1,12 @@
 import type { PartitionId } from '../../base/brand.ts';
-import { type Heartbeat, hasCaughtUp, type ReplicaReport, replicaStateAfter } from '../network/heartbeat.ts';
+import { SYSTEM_PARTITION } from '../../base/system-partition.ts';
+import {
+  type Heartbeat,
+  hasCaughtUp,
+  type ReplicaReport,
+  type ReplicaState,
+  replicaStateAfter,
+} from '../network/heartbeat.ts';
 import { CLOCK_SKEW_MAX_MS, isClockOff } from '../network/joining.ts';
 import {
   freshReliability,
@@ -22,6 +29,7 @@ import {
   readReplicaStates,
   writeMetrics,
   writeProgressSample,
+  writeReplicaLost,
   writeReplicaState,
 } from './hosts-samples.ts';
 import { type Sampled, UnsavedSamples } from './hosts-unsaved.ts';
@@ -175,6 +183,11 @@ export class HostMonitor implements Sampled {
         writeReplicaState(port, host, report.partition, next);
         writeProgressSample(port, host, report, now);
       }
+      const lost = lostReplicas(states, beat);
+      for (const partition of lost) {
+        states.set(partition, 'loading');
+        writeReplicaLost(port, host, partition);
+      }
       let { status } = agent;
       const turn = (event: HostEvent, reason: string | null): void => {
         const result = raise(port, { host, status }, event, reason, now);
@@ -184,6 +197,8 @@ export class HostMonitor implements Sampled {
         turn('reliable', null);
       }
       const behind = [...states].flatMap(([partition, state]) => (state === 'behind' ? [partition] : []));
+      // Without the system partition's it serves nothing; of others the rest go on.
+      if (lost.includes(SYSTEM_PARTITION)) behind.push(SYSTEM_PARTITION);
       if (servesReads(status) && behind.length > 0) turn('fell-behind', `partitions ${behind.join(', ')}`);
       const emptied = agent.draining && states.size <= 1;
       if (status === 'inactive' && !emptied && hasCaughtUp(states, agent.servedAt !== null)) {
@@ -193,7 +208,7 @@ export class HostMonitor implements Sampled {
         }
       }
       const moved = beat.addresses !== undefined && noteAddresses(port, agent, beat.addresses, now);
-      const changed = turned.length > 0 || status !== agent.status;
+      const changed = turned.length + lost.length > 0 || status !== agent.status;
       if (changed || moved) writeMetrics(port, host, pulse);
       return changed;
     });
@@ -288,4 +303,12 @@ export class HostMonitor implements Sampled {
     this.#unsaved.delete(host);
     this.#left.delete(host);
   }
+}
+
+/** A host says nothing of a replica that it has no data of: it was damaged, or differed, and is loaded anew. */
+function lostReplicas(states: ReadonlyMap<number, ReplicaState>, { replicas }: Heartbeat): number[] {
+  const told = new Set(replicas.map(({ partition }) => partition));
+  return [...states].flatMap(([partition, state]) =>
+    state === 'loading' || told.has(partition) ? [] : [partition],
+  );
 }

@@ -133,6 +133,16 @@ export function writeReplicaState(
   );
 }
 
+/** Whatever the replica had is gone: the host loads it anew. */
+export function writeReplicaLost(port: SqlitePort, host: string, partition: number): void {
+  port.query(
+    `UPDATE atoll_replica_progress SET state = 'loading', matched = 0, leader_last = NULL, lag_ms = NULL, reported_at = NULL
+     WHERE partition = ? AND host = ?`,
+    partition,
+    host,
+  );
+}
+
 /** A learner, with what was last written of it. */
 export interface ProgressRow {
   readonly partition: number;

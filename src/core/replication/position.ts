@@ -24,6 +24,17 @@ export function readPosition(port: SqlitePort): Position {
   return { commitId, term, timestamp, offset: stagedOffset(port) };
 }
 
+/**
+ * Whether the entry there is the same one, if it is there. Terms alone do not tell: a leader that was brought back to an older state
+ * counts them as it did before.
+ */
+export function isSameEntry(port: SqlitePort, { commitId, timestamp }: Position): boolean {
+  const row = port.query('SELECT timestamp FROM _atoll_commits WHERE commit_id = ?', commitId).rows[0];
+  if (row !== undefined) return row[0] === timestamp;
+  const { firstCommitId, baseTimestamp } = readHead(port);
+  return commitId !== firstCommitId - 1 || timestamp === baseTimestamp;
+}
+
 /** Term of an entry, or of the base of the log; null if it was purged or is not there yet. */
 export function termAt(port: SqlitePort, commitId: CommitId): Term | null {
   const row = port.query('SELECT term FROM _atoll_commits WHERE commit_id = ?', commitId).rows[0];

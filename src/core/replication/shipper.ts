@@ -3,7 +3,7 @@ import { RPC_VERSION } from '../../protocol/rpc.ts';
 import { type FollowerNote, type FollowerState, isRecent, noteFollower } from '../replica/followers.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { AppendResult } from './follower.ts';
-import { type Position, readPosition } from './position.ts';
+import { isSameEntry, type Position, readPosition } from './position.ts';
 import { answered, batchSent, interrupted, maySend, type Progress, startProgress } from './progress.ts';
 import { type After, BATCH_BYTES, encodeBatch, type ReadBatch, readBatch } from './shipping.ts';
 import type { SnapshotCursor, SnapshotHead, SnapshotPage } from './snapshot-format.ts';
@@ -97,7 +97,11 @@ export class Shipper<L> {
     const replica = this.#replica();
     const last = readPosition(replica.port).commitId;
     this.#followers.delete(link);
-    if (position === null || readBatch(replica, position, 1, this.#versionOf(link)) === 'snapshot-needed') {
+    if (
+      position === null ||
+      !isSameEntry(replica.port, position) ||
+      readBatch(replica, position, 1, this.#versionOf(link)) === 'snapshot-needed'
+    ) {
       this.#note(host, 0 as CommitId, 'resync', now);
       return { next: 'snapshot', last };
     }
@@ -119,20 +123,20 @@ export class Shipper<L> {
     return page;
   }
 
-  /** An answer to entries. On a link that nothing is known of, the leader has slept since it sent them. */
-  answered(link: L, host: string, { kind, position }: Answer, now: number): void {
+  /** An answer to entries. False: nobody follows over this link, as far as this leader knows; it has slept, or it is no follower's. */
+  answered(link: L, host: string, { kind, position }: Answer, now: number): boolean {
     const following = this.#followers.get(link);
+    if (following === undefined) return false;
     if (kind === 'diverged') {
       // It takes a snapshot by itself, and follows again then.
       this.#followers.delete(link);
       this.#note(host, 0 as CommitId, 'resync', now);
-    } else if (following === undefined) {
-      this.#begin(link, host, position, now);
     } else {
       following.waitingSince = now;
       this.#take(following, kind, position, now);
       this.#note(host, following.progress.match.commitId, 'following', now);
     }
+    return true;
   }
 
   #take(
@@ -151,6 +155,12 @@ export class Shipper<L> {
 
   forget(link: L): void {
     this.#followers.delete(link);
+  }
+
+  /** The host is no member any more, and what was noted of it is gone. */
+  dismiss(link: L, host: string): void {
+    this.#followers.delete(link);
+    this.#notes.delete(host);
   }
 
   /** Unix ms when something waits to be sent again; null: nothing does. What a link has lost ends with the link. */
@@ -201,7 +211,7 @@ export class Shipper<L> {
       }
       if (following.progress.inflight.length === 0) following.waitingSince = now;
       following.progress = batchSent(following.progress, next.batch);
-      shipments.push({ link, type: 'append', head: next.head, data: next.data });
+      shipments.push({ link, type: 'append', head: { ...next.head, time: now }, data: next.data });
       // Nothing was appended meanwhile.
       if (next.batch.end.commitId === next.batch.last) return;
     }

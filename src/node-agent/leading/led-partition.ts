@@ -76,7 +76,8 @@ export class LedPartition {
     const { partition } = this;
     const { log } = this.#options;
     try {
-      const { links } = this.server;
+      const { server } = this;
+      const { links } = server;
       // The other side speaks first, and nobody listens yet.
       socket.pause();
       const acceptor = await links.acceptor();
@@ -90,6 +91,10 @@ export class LedPartition {
       }
       const { open, accepted } = await acceptLink(socket, acceptor, (who) => links.handlers(who), log);
       const { host } = accepted;
+      if (this.#instance?.server !== server) {
+        open.close(linkClose.superseded, 'the partition starts again');
+        return;
+      }
       this.#links.get(host)?.close(linkClose.superseded, 'the host has opened a new link');
       this.#links.set(host, open);
       links.opened(open.link, accepted, false);
@@ -147,6 +152,7 @@ export class LedPartition {
   #end(): void {
     for (const open of this.#links.values()) open.close(linkClose.superseded, 'the partition starts again');
     this.#links.clear();
+    this.#instance?.server.links.shipper.stop();
     this.#instance?.port.close();
     this.#instance = null;
   }

@@ -37,6 +37,8 @@ export async function dialLink(options: DialOptions): Promise<DialledLink> {
     maxPayload: FRAME_BYTES_MAX,
     handshakeTimeout: HANDSHAKE_MS_MAX,
   });
+  // The first may come before anybody listens. What one means comes with 'close'.
+  socket.on('error', () => undefined);
   await once(socket, 'open');
   const steps = new HandshakeSocket(socket);
   try {

@@ -47,19 +47,21 @@ export class OpenLink {
       handlers,
       { failed },
     );
-    this.closed = new Promise((resolve) => {
-      socket.on('close', (code, reason) => {
-        const why = reason.length > 0 ? reason.toString() : closeText(code);
-        this.#stop();
-        this.link.closed(why);
-        resolve(why);
-      });
-    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.closed = promise;
+    const ended = (why: string): void => {
+      this.#stop();
+      this.link.closed(why);
+      resolve(why);
+    };
+    socket.on('close', (code, reason) => ended(reason.length > 0 ? reason.toString() : closeText(code)));
     // What an error means comes with 'close'.
     socket.on('error', () => undefined);
     socket.on('message', (data: Buffer, isBinary) => this.#heard(data, isBinary));
     this.#pinging = pingEveryMs === 0 ? null : setInterval(() => this.ping(), pingEveryMs);
     for (const frame of early) this.#receive(frame);
+    // It has said so already.
+    if (socket.readyState === socket.CLOSED) ended(closeText(1006));
   }
 
   /** Asks whether the other end is there: if nothing comes in time, the link ends. */

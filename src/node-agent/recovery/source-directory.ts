@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { PartitionId } from '../../base/brand.ts';
 import { AgentError } from '../agent-error.ts';
+import { partitionFiles } from '../data-directory.ts';
 
 /** A file of a partition, as it lies in an agent's directory. */
 export interface SourceFile {
@@ -35,14 +36,15 @@ export class SourceDirectory {
   files(database: string): SourceFile[] {
     const directory = join(this.path, database);
     if (!existsSync(directory)) return [];
-    return readdirSync(directory)
-      .sort()
-      .flatMap((name) => {
-        const partition = /^(\d+)\.sqlite(\.released-[0-9A-Z]+)?$/.exec(name)?.[1];
-        return partition === undefined
-          ? []
-          : [{ partition: Number(partition) as PartitionId, path: join(directory, name) }];
-      });
+    const names = readdirSync(directory).sort();
+    const released = names.flatMap((name) => {
+      const partition = /^(\d+)\.sqlite\.released-[0-9A-Z]+$/.exec(name)?.[1];
+      return partition === undefined ? [] : [{ partition: Number(partition) as PartitionId, name }];
+    });
+    return [...partitionFiles(names), ...released].map(({ partition, name }) => ({
+      partition,
+      path: join(directory, name),
+    }));
   }
 
   close(): void {

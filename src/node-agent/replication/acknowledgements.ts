@@ -27,7 +27,9 @@ export class Acknowledgements {
     this.#waiting = result;
     this.#batches++;
     this.#bytes += bytes;
-    const wait = this.#sentAt + ANSWER_MS - now;
+    const since = now - this.#sentAt;
+    // The clock may have been set back.
+    const wait = since < 0 ? 0 : ANSWER_MS - since;
     const isUrgent = result.kind !== 'appended' || this.#batches >= BATCHES_MAX || this.#bytes >= BYTES_MAX;
     if (isUrgent || wait <= 0) this.#flush(now);
     else this.#timer ??= setTimeout(() => this.#flush(Date.now()), wait);

@@ -36,6 +36,15 @@ export interface CopyOptions {
   readonly log: LogEvent;
 }
 
+/** Entries as they came. */
+interface Received {
+  readonly head: unknown;
+  readonly data: Uint8Array;
+  readonly last: number;
+  /** Unix ms. */
+  readonly sentAt: number;
+}
+
 /** `failed`: nobody answered, or the file could not be read. */
 export type Compared = Comparing | { readonly result: 'failed'; readonly message: string };
 
@@ -62,6 +71,8 @@ export class PartitionCopy {
   /** Where this process began to follow. */
   #startedAt = 0;
   #leaderLast = 0;
+  /** Whether the leader has said on this link where its log ends. */
+  #isHeard = false;
   /** Unix ms: the replica had all that its leader had then; null: never, as far as this process knows. */
   #caughtUpAt: number | null = null;
   #isUnproved = false;
@@ -94,7 +105,7 @@ export class PartitionCopy {
 
   /** It has all that its leader had when it was last heard of. */
   get isInSync(): boolean {
-    return this.phase === 'following' && this.#caughtUpAt !== null && this.#has(this.#leaderLast);
+    return this.#isFollowing && this.#caughtUpAt !== null && this.#has(this.#leaderLast);
   }
 
   /** How far it is on its way to that, from 0 to 1: by bytes of a snapshot, then by entries. */
@@ -120,7 +131,7 @@ export class PartitionCopy {
 
   /** How long ago the replica had all that its leader had; 0: it has. Null: it is not known to ever have. */
   lagMs(now: number): number | null {
-    if (this.phase === 'following' && this.#has(this.#leaderLast)) return 0;
+    if (this.#isFollowing && this.#has(this.#leaderLast)) return 0;
     return this.#caughtUpAt === null ? null : Math.max(0, now - this.#caughtUpAt);
   }
 
@@ -164,11 +175,20 @@ export class PartitionCopy {
 
   /** The leader's `append`. What comes while the replica is not following is passed over: the leader sends it again. */
   append({ head, data }: Message): void {
-    const { last } = readHead(Append, replicationMessage.append, head);
+    const { last, time } = readHead(Append, replicationMessage.append, head);
     this.#leaderLast = Math.max(this.#leaderLast, last);
     const open = this.#open;
     if (open === null || this.phase !== 'following') return;
-    void this.#append(open, head, data, last);
+    // As of its sending, by whichever clock says less: entries may have been long on their way.
+    const sentAt = Math.min(Date.now(), time ?? Number.POSITIVE_INFINITY);
+    void this.#append(open, { head, data, last, sentAt });
+  }
+
+  /** A read of the file has failed. What is damaged is aside, and is loaded anew. */
+  failed(error: unknown): void {
+    if (!(error instanceof StorageError && error.kind === 'corrupt')) return;
+    this.#lose();
+    this.#interrupt(error);
   }
 
   followAgain(): void {
@@ -220,6 +240,7 @@ export class PartitionCopy {
   }
 
   async #begin(link: Link): Promise<void> {
+    this.#isHeard = false;
     if (this.#isCondemned) await this.#condemn('replica-condemned', {});
     const state = await this.#storage.call(this.file, 'state');
     this.#take(state);
@@ -230,7 +251,9 @@ export class PartitionCopy {
     const sentAt = Date.now();
     const reply = await link.call(replicationMessage.follow, ask);
     const { next, last } = readHead(FollowReply, replicationMessage.follow, reply.head);
-    this.#leaderLast = Math.max(this.#leaderLast, last);
+    // Less than before: the leader was brought back to an older state.
+    this.#leaderLast = last;
+    this.#isHeard = true;
     if (next === 'entries') {
       if (this.#has(last)) this.#caughtUp(sentAt);
       this.#log('info', 'following', { partition: this.partition, from: this.#position?.commitId, last });
@@ -267,14 +290,14 @@ export class PartitionCopy {
     this.#failures = 0;
   }
 
-  async #append(open: OpenLink, head: unknown, data: Uint8Array, last: number): Promise<void> {
+  async #append(open: OpenLink, { head, data, last, sentAt }: Received): Promise<void> {
     const receivedAt = Date.now();
     try {
       const { kind, position } = await this.#storage.call(this.file, 'append', head, data);
       if (!this.#isCurrent(open) || this.phase !== 'following') return;
       this.#position = position;
       this.#works();
-      if (position.commitId >= last) this.#caughtUp(receivedAt);
+      if (position.commitId >= last) this.#caughtUp(sentAt);
       this.#acknowledgements.add({ kind, position }, data.byteLength, receivedAt);
       if (kind === 'diverged') this.#interrupt(new Error('the log differs from the leader’s'));
     } catch (error) {
@@ -331,6 +354,10 @@ export class PartitionCopy {
   #take({ position, sizeBytes }: PartitionState): void {
     this.#position = position;
     this.#sizeBytes = sizeBytes;
+  }
+
+  get #isFollowing(): boolean {
+    return this.phase === 'following' && this.#isHeard;
   }
 
   #has(commit: number): boolean {

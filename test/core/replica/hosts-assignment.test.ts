@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { acceptHost, drainHost, removeHost } from '../../../src/core/replica/hosts.ts';
-import { assignReplicas } from '../../../src/core/replica/hosts-assignment.ts';
+import { assignReplicas, partitionsOf } from '../../../src/core/replica/hosts-assignment.ts';
 import { NodeSqlitePort } from '../../../src/node-agent/sqlite-port.ts';
 import { HostCluster, hostId } from './hosts-cluster.ts';
 
@@ -75,13 +75,34 @@ describe('replicas', () => {
     removeHost(cluster.system, A, cluster.now);
     const { given } = assign(cluster, 1);
     expect(given.length).toBeGreaterThan(0);
+    const others = partitionsOf(cluster.port, B).filter(
+      (each) => !given.some(({ partition }) => partition === each),
+    );
     cluster.beat(B, [
-      { partition: 0, matched: 9, leaderLast: 9, lagMs: 0 },
+      ...others.map((partition) => ({ partition, matched: 9, leaderLast: 9, lagMs: 0 })),
       ...given.map(({ partition }) => ({ partition, matched: 0, leaderLast: 9, lagMs: 60_000 })),
     ]);
     expect(cluster.status(B)).toBe('read');
     const [info] = cluster.system.network().hosts;
     expect(info).toMatchObject({ host: B, loading: given.map(({ partition }) => partition) });
+  });
+
+  test('that a host says nothing of are lost: no other copy goes for their sake, until they are there again', () => {
+    const cluster = settled(1, 2, [A, B]);
+    const alive = { matched: 9, leaderLast: 9, lagMs: 0 };
+    expect(cluster.beat(A, [{ partition: 0, ...alive }])).toMatchObject({ changed: true, status: 'read' });
+    const progress = () =>
+      cluster.rows('SELECT state, matched FROM atoll_replica_progress WHERE partition = 1 AND host = ?1', A);
+    expect(progress()).toEqual([['loading', 0]]);
+    drainHost(cluster.system, B, cluster.now);
+    expect(assign(cluster, 2).taken).toEqual([]);
+    cluster.beat(A, [
+      { partition: 0, ...alive },
+      { partition: 1, ...alive },
+    ]);
+    expect(progress()).toEqual([['in-sync', 9]]);
+    expect(assign(cluster, 2).taken).toEqual([{ partition: 1, host: B }]);
+    expect(cluster.beat(A, [{ partition: 1, ...alive }])).toMatchObject({ status: 'inactive' });
   });
 
   test('of a removed host go to others', () => {

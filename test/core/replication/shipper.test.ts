@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { CommitId } from '../../../src/base/brand.ts';
+import type { CommitId, Timestamp } from '../../../src/base/brand.ts';
 import { formatTimestamp } from '../../../src/core/clock/timestamp.ts';
 import { purgeStep } from '../../../src/core/log/purge.ts';
 import { readFollowers } from '../../../src/core/replica/followers.ts';
@@ -87,7 +87,7 @@ describe('a leader ships its log', () => {
     // One that it had lost sight of while nobody followed, and the log grew.
     shipper.forget('link');
     write(1);
-    shipper.answered('other link', 'h', late, NOW);
+    shipper.follow('other link', 'h', late.position, NOW);
     expect(shipper.isBehind).toBe(true);
   });
 
@@ -202,11 +202,27 @@ describe('a follower that cannot go on', () => {
     expect(shipper.follow('link', 'h', stray, NOW).next).toBe('snapshot');
   });
 
-  test('is taken up again by its answer after the leader has slept', () => {
+  test('has to follow again after the leader has slept: an answer alone gets nothing, and leaves nothing', () => {
     const { leader, follower, write } = pair();
     write(1);
     const woken = new Shipper<string>(() => leader.replica);
-    woken.answered('link', 'h', { kind: 'appended', position: follower.position() }, NOW);
+    const position = follower.position();
+    for (const kind of ['appended', 'diverged'] as const)
+      expect(woken.answered('link', 'stranger', { kind, position }, NOW)).toBe(false);
+    expect(woken.messages(NOW)).toEqual([]);
+    expect(readFollowers(leader.replica.port)).toEqual([]);
+    expect(woken.follow('link', 'h', position, NOW).next).toBe('entries');
     expect(take(follower, woken.messages(NOW))?.kind).toBe('appended');
+  });
+
+  test('is made anew when its last entry is another one of the same term', () => {
+    const { follower, shipper, write } = pair();
+    write(1);
+    shipper.follow('link', 'h', follower.position(), NOW);
+    take(follower, shipper.messages(NOW));
+    const position = follower.position();
+    expect(shipper.follow('link', 'h', position, NOW).next).toBe('entries');
+    const other = { ...position, timestamp: `1${position.timestamp.slice(1)}` as Timestamp };
+    expect(shipper.follow('link', 'h', other, NOW).next).toBe('snapshot');
   });
 });
