@@ -36,7 +36,7 @@ export async function executeLookupWrite(
     if (found.exists && there?.rows.length === 0) continue;
     const token = sessionText(known, demand, [found.seen, sessionIn(text)]);
     return new Response(
-      `{${combineResults([present(answer, 'a statement has a result')])},` +
+      `{${combineResults([[found.partition, present(answer, 'a statement has a result')]])},` +
         `"plan":{"kind":"lookup","partition":${found.partition}},"session":"${token}"}`,
       { headers: { 'content-type': 'application/json' } },
     );

@@ -61,7 +61,7 @@ export async function executeLookup(
     if (exists && there?.rows.length === 0) continue;
     const token = sessionText(known, demand, [seen, sessionIn(text)]);
     return new Response(
-      `{${combineResults([present(answer, 'a statement has a result')])},"consistency":"strong",` +
+      `{${combineResults([[partition, present(answer, 'a statement has a result')]])},"consistency":"strong",` +
         `"plan":{"kind":"lookup","partition":${partition}},"session":"${token}"}`,
       { headers: { 'content-type': 'application/json' } },
     );

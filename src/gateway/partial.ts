@@ -7,7 +7,15 @@ import { executeIn, StaleNetworkError } from './execute.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDemand } from './freshness.ts';
 import type { KnownNetwork } from './known-network.ts';
-import { combineResults, type Part, type PartResult, partsByPartition, writeParts } from './parts.ts';
+import {
+  combineResults,
+  type Part,
+  type PartResult,
+  partsByPartition,
+  placesOf,
+  type RowPlaces,
+  writeParts,
+} from './parts.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
@@ -41,7 +49,7 @@ export async function executePartial(
     ),
   );
   refuseIfAnyFailed(partitions, answers);
-  const results = planned.map((_, index) => combine(index, entries, answers));
+  const results = planned.map((each, index) => combine(index, entries, answers, placesOf(known, each)));
   const plan = `"plan":{"kind":"per-partition","partitions":${JSON.stringify(partitions)}}`;
   const body =
     request.shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
@@ -125,12 +133,15 @@ function combine(
   index: number,
   entries: readonly (readonly [PartitionId, readonly Part[]])[],
   answers: readonly Answer[],
+  places: RowPlaces,
 ): string {
-  const own = entries.flatMap(([, parts], entry) => {
+  const own = entries.flatMap(([partition, parts], entry) => {
     const answer = answers[entry] as Answer;
     return parts.flatMap((part, place) =>
-      part.index === index && 'results' in answer ? [answer.results[place] as PartResult] : [],
+      part.index === index && 'results' in answer
+        ? [[partition, answer.results[place] as PartResult] as const]
+        : [],
     );
   });
-  return combineResults(own);
+  return combineResults(own, [], places);
 }

@@ -1,7 +1,7 @@
 import type { PartitionId } from '../base/brand.ts';
 import type { SqlValue } from '../base/sql-value.ts';
 import { timeText } from '../core/clock/moment.ts';
-import { bindPin, bindRows, bindTargets } from '../core/plan/bind.ts';
+import { bindPin, bindRows, bindTargets, placesOfRows } from '../core/plan/bind.ts';
 import { bindTimed } from '../core/plan/parameters.ts';
 import type { ParameterSource } from '../core/plan/plan.ts';
 import { parseStatement } from '../core/sql/parse.ts';
@@ -101,18 +101,56 @@ function partOf(sql: string, args: readonly SqlValue[]): WireStatement {
   return { sql, args: parseJson(`[${own.map(encodeValue).join()}]`) };
 }
 
+/** Which of a statement's rows each partition has, in their order; null: nobody knows. */
+export type RowPlaces = ReadonlyMap<PartitionId, readonly number[]> | null;
+
+export function placesOf(known: KnownNetwork, { plan, args }: Planned): RowPlaces {
+  if (plan.kind !== 'scatter-write' || plan.rows === null) return null;
+  return placesOfRows(plan.rows, args, known.tokens);
+}
+
 /**
  * One statement's results from its partitions as the members of a JSON object. Partitions that have inserted none of its rows name no
- * columns; `columns`: where none does.
+ * columns; `columns`: where none does. With `places`, rows come in the statement's order, if none is missing, and the last of the
+ * rows that were inserted names itself, as in SQLite.
  */
-export function combineResults(own: readonly PartResult[], columns: readonly string[] = []): string {
-  const rows = own.flatMap((result) => result.rows.map((row) => encodeRow(decodeRow(row))));
+export function combineResults(
+  results: readonly (readonly [PartitionId, PartResult])[],
+  columns: readonly string[] = [],
+  places: RowPlaces = null,
+): string {
+  const own = results.map(([, result]) => result);
+  const rows = rowsInOrder(results, places).map((row) => encodeRow(decodeRow(row)));
   const rowsAffected = own.reduce((sum, result) => sum + result.rowsAffected, 0);
-  const id = encodeValue(
-    decodeValue(own.findLast((each) => each.lastInsertRowid !== null)?.lastInsertRowid ?? null),
-  );
+  const id = encodeValue(decodeValue(lastInserted(results, places)));
   return (
     `"columns":${JSON.stringify(own.find((each) => each.columns.length > 0)?.columns ?? columns)},"rows":[${rows.join()}],` +
     `"rowsAffected":${rowsAffected},"lastInsertRowid":${id}`
   );
+}
+
+function rowsInOrder(
+  results: readonly (readonly [PartitionId, PartResult])[],
+  places: RowPlaces,
+): readonly (readonly unknown[])[] {
+  const isWhole =
+    results.length > 1 &&
+    results.every(
+      ([partition, { rows }]) => rows.length > 0 && rows.length === places?.get(partition)?.length,
+    );
+  if (!isWhole) return results.flatMap(([, { rows }]) => rows);
+  const placed = results.flatMap(([partition, { rows }]) =>
+    rows.map((row, at) => [places?.get(partition)?.[at] ?? 0, row] as const),
+  );
+  return placed.sort(([a], [b]) => a - b).map(([, row]) => row);
+}
+
+function lastInserted(results: readonly (readonly [PartitionId, PartResult])[], places: RowPlaces): unknown {
+  const inserting = results.filter(([, { lastInsertRowid }]) => lastInsertRowid !== null);
+  const lastPlace = ([partition]: readonly [PartitionId, unknown]) => places?.get(partition)?.at(-1) ?? -1;
+  const last = inserting.reduce<(typeof inserting)[number] | undefined>(
+    (found, each) => (found === undefined || lastPlace(each) >= lastPlace(found) ? each : found),
+    undefined,
+  );
+  return last?.[1].lastInsertRowid ?? null;
 }

@@ -7,7 +7,7 @@ import { claimsOf, withClaims } from './claims.ts';
 import { type GroupPart, gatheredParts } from './group-parts.ts';
 import type { KeyedRequest } from './keyed-request.ts';
 import type { KnownNetwork } from './known-network.ts';
-import { partsByPartition, writeParts } from './parts.ts';
+import { partsByPartition, placesOf, writeParts } from './parts.ts';
 import { neededRole, type Planned, PlanRefusal } from './planned.ts';
 import { refuseUseBeforeWrite } from './reference-order.ts';
 import { scatterParts } from './scatter-parts.ts';
@@ -49,7 +49,8 @@ export function arrange(
   const work = [
     ...partsByPartition<Omit<GroupPart, 'index'>>(planned, (each) => {
       const gathered = stage.gathered.get(each);
-      if (gathered !== undefined) return gatheredParts(gathered, partsOfOne);
+      if (gathered !== undefined)
+        return gatheredParts(gathered, partsOfOne, (insert) => placesOf(known, insert));
       return partsOfOne(each).map(([partition, statement]) => [partition, { statements: [statement] }]);
     }),
   ];

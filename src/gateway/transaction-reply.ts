@@ -8,7 +8,7 @@ import { consistencyText } from './as-of.ts';
 import type { GroupPart } from './group-parts.ts';
 import type { KnownNetwork } from './known-network.ts';
 import { mergeFailure } from './merge-failure.ts';
-import { combineResults, type PartResult } from './parts.ts';
+import { combineResults, type PartResult, placesOf } from './parts.ts';
 import type { Planned } from './planned.ts';
 import { sessionIn, sessionText } from './reply-session.ts';
 import type { ClientRequest } from './request.ts';
@@ -23,7 +23,7 @@ export function transactionReply(
   known: KnownNetwork,
   { shape, demand, consistency }: Pick<ClientRequest, 'shape' | 'demand'> & Together,
   planned: readonly Planned[],
-  work: readonly (readonly [PartitionId, readonly Pick<GroupPart, 'index'>[]])[],
+  work: readonly (readonly [PartitionId, readonly Pick<GroupPart, 'index' | 'places'>[]])[],
   replies: TransactReply['replies'],
 ): Response {
   // The first of each partition: later waves have no results.
@@ -36,11 +36,16 @@ export function transactionReply(
     return results;
   });
   const results = planned.map((each, index) => {
-    const own = work.flatMap(([, parts], at) =>
-      parts.flatMap((part, place) => (part.index === index ? [answers[at]?.[place] as PartResult] : [])),
+    const own = work.flatMap(([partition, parts], at) =>
+      parts.flatMap((part, place) =>
+        part.index === index ? [[partition, answers[at]?.[place] as PartResult, part] as const] : [],
+      ),
     );
-    if (each.plan.kind === 'scatter') return merged(each, own);
-    return combineResults(own, each.plan.kind === 'gathered-insert' ? each.plan.returning : []);
+    const results = own.map(([partition, result]) => [partition, result] as const);
+    if (each.plan.kind === 'scatter') return merged(each, results);
+    if (each.plan.kind !== 'gathered-insert') return combineResults(results, [], placesOf(known, each));
+    const places = new Map(own.map(([partition, , part]) => [partition, part.places ?? []]));
+    return combineResults(results, each.plan.returning, places);
   });
   const body =
     shape === 'query' ? results.join() : `"results":[${results.map((each) => `{${each}}`).join()}]`;
@@ -82,10 +87,13 @@ function elsewhere(): AtollError {
   );
 }
 
-function merged({ plan, args }: Planned, own: readonly PartResult[]): string {
+function merged({ plan, args }: Planned, own: readonly (readonly [PartitionId, PartResult])[]): string {
   if (plan.kind !== 'scatter') return '';
   try {
-    const answers = own.map(({ columns, rows }) => ({ columns, rows: rows.map((row) => decodeRow(row)) }));
+    const answers = own.map(([, { columns, rows }]) => ({
+      columns,
+      rows: rows.map((row) => decodeRow(row)),
+    }));
     const { columns, rows } = mergeAnswers(plan.merge, answers, args);
     const text = rows.map((row) => encodeRow(row)).join();
     return `"columns":${JSON.stringify(columns)},"rows":[${text}],"rowsAffected":0,"lastInsertRowid":null`;

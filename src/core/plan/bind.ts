@@ -47,26 +47,22 @@ export interface BoundRows {
  * the first partition that there is.
  */
 export function bindRows(rows: InsertRows, args: Arguments, map: TokenMap): readonly BoundRows[] {
-  const byPartition = new Map<PartitionId, string[]>();
-  const homeless: string[] = [];
-  const partitions = partitionsOfRows(rows, args, map);
-  rows.rows.forEach((text, i) => {
-    const partition = partitions[i] ?? null;
-    if (partition === null) {
-      homeless.push(text);
-      return;
-    }
-    const list = byPartition.get(partition);
-    if (list === undefined) byPartition.set(partition, [text]);
-    else list.push(text);
+  return [...placesOfRows(rows, args, map)].map(([partition, places]) => {
+    const texts = places.map((place) => rows.rows[place]);
+    return { partition, sql: rows.prefix + texts.join(', ') + rows.suffix };
   });
-  if (homeless.length > 0) {
-    const home = byPartition.keys().next().value ?? (map.partitions()[0] as PartitionId);
-    byPartition.set(home, [...(byPartition.get(home) ?? []), ...homeless]);
-  }
-  return [...byPartition]
-    .sort(([a], [b]) => a - b)
-    .map(([partition, texts]) => ({ partition, sql: rows.prefix + texts.join(', ') + rows.suffix }));
+}
+
+/** Which rows each partition inserts, both ascending. Those whose keys are generated go where others do. */
+export function placesOfRows(
+  rows: InsertRows,
+  args: Arguments,
+  map: TokenMap,
+): ReadonlyMap<PartitionId, readonly number[]> {
+  const partitions = partitionsOfRows(rows, args, map);
+  const home = partitions.find((partition) => partition !== null) ?? (map.partitions()[0] as PartitionId);
+  const places = Map.groupBy(partitions.keys(), (place) => partitions[place] ?? home);
+  return new Map([...places].sort(([a], [b]) => a - b));
 }
 
 /** The partition of each row; null: it is generated there. */
