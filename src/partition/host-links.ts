@@ -91,8 +91,7 @@ export class HostLinks {
   removed(host: string): void {
     this.#members.delete(host);
     removeFollower(this.#replica.port, host);
-    const link = this.#links.get(host);
-    if (link !== undefined) this.#shipper.dismiss(link);
+    this.#shipper.dismiss(host);
   }
 
   get shipper(): LogShipper {

@@ -54,8 +54,8 @@ export class LogShipper {
   }
 
   /** The host is no member any more. */
-  dismiss(link: Link): void {
-    this.#shipper.dismiss(link, link.peer.host);
+  dismiss(host: string): void {
+    this.#shipper.dismiss(host);
   }
 
   /** The file is closed: nothing is read any more. */

@@ -158,9 +158,10 @@ export class Shipper<L> {
   }
 
   /** The host is no member any more, and what was noted of it is gone. */
-  dismiss(link: L, host: string): void {
-    this.#followers.delete(link);
+  dismiss(host: string): void {
     this.#notes.delete(host);
+    for (const [link, following] of this.#followers)
+      if (following.host === host) this.#followers.delete(link);
   }
 
   /** Unix ms when something waits to be sent again; null: nothing does. What a link has lost ends with the link. */

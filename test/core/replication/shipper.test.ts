@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { CommitId, Timestamp } from '../../../src/base/brand.ts';
 import { formatTimestamp } from '../../../src/core/clock/timestamp.ts';
 import { purgeStep } from '../../../src/core/log/purge.ts';
-import { readFollowers } from '../../../src/core/replica/followers.ts';
+import { readFollowers, removeFollower } from '../../../src/core/replica/followers.ts';
 import { Follower } from '../../../src/core/replication/follower.ts';
 import type { Position } from '../../../src/core/replication/position.ts';
 import { INFLIGHT_MAX } from '../../../src/core/replication/progress.ts';
@@ -213,6 +213,22 @@ describe('a follower that cannot go on', () => {
     expect(readFollowers(leader.replica.port)).toEqual([]);
     expect(woken.follow('link', 'h', position, NOW).next).toBe('entries');
     expect(take(follower, woken.messages(NOW))?.kind).toBe('appended');
+  });
+
+  test('of a host that was removed gets nothing, and is noted again when it is back', () => {
+    const { leader, follower, shipper, write } = pair();
+    const { port } = leader.replica;
+    const position = follower.position();
+    shipper.follow('link', 'h', position, NOW);
+    expect(readFollowers(port)).toMatchObject([{ host: 'h', state: 'following' }]);
+    write(1);
+    removeFollower(port, 'h');
+    shipper.dismiss('h');
+    expect(shipper.messages(NOW)).toEqual([]);
+    expect(shipper.answered('link', 'h', { kind: 'appended', position }, NOW)).toBe(false);
+    expect(readFollowers(port)).toEqual([]);
+    shipper.follow('other link', 'h', position, NOW);
+    expect(readFollowers(port)).toMatchObject([{ host: 'h', state: 'following' }]);
   });
 
   test('is made anew when its last entry is another one of the same term', () => {
