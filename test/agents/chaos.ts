@@ -155,7 +155,7 @@ class Cluster {
       requests: tally.counts,
       faults: faults.counts,
       violations: tally.violations,
-      defects: [...tally.defects, ...this.#defectsInLogs()],
+      defects: [...tally.defects, ...this.#crashes(), ...this.#defectsInLogs()],
       ...compared,
       rows: found.length,
       quietMs,
@@ -169,12 +169,13 @@ class Cluster {
     await Promise.all(this.#stations.map(({ cable }) => cable.close()));
   }
 
-  /** Removes the host that an emptied disk has left behind, and waits until every agent has all that the leaders have. */
+  /** Removes the host that an emptied disk has left behind, and waits until every agent has all that the leaders have; no longer if one is not there. */
   async #settle(): Promise<void> {
     const { url } = this.#edge;
     await until(
       'no agent lags',
       async () => {
+        if (this.#crashes().length > 0) return true;
         const { hosts } = await get(url, '/v1/hosts');
         const agents = hosts.filter(({ kind }: Json) => kind === 'agent');
         const names = Map.groupBy<string, Json>(agents, ({ name }) => name);
@@ -245,6 +246,13 @@ class Cluster {
       }
     }
     return { differences: found, compared };
+  }
+
+  /** An agent ends when it is told to, and else never. */
+  #crashes(): string[] {
+    return this.#stations.flatMap(({ agent }) =>
+      agent.crashes.map((crash) => `${agent.name} ended by itself with ${crash}`),
+    );
   }
 
   /** An agent reports nothing worse than that others are away. */

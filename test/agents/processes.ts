@@ -100,6 +100,9 @@ export class AgentProcess {
   #running: Running | null = null;
   /** Its log of all starts. */
   log = '';
+  /** How it ended, each time that nobody had ended it. */
+  readonly crashes: string[] = [];
+  #isEnding = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -129,11 +132,14 @@ export class AgentProcess {
     const where = ['--join', seeds.join(','), '--data', data, '--port', String(port)];
     const running = atoll(['agent', ...where, '--name', name, ...more], run);
     this.#running = running;
+    this.#isEnding = false;
     running.child.stderr?.on('data', (text: string) => {
       this.log += text;
     });
-    void running.ended.then(() => {
-      if (this.#running === running) this.#running = null;
+    void running.ended.then(({ code, signal }) => {
+      if (this.#running !== running) return;
+      this.#running = null;
+      if (!this.#isEnding) this.crashes.push(`${code ?? signal}: ${this.log.slice(-2_000)}`);
     });
     return (await running.seen(/^agent (\S+)$/m))[1] as string;
   }
@@ -144,6 +150,7 @@ export class AgentProcess {
   }
 
   async end(signal: NodeJS.Signals): Promise<Ended | null> {
+    this.#isEnding = true;
     return this.#running === null ? null : end(this.#running, signal);
   }
 

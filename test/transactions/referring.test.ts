@@ -155,6 +155,28 @@ describe('rows that refer to rows of reference tables', () => {
     for (const code of [1, 1.5, 2.5]) await beside.both(['DELETE FROM reals WHERE code = ?', code]);
   });
 
+  test.each([
+    ['REAL', "'1'", "'1.0'", 1],
+    ['INTEGER', "'05'", "'5'", 5],
+  ] as const)(
+    'rows of %s that are equal to a key and refer to another one are left alone',
+    async (type, key, other, value) => {
+      for (const action of ['CASCADE', 'SET NULL']) {
+        const [keys, of] = [`keys_${type}_${action.length}`, `of_${type}_${action.length}`];
+        const beside = await BesideSqlite.create(
+          cluster,
+          `CREATE TABLE ${keys} (id INTEGER PRIMARY KEY, e TEXT UNIQUE) REFERENCE`,
+          `CREATE TABLE ${of} (id INTEGER PRIMARY KEY, f ${type} REFERENCES ${keys}(e) ON DELETE ${action} ON UPDATE ${action})`,
+        );
+        await beside.both(`INSERT INTO ${keys} VALUES (1, ${key}), (2, ${other})`);
+        for (const id of [1, 2, 3]) await beside.both([`INSERT INTO ${of} VALUES (?, ?)`, id, value]);
+        await beside.both(`DELETE FROM ${keys} WHERE id = 1`);
+        await beside.both(`UPDATE ${keys} SET e = 'q' WHERE id = 1`);
+        await beside.both(`DELETE FROM ${keys} WHERE id = 2`);
+      }
+    },
+  );
+
   test('a partition that has not got a row yet waits for it, rather than say that there is none', async () => {
     const [, lands, towns] = await world('17', '');
     const { json } = await cluster.query(`SELECT id FROM ${towns}`);

@@ -110,14 +110,15 @@ function nameIn(table: Table, name: string): string {
 
 /**
  * Rows that an action is to change. SQLite compares what they refer by with the key as it is stored, without its column's affinity (measured:
- * '1' does not go with 1.0, though it refers to it), and then finds that others still refer to the key.
+ * '1' does not go with 1.0, though it refers to it), and then finds that others still refer to the key. Those that are equal and refer to another
+ * key are not changed: SQLite finds that they still refer to this one, too.
  */
 function referrersOf(port: SqlitePort, key: KeyToCopy, layout: Layout, { from, to }: LostKey): Referrer[] {
   const { child, columns } = key;
   const own = layout.key.map((i) => layout.columns[i] ?? '');
   const placing = child.placement.kind === 'partitioned' ? child.placement.key : [];
   const names = [...new Set([...own, ...columns, ...placing])];
-  const { sql, bindings } = whereRefers(key, from, (value) => value);
+  const { sql, bindings } = whereRefers(key, from, (value) => value, true);
   const order = own.map((name) => `c.${nameIn(child, name)}`).join(', ');
   const selected = names.map((name) => `c.${nameIn(child, name)}`);
   const tail = `FROM ${quoteName(child.name)} AS c WHERE ${sql} ORDER BY ${order}`;
@@ -136,18 +137,26 @@ function refersTo(port: SqlitePort, key: KeyToCopy, from: Image): boolean {
   return port.query(`SELECT 1 FROM ${child} AS c WHERE ${sql} LIMIT 1`, ...bindings).rows.length > 0;
 }
 
-/** Rows whose columns are equal to a key, by its columns' collations. */
+/**
+ * Rows whose columns are equal to a key, by its columns' collations. `onlyOwn`: that refer to it, and not to another one which is the same
+ * number: 1.0 refers to '1.0', and is equal to '1'.
+ */
 function whereRefers(
   { child, columns, parentTable, parentColumns }: KeyToCopy,
   from: Image,
   typed: (sql: string, value: SqlValue, column: Column) => string,
+  onlyOwn = false,
 ): { readonly sql: string; readonly bindings: readonly PortValue[] } {
   const bound = from.map(bindExact);
-  const terms = columns.map((name, i) => {
+  const terms = columns.flatMap((name, i) => {
     const column = theColumn(parentTable, parentColumns[i] ?? '');
     const value = (bound[i]?.sql ?? 'NULL').replace('?', `?${i + 1}`);
     const key = typed(value, from[i] ?? null, column);
-    return `(${key}) COLLATE ${column.collation} = c.${nameIn(child, name)}`;
+    const own = `c.${nameIn(child, name)}`;
+    const equal = `(${key}) COLLATE ${column.collation} = ${own}`;
+    const isNumeric = !['TEXT', 'BLOB'].includes(columnOf(child, name)?.affinity ?? 'INTEGER');
+    if (!onlyOwn || column.affinity !== 'TEXT' || !isNumeric) return [equal];
+    return [equal, `(${value}) COLLATE ${column.collation} = CAST(${own} AS TEXT)`];
   });
   return { sql: terms.join(' AND '), bindings: bound.map(({ binding }) => binding) };
 }
