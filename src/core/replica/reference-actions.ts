@@ -2,10 +2,12 @@ import { asciiLower } from '../../base/ascii.ts';
 import { present } from '../../base/assert.ts';
 import type { SqlValue } from '../../base/sql-value.ts';
 import type { Image } from '../log/commit.ts';
-import { sameValues } from '../log/encoding.ts';
+import { latin1, sameValues } from '../log/encoding.ts';
 import type { Layout, Layouts } from '../log/layout.ts';
 import { readRow } from '../log/rows.ts';
+import { inColumn } from '../schema/affinity.ts';
 import type { Schema } from '../schema/catalogue.ts';
+import { encodeKey } from '../schema/partition-key.ts';
 import type { Table } from '../schema/table.ts';
 import { reachOf, type WriteEvent } from '../sql/analysis/reach.ts';
 import type { SqlitePort } from '../sqlite/port.ts';
@@ -55,7 +57,7 @@ export function movedByActions(actions: readonly ReferenceAction[], schema: Sche
 
 /**
  * Does with a row what the foreign key says, as a statement does: triggers fire, and further foreign keys act. Nothing, if the
- * row does not refer to the key any more.
+ * row does not refer to the key any more, or if SQLite would not find it: then it lacks its parent in the end.
  *
  * @throws SqliteError of a constraint that the row then violates
  */
@@ -66,8 +68,20 @@ export function act(port: SqlitePort, schema: Schema, layouts: Layouts, action: 
   const row = readRow(port, layout, rowKey(action, layout));
   if (row === null) return;
   const now = entryOf(index, layout, row);
-  if (now === null || !sameValues(now, entry)) return;
+  if (now === null || !sameValues(now, entry) || !isEqual(action, child, layout, row)) return;
   changeReferring(port, child, { layout, row }, index, to);
+}
+
+/** SQLite looks for rows to change by their own values, and not as the parent's columns have them: '1.0' refers to 1, and is not equal to it. */
+function isEqual({ index, entry }: ReferenceAction, child: Table, { columns }: Layout, row: Image): boolean {
+  const names = columns.map(asciiLower);
+  return index.columns.every((name, i) => {
+    const column = child.columns.find((each) => asciiLower(each.name) === asciiLower(name));
+    const key = inColumn(entry[i] ?? null, column?.affinity ?? 'BLOB');
+    const own = row[names.indexOf(asciiLower(name))] ?? null;
+    const plain = [{ affinity: 'BLOB', collation: index.table.columns[i]?.collation ?? 'BINARY' }] as const;
+    return latin1(encodeKey([key], plain)) === latin1(encodeKey([own], plain));
+  });
 }
 
 /** An image with nothing but the row's key. */
