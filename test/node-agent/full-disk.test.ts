@@ -88,3 +88,22 @@ test.skipIf(!CAN_MOUNT)(
     expect(said).toContain('storage-has-space');
   },
 );
+
+test.skipIf(!CAN_MOUNT).each([7_000_000, 7_600_000, 9_000_000])(
+  'a snapshot for whose end there is no space, but %i bytes, takes nothing from the replica, and ends when there is',
+  (spare) => {
+    const script = join(import.meta.dirname, 'full-disk-snapshot.ts');
+    const mount = 'mount -t tmpfs -o size=80m tmpfs /mnt && exec "$@"';
+    const said = execFileSync(
+      'unshare',
+      ['-rm', 'sh', '-c', mount, 'sh', process.execPath, script, '/mnt', String(spare)],
+      { encoding: 'utf8' },
+    );
+    expect(JSON.parse(said)).toEqual([
+      ['full', [[100]]],
+      ['full', [[100]]],
+      ['finished', [[1600]]],
+    ]);
+  },
+  60_000,
+);
