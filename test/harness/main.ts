@@ -2,21 +2,20 @@ import { Command, Option } from 'commander';
 import { integer } from '../../src/cli/options.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
 import { add, findMutant, missing, noCoverage, runSeed, STEPS } from './run.ts';
+import { SEED_MAX, type SeedOptions, withSeeds } from './seed-options.ts';
 
-const SEEDS_MAX = 2 ** 31;
-const values = new Command('npm run simulate:replication --')
-  .description(
+const values = withSeeds(
+  new Command('npm run simulate:replication --').description(
     'Replication, simulated, once for each seed; stops at the first that fails, and tells its last events.',
-  )
-  .allowExcessArguments(false)
-  .option('--seeds <n>', 'how many seeds', integer(1, SEEDS_MAX), 1000)
-  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
-  .option('--steps <n>', 'steps of each', integer(1, SEEDS_MAX), STEPS)
-  .option('--events <n>', 'how many events are told of a failure', integer(1, SEEDS_MAX), 60)
+  ),
+  1000,
+)
+  .option('--steps <n>', 'steps of each', integer(1, SEED_MAX), STEPS)
+  .option('--events <n>', 'how many events are told of a failure', integer(1, SEED_MAX), 60)
   .addOption(new Option('--mutant <name>', 'plants a defect, which is to be found').choices(MUTANTS))
   .option('--mutants', 'says of each planted defect by which seed it is found', false)
   .parse()
-  .opts<{ seeds: number; from: number; steps: number; events: number; mutant?: Mutant; mutants: boolean }>();
+  .opts<SeedOptions & { steps: number; events: number; mutant?: Mutant; mutants: boolean }>();
 const { from, seeds: count, steps, events, mutant = null } = values;
 const options = { steps, mutant, events };
 if (values.mutants) {

@@ -1,20 +1,19 @@
 import { Command, Option } from 'commander';
 import { integer } from '../../src/cli/options.ts';
+import { SEED_MAX, type SeedOptions, withSeeds } from '../harness/seed-options.ts';
 import { addCoverage, missing, noCoverage } from './coverage.ts';
 import { plantNamed } from './mutate.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
 import { seedsOf, WORKLOADS } from './workloads/all.ts';
 
-const SEEDS_MAX = 2 ** 31;
-const whole = (text: string): string => String(integer(1, SEEDS_MAX)(text));
-const values = new Command('npm run simulate --')
-  .description(
+const whole = (text: string): string => String(integer(1, SEED_MAX)(text));
+const values = withSeeds(
+  new Command('npm run simulate --').description(
     'Runs the whole cluster, simulated, once for each seed, and stops at the first that fails, which is shrunk to the smallest ' +
       'command that still fails. The same seed gives the same run, byte for byte.',
-  )
-  .allowExcessArguments(false)
-  .option('--seeds <n>', 'how many seeds', integer(1, SEEDS_MAX), 1000)
-  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
+  ),
+  1000,
+)
   .option('--jobs <n>', 'so many at a time', integer(1, 64), 1)
   .addOption(
     new Option('--workload <name>', 'only seeds that run this workload').choices([
@@ -28,18 +27,18 @@ const values = new Command('npm run simulate --')
   .option('--operations <n>', 'of a shrunk command: so many operations of each', whole, '')
   .option('--history', 'of a shrunk command: prints what clients have seen, if it fails', false)
   .parse()
-  .opts<{
-    seeds: number;
-    from: number;
-    jobs: number;
-    workload?: string;
-    keepGoing: boolean;
-    mutant: string;
-    without: string;
-    clients: string;
-    operations: string;
-    history: boolean;
-  }>();
+  .opts<
+    SeedOptions & {
+      jobs: number;
+      workload?: string;
+      keepGoing: boolean;
+      mutant: string;
+      without: string;
+      clients: string;
+      operations: string;
+      history: boolean;
+    }
+  >();
 const { from } = values;
 const seeds = [...seedsOf(from, values.workload ?? null).take(values.seeds)];
 const count = seeds.length;

@@ -3,20 +3,19 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Command } from 'commander';
 import { integer } from '../../src/cli/options.ts';
+import { type SeedOptions, withSeeds } from '../harness/seed-options.ts';
 import { MUTANTS } from './mutants.ts';
 
-const SEEDS_MAX = 2 ** 31;
-const values = new Command('npm run simulate:mutants --')
-  .description(
+const values = withSeeds(
+  new Command('npm run simulate:mutants --').description(
     'Plants each defect of mutants.ts by itself, and says after how many seeds it was found, in which workload, and by what.',
-  )
-  .allowExcessArguments(false)
-  .option('--seeds <n>', 'how many seeds are tried for each', integer(1, SEEDS_MAX), 200)
-  .option('--from <seed>', 'the first of them', integer(0, SEEDS_MAX), 1)
+  ),
+  200,
+)
   .option('--only <text>', 'only defects whose name has this text', '')
   .option('--jobs <n>', 'so many at a time', integer(1, 64), 1)
   .parse()
-  .opts<{ seeds: number; from: number; only: string; jobs: number }>();
+  .opts<SeedOptions & { only: string; jobs: number }>();
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('./mutant-main.ts', import.meta.url));
 const wanted = MUTANTS.keys().filter((index) => MUTANTS[index]?.name.includes(values.only));

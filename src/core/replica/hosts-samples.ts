@@ -133,13 +133,13 @@ export function writeReplicaState(
   );
 }
 
-/** Whatever the replica had is gone: the host loads it anew. */
-export function writeReplicaLost(port: SqlitePort, host: string, partition: number): void {
+/** Whatever the host's replica had is gone, or that of all its replicas (`partition` null): it loads them anew. */
+export function writeReplicaLost(port: SqlitePort, host: string, partition: number | null): void {
   port.query(
     `UPDATE atoll_replica_progress SET state = 'loading', matched = 0, leader_last = NULL, lag_ms = NULL, reported_at = NULL
-     WHERE partition = ? AND host = ?`,
-    partition,
+     WHERE host = ?1 AND partition = coalesce(?2, partition)`,
     host,
+    partition,
   );
 }
 

@@ -42,6 +42,7 @@ import {
   readSeen,
   type StatusChange,
 } from './hosts-rows.ts';
+import { writeReplicaLost } from './hosts-samples.ts';
 import { leadingHost } from './leading-host.ts';
 import type { System } from './system.ts';
 
@@ -131,11 +132,7 @@ function welcomeBack(port: SqlitePort, known: AgentRow, offer: HostOffer, now: n
   if (offer.history === null && known.servedAt !== null) {
     const turned = raise(port, known, 'fell-behind', 'its data directory is empty', now);
     if (turned.kind === 'done') status = turned.after;
-    port.query(
-      `UPDATE atoll_replica_progress SET state = 'loading', matched = 0, leader_last = NULL, lag_ms = NULL,
-       reported_at = NULL WHERE host = ?`,
-      known.host,
-    );
+    writeReplicaLost(port, known.host, null);
     port.query('UPDATE atoll_host_profiles SET served_at = NULL WHERE host = ?', known.host);
   }
   return { kind: 'member', status, newAddress };
